@@ -1,0 +1,84 @@
+"""The few values that cross rooms: prompts, responses, and weighted groups.
+
+Axis letters, here and everywhere: `B` prompts of a batch, `N` responses in a prompt's
+table, `G` groups made of that table, `K` members of a group, `M` opponents it meets,
+`P` prompt tokens, `T` response tokens, `V` vocabulary, `Y` responses of a finite game.
+
+Every value is a pytree of arrays whose leading axis is the batch, so that it can be
+sharded over devices, saved and mapped without knowing what it means.
+"""
+
+import dataclasses
+
+import chex
+import jax
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """A batch of prompts, padded on the left so that all end at the same place.
+
+    Attributes:
+      tokens: `[B, P]` int32 token ids.
+      mask: `[B, P]` bool, false on padding; the last column is true in every row.
+      ids: `[B]` int32 example ids. Random keys are folded with them, so that what is
+        drawn for an example does not depend on the batch it came in.
+    """
+
+    tokens: chex.Array
+    mask: chex.Array
+    ids: chex.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Responses:
+    """`N` responses to each prompt, padded on the right.
+
+    A response is its tokens up to and including the end-of-sequence token. One that was
+    cut at the maximal length has none: it is marked, and its probability is that of its
+    tokens.
+
+    Attributes:
+      tokens: `[B, N, T]` int32 token ids, padding after the end.
+      mask: `[B, N, T]` bool, true on the response's own tokens, EOS included.
+      truncated: `[B, N]` bool, true where the maximal length cut the response.
+    """
+
+    tokens: chex.Array
+    mask: chex.Array
+    truncated: chex.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Groups:
+    """What one update consumes: weighted groups of responses.
+
+    Each prompt has a table of unique responses, and groups index into that table. A
+    comparison is a group of two. The sampler gives equal probabilities; the enumerator
+    of a token game gives every group with its exact probability, and the same terms
+    then compute the expected update.
+
+    Attributes:
+      prompts: the `B` prompts.
+      responses: the table, `[B, N, T]`.
+      reference_log_probs: `[B, N, T]` per-token log-probability (nats) of the table's
+        responses under the reference, zero where masked.
+      members: `[B, G, K]` int32, the group's responses as indices into the table.
+      opponents: `[B, G, M]` int32, the responses they are compared with.
+      probability: `[B, G]` weight of the group; detached, never trained through.
+      preference: `[B, N, N]` P(row beats column), antisymmetric about 1/2; 1/2 where no
+        group asks. None until annotated, or where the method reads rewards.
+      rewards: `[B, N]` scalar rewards; None where the method reads preferences.
+    """
+
+    prompts: Prompts
+    responses: Responses
+    reference_log_probs: chex.Array
+    members: chex.Array
+    opponents: chex.Array
+    probability: chex.Array
+    preference: chex.Array | None = None
+    rewards: chex.Array | None = None

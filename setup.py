@@ -1,0 +1,38 @@
+"""Packaging of nashalign; tool settings are in pyproject.toml."""
+
+import pathlib
+
+import setuptools
+
+setuptools.setup(
+    name="nashalign",
+    version="0.1.0",
+    description="Online preference optimisation of language models as a two-player game",
+    long_description=pathlib.Path(__file__).with_name("README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=setuptools.find_packages(include=["nashalign", "nashalign.*"]),
+    python_requires=">=3.11",
+    install_requires=[
+        "array-record>=0.8; platform_system=='Linux'",
+        "chex>=0.1.92",
+        "flax>=0.12.8",
+        "grain>=0.2.18",
+        "jax>=0.10.2,<0.13",
+        "matplotlib>=3.9",
+        "numpy>=2.0",
+        "optax>=0.2.8",
+        "orbax-checkpoint>=0.12.8,<0.13",
+        "rich>=13.7",
+        "safetensors>=0.5",
+        "scipy>=1.14",
+        "tensorboardX>=2.6.2",
+        "tensorflow-datasets>=4.9.10",
+        "tokenizers>=0.21",
+        "tyro>=1.0.0",
+    ],
+    extras_require={
+        "test": ["pytest>=8.0", "ruff>=0.14"],
+        "live": ["torch>=2.4", "transformers>=5.0"],
+    },
+)
