@@ -1,0 +1,36 @@
+"""From the logits of policies to the logits of what is sampled from."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+
+def mixture_logits(
+    policy_logits: chex.Array, reference_logits: chex.Array, *, mix: chex.Numeric
+) -> chex.Array:
+    r"""Log-probabilities of the geometric mixture of two next-token distributions.
+
+    .. math:: \log w = (1 - \text{mix}) \log \pi + \text{mix} \log \mu - \log Z
+
+    Applied at each token this is *not* the mixture of the two distributions over whole
+    responses: each prefix has a normaliser of its own (`games.TokenTree.mixture` is its
+    exact counterpart). Mixing logits or log-probabilities is the same, since the
+    difference is constant in the token. Munos et al. 2023 (arXiv:2312.00886).
+
+    Args:
+      policy_logits: `[*B, V]` logits of the trained policy.
+      reference_logits: `[*B, V]` logits of the reference.
+      mix: weight on the reference, in [0, 1]; a number, or an array that broadcasts
+        against `[*B, V]` with the same rank.
+
+    Returns:
+      `[*B, V]` normalised log-probabilities: the policy at 0, the reference at 1.
+    """
+    chex.assert_equal_shape([policy_logits, reference_logits])
+    mixed = (1 - mix) * policy_logits + mix * reference_logits
+    return jax.nn.log_softmax(mixed, axis=-1)
+
+
+def tempered_logits(logits: chex.Array, *, temperature: chex.Numeric) -> chex.Array:
+    """Logits divided by a temperature > 0; log-probabilities in losses stay at 1."""
+    return jnp.divide(logits, temperature)

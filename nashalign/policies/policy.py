@@ -1,0 +1,203 @@
+"""A policy as a value: pure functions from parameters and tokens to logits.
+
+Everything outside this room sees a language model as a `Policy`, a bundle of pure
+functions over a pytree of parameters. The model families behind it (`llama.py`) are
+`flax.nnx` modules; a user brings any other by filling in the same functions.
+
+Caches are arguments and results, never hidden state, so that they can be carried by a
+`while_loop`, repeated for the responses of one prompt, and kept one per policy.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign.types import Prompts, Responses
+
+Params = Any
+Cache = Any
+
+# Positions whose logits exist at the same time while log-probabilities are computed.
+_TIME_CHUNK = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A language model's pure functions.
+
+    Attributes:
+      init: `(key) -> params`, fresh parameters.
+      init_cache: `(params, batch_size, length) -> cache`, room for `length` tokens in
+        each of `batch_size` rows, in the parameters' precision.
+      hidden: `(params, tokens, mask, cache) -> (hidden [B, S, D], cache)`, reads `S`
+        more tokens (`[B, S]`, with their mask) after those in the cache. A cache of
+        None is a sequence from its start; None is returned. Masked tokens are not
+        attended to and take no position, so padding on either side changes nothing.
+      logits: `(params, hidden [..., D]) -> [..., V]`, next-token logits.
+      vocabulary: `V`.
+      width: `D`.
+      context: the largest number of tokens in a row.
+    """
+
+    init: Callable[[chex.PRNGKey], Params]
+    init_cache: Callable[[Params, int, int], Cache]
+    hidden: Callable[..., tuple[chex.Array, Cache]]
+    logits: Callable[[Params, chex.Array], chex.Array]
+    vocabulary: int
+    width: int
+    context: int
+
+    def apply(self, params: Params, tokens: chex.Array, mask: chex.Array) -> chex.Array:
+        """Returns next-token logits `[B, S, V]` of whole sequences `[B, S]`."""
+        hidden, _ = self.hidden(params, tokens, mask, None)
+        return self.logits(params, hidden)
+
+    def decode(
+        self, params: Params, tokens: chex.Array, mask: chex.Array, cache: Cache
+    ) -> tuple[chex.Array, Cache]:
+        """Returns logits `[B, S, V]` of `S` more tokens, and the longer cache."""
+        hidden, cache = self.hidden(params, tokens, mask, cache)
+        return self.logits(params, hidden), cache
+
+
+def prefill(
+    policy: Policy,
+    params: Params,
+    prompts: Prompts,
+    *,
+    num_prompt_tokens: int,
+    num_responses: int,
+    room: int,
+) -> Cache:
+    """Reads each prompt once and returns a cache of `B * num_responses` rows.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      prompts: `B` prompts of `P` tokens.
+      num_prompt_tokens: how many of the `P` columns are read: `P - 1` where the last
+        prompt token is fed as the first input of the response, as in decoding.
+      num_responses: rows made from each prompt, adjacent.
+      room: tokens that can be added to each row.
+    """
+    batch = prompts.tokens.shape[0]
+    cache = policy.init_cache(params, batch, num_prompt_tokens + room)
+    if num_prompt_tokens:
+        tokens = prompts.tokens[:, :num_prompt_tokens]
+        mask = prompts.mask[:, :num_prompt_tokens]
+        _, cache = policy.hidden(params, tokens, mask, cache)
+    return repeat_cache(cache, num_responses)
+
+
+def repeat_cache(cache: Cache, num_responses: int) -> Cache:
+    """Repeats each row of a cache for the `num_responses` responses of its prompt.
+
+    Its `mask` has the rows on axis 0, other arrays on axis 1 behind the layers; arrays
+    of rank 0 (counters) are shared by all rows.
+    """
+    return {
+        name: value if value.ndim == 0 else jnp.repeat(value, num_responses, _row(name))
+        for name, value in cache.items()
+    }
+
+
+def _row(name: str) -> int:
+    """The row axis of a cache entry."""
+    return 0 if name == "mask" else 1
+
+
+def extend(
+    policy: Policy,
+    params: Params,
+    prompts: Prompts,
+    tokens: chex.Array,
+    mask: chex.Array,
+) -> chex.Array:
+    """Hidden states of `N` continuations of each prompt, whose forward pass they share.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      prompts: `B` prompts of `P` tokens, read once each.
+      tokens: `[B, N, S]` continuations.
+      mask: `[B, N, S]` bool, false on padding.
+
+    Returns:
+      `[B, N, S, D]`, the state after each of the continuation's tokens.
+    """
+    return _extend(policy, params, prompts, tokens, mask, prompts.tokens.shape[1])
+
+
+def _extend(policy, params, prompts, tokens, mask, num_prompt_tokens):
+    """`extend` after the first `num_prompt_tokens` columns of the prompts."""
+    chex.assert_equal_shape([tokens, mask])
+    batch, num_responses, length = tokens.shape
+    cache = prefill(
+        policy,
+        params,
+        prompts,
+        num_prompt_tokens=num_prompt_tokens,
+        num_responses=num_responses,
+        room=length,
+    )
+    rows = (batch * num_responses, length)
+    hidden, _ = policy.hidden(params, tokens.reshape(rows), mask.reshape(rows), cache)
+    return hidden.reshape(*tokens.shape, -1)
+
+
+def shifted_inputs(prompts: Prompts, responses: Responses) -> tuple:
+    """What the model reads to predict a response: the last prompt token, then `y[:-1]`.
+
+    Returns:
+      Tokens and mask, `[B, N, T]` each.
+    """
+    shape = responses.tokens.shape[:2] + (1,)
+    last = jnp.broadcast_to(prompts.tokens[:, -1][:, None, None], shape)
+    tokens = jnp.concatenate([last, responses.tokens[..., :-1]], -1)
+    # An input is read where the token it predicts is real.
+    return tokens, responses.mask
+
+
+def log_probs(
+    policy: Policy, params: Params, prompts: Prompts, responses: Responses
+) -> chex.Array:
+    r"""Per-token log-probabilities of responses, at temperature 1.
+
+    .. math:: \log \pi(y_t \mid x, y_{<t})
+
+    Their sum over `T` is the log-probability of the response; theory needs that sum,
+    not the mean. Logits of at most 64 positions exist at a time, and are made again in
+    the backward pass.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      prompts: `B` prompts.
+      responses: `[B, N, T]` responses.
+
+    Returns:
+      `[B, N, T]` nats, zero where masked.
+    """
+    tokens, mask = shifted_inputs(prompts, responses)
+    hidden = _extend(policy, params, prompts, tokens, mask, prompts.tokens.shape[1] - 1)
+
+    @jax.checkpoint
+    def chosen(params, hidden, tokens):
+        logits = policy.logits(params, hidden)
+        picked = jnp.take_along_axis(logits, tokens[..., None], -1)[..., 0]
+        return picked - jax.nn.logsumexp(logits, -1)
+
+    length = responses.tokens.shape[-1]
+    chunks = [
+        chosen(
+            params,
+            hidden[:, :, t : t + _TIME_CHUNK],
+            responses.tokens[..., t : t + _TIME_CHUNK],
+        )
+        for t in range(0, length, _TIME_CHUNK)
+    ]
+    return jnp.where(responses.mask, jnp.concatenate(chunks, -1), 0.0)
