@@ -1,0 +1,81 @@
+r"""How far a policy went from its reference, and how long its responses are.
+
+Everything is read from the policy's own samples: `log_probs` and `mask` as the sampler
+returns them, `[num_prompts, N, T]`. Sums over the tokens of a response, means over the
+`N` responses of a prompt, intervals over prompts. Masked positions are never read, so
+that padding, whatever it holds, changes nothing.
+"""
+
+import chex
+import numpy as np
+
+from nashalign.evaluation.intervals import Interval, mean_interval
+
+
+def kl_to_reference(
+    log_probs: chex.Array,
+    reference_log_probs: chex.Array,
+    mask: chex.Array,
+    *,
+    confidence: float = 0.95,
+) -> Interval:
+    r"""Sequence KL divergence to the reference, from the policy's own samples.
+
+    .. math:: \mathrm{KL}(\pi, \mu) = E_{x,\, y \sim \pi(\cdot | x)}
+        \sum_t \left[\log \pi(y_t | x, y_{<t}) - \log \mu(y_t | x, y_{<t})\right]
+
+    Unbiased when the responses were drawn from the policy itself at temperature 1; a
+    mean of log-ratios of either sign, it may come out negative near zero. Not a KL
+    divergence at all when they come from another behaviour (a mixture, greedy
+    decoding). A truncated response counts with the tokens it has.
+
+    Args:
+      log_probs: `[num_prompts, N, T]` log-probability of each token under the policy,
+        nats.
+      reference_log_probs: `[num_prompts, N, T]` the same under the reference.
+      mask: `[num_prompts, N, T]` bool, true on the response's own tokens, EOS included.
+      confidence: coverage aimed at, in (0, 1).
+
+    Returns:
+      `Interval`, nats a response.
+
+    Raises:
+      ValueError: fewer than two prompts, or a log-ratio that is not finite.
+    """
+    chex.assert_equal_shape([log_probs, reference_log_probs, mask])
+    chex.assert_rank(mask, 3)
+    mask = np.asarray(mask, bool)
+    # Selected before subtracting: padding may hold -inf, and -inf - -inf warns.
+    log_ratio = np.where(mask, log_probs, 0.0).astype(np.float64)
+    log_ratio -= np.where(mask, reference_log_probs, 0.0)
+    return mean_interval(log_ratio.sum(axis=2).mean(axis=1), confidence=confidence)
+
+
+def response_length(mask: chex.Array, *, confidence: float = 0.95) -> Interval:
+    """Mean number of tokens of a response, EOS included.
+
+    Args:
+      mask: `[num_prompts, N, T]` bool, true on the response's own tokens.
+      confidence: coverage aimed at, in (0, 1).
+
+    Returns:
+      `Interval`, tokens a response.
+    """
+    chex.assert_rank(mask, 3)
+    lengths = np.asarray(mask, bool).sum(axis=2)
+    return mean_interval(lengths.mean(axis=1), confidence=confidence)
+
+
+def truncated_share(truncated: chex.Array, *, confidence: float = 0.95) -> Interval:
+    """Share of the responses that the maximal length cut.
+
+    Args:
+      truncated: `[num_prompts, N]` bool, true where the response has no EOS.
+      confidence: coverage aimed at, in (0, 1).
+
+    Returns:
+      `Interval`, in [0, 1].
+    """
+    chex.assert_rank(truncated, 2)
+    truncated = np.asarray(truncated, np.float64)
+    return mean_interval(truncated.mean(axis=1), confidence=confidence)

@@ -1,0 +1,73 @@
+r"""Who beats whom: the matrix of win rates among policies.
+
+Notation: `M` policies, `x` a prompt, `P(i beats j | x)` the annotator's preference for
+policy i's response over policy j's, averaged over the responses sampled for the prompt.
+A win rate is the mean over prompts. It is *not* the probability that i is the better
+policy: that is a statement about the interval.
+
+Deliberately absent: ratings (Elo, Bradley-Terry), which put all policies on one line
+and so hide what a general preference can say. `empirical_game` keeps the whole matrix.
+"""
+
+import itertools
+from collections.abc import Callable
+
+import chex
+import numpy as np
+
+from nashalign import games
+from nashalign.evaluation import intervals
+
+
+def preference_table(
+    compare: Callable[[int, int], chex.Array], num_policies: int
+) -> np.ndarray:
+    """Ask for each pair of policies once; the other half follows by antisymmetry.
+
+    Args:
+      compare: function of two policies' indices (i, j), i < j, that returns
+        `[num_prompts]` or `[num_prompts, N]` P(i's response beats j's), one number for
+        each of the prompt's N response pairs; these are averaged here.
+      num_policies: M, at least 2.
+
+    Returns:
+      `[num_prompts, M, M]` preferences, 1/2 on the diagonal.
+    """
+    pairs = list(itertools.combinations(range(num_policies), 2))
+    answers = {pair: np.asarray(compare(*pair), np.float64) for pair in pairs}
+    chex.assert_equal_shape(list(answers.values()))
+    table = np.full((len(answers[pairs[0]]), num_policies, num_policies), 0.5)
+    for (i, j), answer in answers.items():
+        table[:, i, j] = answer.reshape(len(answer), -1).mean(axis=1)
+        table[:, j, i] = 1.0 - table[:, i, j]
+    return table
+
+
+def win_rate_matrix(
+    preferences: chex.Array, *, confidence: float = 0.95
+) -> intervals.Interval:
+    r"""Mean preference of row over column, with t intervals over prompts.
+
+    .. math:: W_{ij} = \frac{1}{n} \sum_x P(i \text{ beats } j \mid x)
+
+    Exactly antisymmetric: `W + W^T = 1`, and the half-widths are symmetric. The
+    intervals hold cell by cell; they are not simultaneous over the matrix.
+    Calandriello et al. 2024, table 2 (arXiv:2403.08635), whose spread is over seeds.
+
+    Args:
+      preferences: `[num_prompts, M, M]` P(row's response beats column's), in [0, 1],
+        `preferences[x] + preferences[x].T == 1`; several responses averaged before.
+      confidence: coverage aimed at, in (0, 1).
+
+    Returns:
+      `Interval` of `[M, M]` means and half-widths (Student's t over prompts).
+
+    Raises:
+      ValueError: a preference outside [0, 1], NaN or not antisymmetric to 1e-6, or
+        fewer than two prompts.
+    """
+    chex.assert_rank(preferences, 3)
+    preferences = games.check(preferences)
+    # Float32 annotators round: split what is missing to one between the two orders.
+    excess = preferences + preferences.swapaxes(1, 2) - 1.0
+    return intervals.mean_interval(preferences - excess / 2, confidence=confidence)
