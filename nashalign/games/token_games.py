@@ -1,0 +1,185 @@
+r"""Token games: finite games whose responses are strings, mixed token by token.
+
+What a language model samples from is not the geometric mixture of two policies over
+whole responses, but the product of mixtures over its tokens: after each prefix,
+
+    w(a | prefix) proportional to pi(a | prefix)^(1 - mix) mu(a | prefix)^mix.
+
+The normalisation differs from prefix to prefix, so that the two agree only for
+responses of one token. With responses from w, methods that mix converge to the pi with
+pi(y) proportional to mu(y) exp(P(y > w) / tau), w itself being a mixture of pi and mu.
+
+Everything here is NumPy in float64 on the host, and starts from the probabilities of
+whole responses: no logits, no sampler and no model are involved.
+"""
+
+import dataclasses
+
+import chex
+import numpy as np
+from scipy.special import logsumexp
+
+from nashalign.games import equilibria, preferences
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenTree:
+    """The tree of prefixes of all the responses of a token game.
+
+    Nodes are prefixes, numbered so that a parent comes before its children; node 0 is
+    the empty prefix. Leaves are responses.
+
+    Attributes:
+      passes: `[M, Y]` bool, whether node m is a prefix of response y (or all of it).
+      parent: `[M]` the node with one token less; node 0 is its own parent.
+    """
+
+    passes: np.ndarray
+    parent: np.ndarray
+
+    def mixture(
+        self, policy: chex.Array, reference: chex.Array, mix: float
+    ) -> np.ndarray:
+        r"""Returns the token-level geometric mixture as a policy over responses.
+
+        .. math:: w(y) = \prod_t w(y_t | y_{<t}), \quad
+                  w(a | s) \propto \pi(a | s)^{1-mix} \mu(a | s)^{mix}
+
+        Args:
+          policy: `[*B, Y]` policy pi, positive everywhere.
+          reference: `[*B, Y]` policy mu, positive everywhere.
+          mix: the reference's weight, in [0, 1].
+
+        Returns:
+          `[*B, Y]` policy w, float64.
+
+        Raises:
+          ValueError: if an argument breaks its law.
+        """
+        policy = equilibria.check_policy(policy, "policy")
+        reference = equilibria.check_policy(reference, "reference")
+        chex.assert_equal_shape([policy, reference])
+        chex.assert_axis_dimension(policy, -1, self.passes.shape[1])
+        _check_mix(mix)
+        conditional, _ = self._conditionals(np.log(policy))
+        anchor, _ = self._conditionals(np.log(reference))
+        return np.exp(self._mix(conditional, anchor, mix) @ self.passes)
+
+    def _conditionals(self, log_policy):
+        """Returns log p(last token | prefix before it) and log p(prefix), `[*B, M]`."""
+        # Prefixes get the total of the responses that begin with them.
+        log_mass = logsumexp(log_policy[..., None, :], b=self.passes, axis=-1)
+        return log_mass - log_mass[..., self.parent], log_mass
+
+    def _mix(self, conditional, anchor, mix):
+        """Returns the mixture's log-conditionals, `[*B, M]`."""
+        mixed = (1 - mix) * conditional + mix * anchor
+        total = logsumexp(mixed[..., None, :], b=self._siblings(), axis=-1)
+        return mixed - total
+
+    def _siblings(self):
+        """Returns which nodes extend the same prefix, `[M, M]`; the root is alone."""
+        parent = np.append(-1, self.parent[1:])
+        return parent[:, None] == parent
+
+
+def token_tree(tokens: chex.Array, mask: chex.Array) -> TokenTree:
+    """Builds the tree of prefixes of a table of all responses.
+
+    Args:
+      tokens: `[Y, T]` token ids, padded on the right.
+      mask: `[Y, T]` bool, true on a response's own tokens (EOS included).
+
+    Returns:
+      The tree; its responses are in the order of the table.
+
+    Raises:
+      ValueError: if a response is empty, twice there, or the beginning of another (then
+        probabilities over the table are not those of a language model).
+    """
+    chex.assert_equal_shape([tokens, mask])
+    chex.assert_rank(tokens, 2)
+    mask = np.asarray(mask, bool)
+    responses = [
+        tuple(row[own].tolist())
+        for row, own in zip(np.asarray(tokens), mask, strict=True)
+    ]
+    nodes = {(): 0}
+    for length in range(1, mask.shape[1] + 1):
+        for response in responses:
+            if len(response) >= length:
+                nodes.setdefault(response[:length], len(nodes))
+    passes = np.zeros((len(nodes), len(responses)), bool)
+    for y, response in enumerate(responses):
+        passes[[nodes[response[:t]] for t in range(len(response) + 1)], y] = True
+    for y, response in enumerate(responses):
+        if passes[nodes[response]].sum() != 1:
+            raise ValueError(
+                f"response {y} with tokens {list(response)} is empty, repeated, or the "
+                "beginning of another: end every response by EOS or at full length"
+            )
+    return TokenTree(passes, np.array([nodes[prefix[:-1]] for prefix in nodes]))
+
+
+def token_mixture_fixed_point(
+    tree: TokenTree,
+    preference: chex.Array,
+    reference: chex.Array,
+    tau: float,
+    mix: float,
+) -> np.ndarray:
+    r"""Returns the fixed point of methods that sample from the token-level mixture.
+
+    .. math:: \pi(y) \propto \mu(y) \exp(P(y > w) / \tau), \quad
+              w = \mathrm{mixture}(\pi, \mu, mix)
+
+    Online IPO (mix = 0), IPO-MD and Nash-MD-PG are stationary there (Calandriello et
+    al. 2024, arXiv:2403.08635, section 5, with the mixture that is sampled from in
+    practice). For one-token responses w is the Nash policy of tau / (1 - mix); for
+    longer ones it is near it.
+
+    Args:
+      tree: the responses.
+      preference: `[Y, Y]` preference.
+      reference: `[Y]` policy mu, positive everywhere.
+      tau: strength of the regularisation, > 0.
+      mix: the reference's weight in the mixture, in [0, 1].
+
+    Returns:
+      `[Y]` policy pi, float64, with tau max|log pi - log BR(w)| <= 1e-10.
+
+    Raises:
+      ValueError: if an argument breaks its law.
+      ArithmeticError: if no fixed point was found to that accuracy.
+    """
+    preference = preferences.check(preference)
+    log_reference = np.log(equilibria.check_policy(reference, "reference"))
+    chex.assert_shape(log_reference, tree.passes.shape[1:])
+    _check_mix(mix)
+    opponent = _mixture_opponent(tree, log_reference, mix)
+    return np.exp(equilibria.follow_path(preference, log_reference, tau, opponent))
+
+
+def _mixture_opponent(tree, log_reference, mix):
+    """Returns the mixture as a function of log pi `[Y]`, with its derivative."""
+    anchor, _ = tree._conditionals(log_reference)
+    siblings = tree._siblings()
+
+    def opponent(log_policy):
+        conditional, log_mass = tree._conditionals(log_policy)
+        mixed = tree._mix(conditional, anchor, mix)
+        weights = np.exp(mixed @ tree.passes)
+        # Each derivative with respect to log pi follows the line it differentiates.
+        share = np.exp(np.where(tree.passes, log_policy - log_mass[:, None], -np.inf))
+        slope = (1 - mix) * (share - share[tree.parent])
+        slope -= (siblings * np.exp(mixed)) @ slope
+        log_slope = tree.passes.T @ slope
+        return weights, lambda matrix: (matrix * weights) @ log_slope
+
+    return opponent
+
+
+def _check_mix(mix):
+    """Raises if mix is not a weight."""
+    if not 0 <= mix <= 1:
+        raise ValueError(f"mix must be in [0, 1], not {mix}")
