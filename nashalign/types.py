@@ -69,8 +69,8 @@ class Groups:
       members: `[B, G, K]` int32, the group's responses as indices into the table.
       opponents: `[B, G, M]` int32, the responses they are compared with.
       probability: `[B, G]` weight of the group; detached, never trained through.
-      preference: `[B, N, N]` P(row beats column), antisymmetric about 1/2; 1/2 where no
-        group asks. None until annotated, or where the method reads rewards.
+      preference: `[B, N, N]` P(row beats column); a complement when transposed. None
+        until annotated, or where the method reads rewards.
       rewards: `[B, N]` scalar rewards; None where the method reads preferences.
     """
 

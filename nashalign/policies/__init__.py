@@ -2,10 +2,12 @@
 
 from nashalign.policies.llama import LlamaConfig, llama
 from nashalign.policies.logits import mixture_logits
-from nashalign.policies.policy import Policy, extend, log_probs, prefill
+from nashalign.policies.policy import Cache, Params, Policy, extend, log_probs, prefill
 
 __all__ = [
+    "Cache",
     "LlamaConfig",
+    "Params",
     "Policy",
     "extend",
     "llama",

@@ -140,7 +140,7 @@ def llama(config: LlamaConfig) -> Policy:
             "keys": jnp.zeros(keys, dtype),
             "values": jnp.zeros(keys, dtype),
             "mask": jnp.zeros((batch_size, length), bool),
-            "length": jnp.zeros((), jnp.int32),
+            "length": jnp.zeros((), int),
         }
 
     def hidden(params, tokens, mask, cache):
@@ -175,10 +175,9 @@ def _hidden(model, config, tokens, mask, cache):
     if cache is not None:
         positions = jax.lax.dynamic_slice_in_dim(positions, start, tokens.shape[1], 1)
     # Slots hold the row's tokens in order, so causality is an order of slots.
-    slots = jnp.arange(seen.shape[1])[None, :]
-    visible = seen[:, None, :] & (
-        slots <= (start + jnp.arange(tokens.shape[1]))[:, None]
-    )
+    slots = jnp.arange(seen.shape[1])[None, None, :]
+    own_slots = start + jnp.arange(tokens.shape[1])[None, :, None]
+    visible = seen[:, None, :] & (slots <= own_slots)
     rotation = _rotation(jnp.maximum(positions, 0), config)
     graph, layers = nnx.split(model.layers)
 
@@ -202,7 +201,7 @@ def _rotation(positions, config):
     """Cosines and sines `[B, S, 1, H/2]` of the rotary positions."""
     half = config.head_dim // 2
     frequencies = config.rope_theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
-    angles = positions[..., None].astype(jnp.float32) * frequencies
+    angles = positions[..., None].astype(jnp.float32) * frequencies[None, None]
     return jnp.cos(angles)[:, :, None], jnp.sin(angles)[:, :, None]
 
 

@@ -2,7 +2,6 @@
 
 import chex
 import jax
-import jax.numpy as jnp
 
 
 def mixture_logits(
@@ -29,8 +28,3 @@ def mixture_logits(
     chex.assert_equal_shape([policy_logits, reference_logits])
     mixed = (1 - mix) * policy_logits + mix * reference_logits
     return jax.nn.log_softmax(mixed, axis=-1)
-
-
-def tempered_logits(logits: chex.Array, *, temperature: chex.Numeric) -> chex.Array:
-    """Logits divided by a temperature > 0; log-probabilities in losses stay at 1."""
-    return jnp.divide(logits, temperature)

@@ -1,0 +1,270 @@
+"""The one update that trains every method: roll out, annotate, learn.
+
+`update` is pure and compiles into one program when the annotator is made of JAX
+functions. With an annotator on the host (reviewers, an LLM) it splits at its natural
+place: `rollout` and `learn` are compiled, `annotate` runs between them. In a token
+game `expected_rollout` stands in for `rollout`, and the same update computes its own
+expectation.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+from nashalign import policies, sampling
+from nashalign.algorithms.method import Method, log_ratios
+from nashalign.types import Groups, Prompts, Responses
+
+Reduce = Callable[[Any], Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What stays the same through a run: model family, optimizer, decoding."""
+
+    policy: policies.Policy
+    optimizer: optax.GradientTransformation
+    decoding: sampling.Decoding
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class State:
+    """Everything that a run carries from step to step.
+
+    Attributes:
+      params: the trained policy's parameters.
+      reference: the frozen policy's.
+      opt_state: the optimizer's.
+      step: int32, updates made.
+      key: the run's key; never consumed, only folded with the step.
+    """
+
+    params: policies.Params
+    reference: policies.Params
+    opt_state: optax.OptState
+    step: chex.Array
+    key: chex.PRNGKey
+
+
+def init(setup: Setup, params: policies.Params, key: chex.PRNGKey) -> State:
+    """Returns the state before the first step: the policy starts at its reference."""
+    return State(
+        params=params,
+        reference=params,
+        opt_state=setup.optimizer.init(params),
+        step=jnp.zeros((), jnp.int32),
+        key=key,
+    )
+
+
+def rollout(method: Method, setup: Setup, state: State, prompts: Prompts) -> Groups:
+    """Draws each prompt's responses from the method's authors: one group a prompt.
+
+    Returns:
+      Groups not yet annotated, all of probability one. Where the mixture writes, the
+      reference's log-probabilities come from decoding; else from one forward pass.
+    """
+    responses, log_probs = sampling.sample(
+        setup.policy,
+        _sampled_params(method, state),
+        _behaviour(method, jnp.asarray(_weights(method))[None, :, None]),
+        _keys(state)[0],
+        prompts,
+        num_responses=len(method.authors),
+        decoding=setup.decoding,
+    )
+    reference_log_probs = log_probs.get("reference")
+    if reference_log_probs is None:
+        reference_log_probs = policies.log_probs(
+            setup.policy, state.reference, prompts, responses
+        )
+    batch = prompts.tokens.shape[0]
+    indices = jnp.arange(len(method.authors))
+    indices = jnp.broadcast_to(indices[None, None], (batch, 1, len(method.authors)))
+    return Groups(
+        prompts=prompts,
+        responses=responses,
+        reference_log_probs=jax.lax.stop_gradient(reference_log_probs),
+        members=indices[..., : method.num_members],
+        opponents=indices[..., method.num_members :],
+        probability=jnp.ones((batch, 1), reference_log_probs.dtype),
+    )
+
+
+def expected_rollout(
+    method: Method, setup: Setup, state: State, prompts: Prompts, table: Responses
+) -> Groups:
+    """Every group of a token game with its exact probability under the authors.
+
+    Args:
+      method: the row.
+      setup: its decoding's temperature must be 1.
+      state: where the policy stands; probabilities are detached from it.
+      prompts: `B` prompts.
+      table: all responses, `[1, Y, T]`, from `sampling.enumerate_responses`.
+
+    Returns:
+      Groups `[B, Y ** N]` for `N` authors, probabilities summing to one.
+    """
+    batch = prompts.tokens.shape[0]
+    table = jax.tree.map(lambda x: jnp.repeat(x, batch, 0), table)
+    params = _sampled_params(method, state)
+    log_probability = [
+        sampling.exact_log_probs(
+            setup.policy, params, _behaviour(method, weight), prompts, table
+        )
+        for weight in _weights(method)
+    ]
+    num_responses = table.tokens.shape[1]
+    choices = itertools.product(range(num_responses), repeat=len(method.authors))
+    indices = jnp.asarray(list(choices), jnp.int32)
+    joint = sum(
+        log_probability[author][:, indices[:, author]]
+        for author in range(len(method.authors))
+    )
+    indices = jnp.broadcast_to(indices[None], (batch, *indices.shape))
+    return Groups(
+        prompts=prompts,
+        responses=table,
+        reference_log_probs=policies.log_probs(
+            setup.policy, state.reference, prompts, table
+        ),
+        members=indices[..., : method.num_members],
+        opponents=indices[..., method.num_members :],
+        probability=jnp.exp(joint),
+    )
+
+
+def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Groups:
+    """Asks the annotator what the method's loss reads, about the unique responses.
+
+    A pair is asked about once, in one order; the other order is its complement, and a
+    response ties with itself.
+    """
+    key = _keys(state)[1]
+    prompts, responses = groups.prompts, groups.responses
+    if method.annotation == "reward":
+        rewards = annotator.score(key, prompts, responses)
+        return dataclasses.replace(groups, rewards=jax.lax.stop_gradient(rewards))
+    num_responses = responses.tokens.shape[1]
+    first, second = jnp.triu_indices(num_responses, 1)
+    y = jax.tree.map(lambda x: x[:, first], responses)
+    z = jax.tree.map(lambda x: x[:, second], responses)
+    preferred = jnp.asarray(annotator.prefer(key, prompts, y, z))
+    preferred = jax.lax.stop_gradient(preferred)
+    shape = (preferred.shape[0], num_responses, num_responses)
+    preference = jnp.full(shape, 0.5, preferred.dtype)
+    preference = preference.at[:, first, second].set(preferred)
+    preference = preference.at[:, second, first].set(1 - preferred)
+    return dataclasses.replace(groups, preference=preference)
+
+
+def learn(
+    method: Method,
+    setup: Setup,
+    state: State,
+    groups: Groups,
+    reduce: Reduce = lambda values: values,
+) -> tuple[State, dict[str, chex.Array]]:
+    """One optimizer step on annotated groups.
+
+    The direction is the sum over groups of probability times the gradient of the loss,
+    over the sum of the probabilities.
+
+    Args:
+      method: the row.
+      setup: model family and optimizer.
+      state: where the policy stands.
+      groups: annotated groups.
+      reduce: sums a pytree over devices: the identity under `jit`,
+        `functools.partial(jax.lax.psum, axis_name=...)` under `pmap`.
+
+    Returns:
+      The next state, and metrics: scalars averaged over groups or responses.
+    """
+
+    def total_loss(params):
+        log_probs = policies.log_probs(
+            setup.policy, params, groups.prompts, groups.responses
+        )
+        per_group = method.loss(method, log_probs, groups)
+        return jnp.sum(groups.probability * per_group), log_probs
+
+    (loss, log_probs), gradient = jax.value_and_grad(total_loss, has_aux=True)(
+        state.params
+    )
+    loss, gradient, weight = reduce((loss, gradient, jnp.sum(groups.probability)))
+    gradient = jax.tree.map(lambda g: g / weight, gradient)
+    updates, opt_state = setup.optimizer.update(gradient, state.opt_state, state.params)
+    metrics = {"loss": loss / weight, "gradient_norm": optax.global_norm(gradient)}
+    metrics |= _response_metrics(log_probs, groups, reduce)
+    state = dataclasses.replace(
+        state,
+        params=optax.apply_updates(state.params, updates),
+        opt_state=opt_state,
+        step=state.step + 1,
+    )
+    return state, metrics
+
+
+def update(
+    method: Method,
+    setup: Setup,
+    annotator: Any,
+    state: State,
+    prompts: Prompts,
+    reduce: Reduce = lambda values: values,
+) -> tuple[State, dict[str, chex.Array], Groups]:
+    """Rolls out, annotates and learns: one step of online preference optimisation.
+
+    Returns:
+      The next state, metrics, and the groups that were learnt from.
+    """
+    groups = rollout(method, setup, state, prompts)
+    groups = annotate(method, annotator, state, groups)
+    state, metrics = learn(method, setup, state, groups, reduce)
+    return state, metrics, groups
+
+
+def _weights(method):
+    """Weight on the reference of each response's author."""
+    return [author(method.mix) for author in method.authors]
+
+
+def _sampled_params(method, state):
+    """The named policies that the method's authors look at."""
+    params = {"policy": jax.lax.stop_gradient(state.params)}
+    return params | ({"reference": state.reference} if method.mixes else {})
+
+
+def _behaviour(method, weight):
+    """The distribution an author with this weight on the reference writes from."""
+    if not method.mixes:
+        return lambda logits: logits["policy"]
+    return lambda logits: policies.mixture_logits(
+        logits["policy"], logits["reference"], mix=weight
+    )
+
+
+def _keys(state):
+    """The step's keys, for sampling and for the annotator."""
+    return jax.random.split(jax.random.fold_in(state.key, state.step))
+
+
+def _response_metrics(log_probs, groups, reduce):
+    """Means over the table's responses; masked, so padding counts nowhere."""
+    responses = groups.responses
+    sums = {
+        "log_ratio": jnp.sum(log_ratios(log_probs, groups)),
+        "length": jnp.sum(responses.mask),
+        "truncated": jnp.sum(responses.truncated),
+    }
+    sums, count = reduce((sums, jnp.asarray(responses.truncated.size)))
+    return {name: value / count for name, value in sums.items()}

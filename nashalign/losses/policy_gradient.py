@@ -1,0 +1,41 @@
+"""The score-function loss of a response, with its KL penalty in reward-to-go form."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+
+def policy_gradient(
+    log_probs: chex.Array,
+    reference_log_probs: chex.Array,
+    mask: chex.Array,
+    advantage: chex.Array,
+    *,
+    tau: chex.Numeric,
+) -> chex.Array:
+    r"""A loss whose gradient is the regularised policy gradient of a response.
+
+    .. math:: -\sum_n \mathrm{SG}\Big[A - \tau \sum_{m \ge n}
+              \log\frac{\pi(y_m)}{\mu(y_m)}\Big] \log \pi(y_n)
+
+    In expectation over responses of the policy its gradient is that of
+    :math:`-E[A] + \tau\, KL(\pi \| \mu)` for the sequence KL. A token's score
+    multiplies the log-ratios from that token on; the product with the same token's
+    log-ratio alone is *not* that gradient. Munos et al. 2023 (arXiv:2312.00886).
+
+    Args:
+      log_probs: `[*B, T]` per-token log-probabilities under the policy, nats.
+      reference_log_probs: `[*B, T]` the same under the reference.
+      mask: `[*B, T]` bool, false on padding.
+      advantage: `[*B]` how much better the response did than its baseline.
+      tau: weight of the KL penalty, >= 0.
+
+    Returns:
+      `[*B]`; only its gradient means something.
+    """
+    chex.assert_equal_shape([log_probs, reference_log_probs, mask])
+    chex.assert_equal_shape_prefix([log_probs, advantage], advantage.ndim)
+    ratios = jnp.where(mask, log_probs - reference_log_probs, 0.0)
+    to_go = jnp.flip(jnp.cumsum(jnp.flip(ratios, -1), -1), -1)
+    credit = jax.lax.stop_gradient(advantage[..., None] - tau * to_go)
+    return -jnp.sum(jnp.where(mask, credit * log_probs, 0.0), -1)

@@ -1,0 +1,167 @@
+"""Autoregressive decoding: one compiled loop, one cache per policy.
+
+A response is drawn from a *behaviour*, a function of the next-token logits of one or
+more named policies: the policy itself, or its token-level mixture with the reference.
+The loop returns each named policy's log-probabilities of what was drawn, so that none
+needs a second pass.
+
+A draw depends on the key, the example id, the response's index and the position, and on
+nothing else: it survives another batch layout, padding, device count, and resuming.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign import policies
+from nashalign.types import Prompts, Responses
+
+Behaviour = Callable[[Mapping[str, chex.Array]], chex.Array]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How responses end and how sharply they are drawn.
+
+    Attributes:
+      max_length: tokens after which a response is cut.
+      eos_id: the token that ends a response and belongs to it.
+      pad_id: what fills the space after the end; masked everywhere.
+      temperature: of the behaviour, > 0; log-probabilities are always at 1.
+    """
+
+    max_length: int
+    eos_id: int
+    pad_id: int
+    temperature: float = 1.0
+
+
+def sample(
+    policy: policies.Policy,
+    params: Mapping[str, policies.Params],
+    behaviour: Behaviour,
+    key: chex.PRNGKey,
+    prompts: Prompts,
+    *,
+    num_responses: int,
+    decoding: Decoding,
+) -> tuple[Responses, dict[str, chex.Array]]:
+    """Draws `N` responses to each prompt from a behaviour.
+
+    Args:
+      policy: the model that all named parameters belong to.
+      params: name -> parameters of each policy that the behaviour looks at.
+      behaviour: `{name: logits [B, N, V]} -> logits [B, N, V]` of what is drawn from.
+      key: consumed; folded with example id, response index and position.
+      prompts: `B` prompts, each read once per named policy.
+      num_responses: `N`.
+      decoding: end of sequence, maximal length, temperature.
+
+    Returns:
+      The responses, and name -> per-token log-probabilities `[B, N, T]` in nats, zero
+      where masked.
+    """
+    batch = prompts.tokens.shape[0]
+    keys = _row_keys(key, prompts.ids, num_responses)
+    shape = (batch, num_responses, decoding.max_length)
+    caches = {
+        name: policies.prefill(
+            policy,
+            values,
+            prompts,
+            num_prompt_tokens=prompts.tokens.shape[1] - 1,
+            num_responses=num_responses,
+            room=decoding.max_length,
+        )
+        for name, values in params.items()
+    }
+    start = _Loop(
+        position=jnp.zeros((), jnp.int32),
+        last=jnp.repeat(prompts.tokens[:, -1], num_responses),
+        alive=jnp.ones((batch, num_responses), bool),
+        tokens=jnp.full(shape, decoding.pad_id, jnp.int32),
+        mask=jnp.zeros(shape, bool),
+        log_probs={
+            name: jnp.zeros(shape, jax.tree.leaves(values)[0].dtype)
+            for name, values in params.items()
+        },
+        caches=caches,
+    )
+
+    def unfinished(loop):
+        return (loop.position < decoding.max_length) & jnp.any(loop.alive)
+
+    def advance(loop):
+        return _advance(policy, params, behaviour, keys, decoding, loop)
+
+    end = jax.lax.while_loop(unfinished, advance, start)
+    responses = Responses(tokens=end.tokens, mask=end.mask, truncated=end.alive)
+    return responses, end.log_probs
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Loop:
+    """What the decoding loop carries."""
+
+    position: chex.Array
+    last: chex.Array
+    alive: chex.Array
+    tokens: chex.Array
+    mask: chex.Array
+    log_probs: dict[str, chex.Array]
+    caches: dict[str, policies.Cache]
+
+
+def _advance(policy, params, behaviour, keys, decoding, loop):
+    """One position: every policy reads the last token, the behaviour draws the next."""
+    batch, num_responses = loop.alive.shape
+    logits, caches = {}, {}
+    for name, values in params.items():
+        row_logits, caches[name] = policy.decode(
+            values, loop.last[:, None], loop.alive.reshape(-1, 1), loop.caches[name]
+        )
+        logits[name] = row_logits.reshape(batch, num_responses, -1)
+    keys = _fold(keys, loop.position)
+    drawn = jax.vmap(jax.vmap(jax.random.categorical))(
+        keys, behaviour(logits) / decoding.temperature
+    )
+    tokens = jnp.where(loop.alive, drawn, decoding.pad_id).astype(jnp.int32)
+    chosen = {
+        name: jnp.where(loop.alive, _log_prob(values, tokens), 0.0)
+        for name, values in logits.items()
+    }
+
+    def write(row, column):
+        return row.at[:, :, loop.position].set(column)
+
+    return _Loop(
+        position=loop.position + 1,
+        last=tokens.reshape(-1),
+        alive=loop.alive & (tokens != decoding.eos_id),
+        tokens=write(loop.tokens, tokens),
+        mask=write(loop.mask, loop.alive),
+        log_probs=jax.tree.map(write, loop.log_probs, chosen),
+        caches=caches,
+    )
+
+
+def _log_prob(logits, tokens):
+    """Log-probability of one token per row, `[B, N]`."""
+    picked = jnp.take_along_axis(logits, tokens[..., None], -1)[..., 0]
+    return picked - jax.nn.logsumexp(logits, -1)
+
+
+def _row_keys(key, ids, num_responses):
+    """Keys `[B, N]` from example ids and response indices."""
+    rows = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
+    indices = jnp.arange(num_responses)
+    return jax.vmap(jax.vmap(jax.random.fold_in, (None, 0)), (0, None))(rows, indices)
+
+
+def _fold(keys, position):
+    """The same keys at one position of the response."""
+    return jax.vmap(jax.vmap(jax.random.fold_in, (0, None)), (0, None))(keys, position)

@@ -1,0 +1,90 @@
+"""Token games: every response of a tiny vocabulary, with its exact probability.
+
+With at most a few tokens over a few symbols, expectations over responses are finite
+sums. The enumerator stands where the sampler would, and the same update then computes
+its own expectation, for a real transformer.
+"""
+
+import itertools
+from collections.abc import Mapping
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nashalign import policies
+from nashalign.sampling.decoding import Behaviour
+from nashalign.types import Prompts, Responses
+
+
+def enumerate_responses(vocabulary: int, max_length: int, eos_id: int) -> Responses:
+    """All responses of a token game, shortest first, as the table of one prompt.
+
+    A response ends at its first EOS, or is cut at `max_length`; a cut response is an
+    outcome like any other, so that the probabilities sum to one.
+
+    Args:
+      vocabulary: number of tokens, EOS among them.
+      max_length: maximal number of tokens in a response.
+      eos_id: the token that ends a response.
+
+    Returns:
+      A table `[1, Y, T]`, padded with `eos_id`.
+    """
+    others = [token for token in range(vocabulary) if token != eos_id]
+    rows = [
+        (*prefix, eos_id)
+        for length in range(max_length)
+        for prefix in itertools.product(others, repeat=length)
+    ]
+    cut = list(itertools.product(others, repeat=max_length))
+    tokens = np.full((len(rows) + len(cut), max_length), eos_id, np.int32)
+    lengths = np.array([len(row) for row in rows + cut])
+    for index, row in enumerate(rows + cut):
+        tokens[index, : len(row)] = row
+    truncated = np.arange(len(tokens)) >= len(rows)
+    return Responses(
+        tokens=jnp.asarray(tokens)[None],
+        mask=jnp.asarray(np.arange(max_length) < lengths[:, None])[None],
+        truncated=jnp.asarray(truncated)[None],
+    )
+
+
+def exact_log_probs(
+    policy: policies.Policy,
+    params: Mapping[str, policies.Params],
+    behaviour: Behaviour,
+    prompts: Prompts,
+    responses: Responses,
+) -> chex.Array:
+    """Log-probability of each response under a behaviour, by a full forward pass.
+
+    The distribution that `sample` draws from, without its loop or caches.
+
+    Args:
+      policy: the model that all named parameters belong to.
+      params: name -> parameters.
+      behaviour: `{name: logits [B, N, T, V]} -> logits`, as in `sample`.
+      prompts: `B` prompts.
+      responses: `[B, N, T]` responses.
+
+    Returns:
+      `[B, N]` nats.
+    """
+    batch, num_responses, length = responses.tokens.shape
+    width = prompts.tokens.shape[1]
+    prompt = jax.tree.map(lambda x: jnp.repeat(x, num_responses, 0), prompts)
+    tokens = responses.tokens.reshape(-1, length)
+    tokens = jnp.concatenate([prompt.tokens, tokens], 1)
+    mask = responses.mask.reshape(-1, length)
+    mask = jnp.concatenate([prompt.mask, mask], 1)
+    logits = {
+        name: policy.apply(values, tokens, mask)[:, width - 1 : -1].reshape(
+            batch, num_responses, length, -1
+        )
+        for name, values in params.items()
+    }
+    drawn = jax.nn.log_softmax(behaviour(logits), -1)
+    chosen = jnp.take_along_axis(drawn, responses.tokens[..., None], -1)[..., 0]
+    return jnp.sum(jnp.where(responses.mask, chosen, 0.0), -1)
