@@ -1,0 +1,42 @@
+"""Training: compiled steps, the resumable loop, checkpoints, logs and output folders.
+
+Whatever trains is a step, `step(state, batch) -> (state, metrics, record)`, compiled
+for some devices by `data_parallel` and run by `run` in a folder opened by `open_run`.
+"""
+
+from nashalign.training.checkpoints import Checkpoints
+from nashalign.training.divergence import TrainingDiverged
+from nashalign.training.files import replacing, require_writable, write_text
+from nashalign.training.logs import read_log
+from nashalign.training.loop import run
+from nashalign.training.mesh import (
+    batched,
+    data_parallel,
+    fully_sharded,
+    make_mesh,
+    pmapped,
+    replicated,
+)
+from nashalign.training.progress import progress_bar
+from nashalign.training.runs import ConfigChanged, Run, RunFinished, open_run
+
+__all__ = [
+    "Checkpoints",
+    "ConfigChanged",
+    "Run",
+    "RunFinished",
+    "TrainingDiverged",
+    "batched",
+    "data_parallel",
+    "fully_sharded",
+    "make_mesh",
+    "open_run",
+    "pmapped",
+    "progress_bar",
+    "read_log",
+    "replacing",
+    "replicated",
+    "require_writable",
+    "run",
+    "write_text",
+]

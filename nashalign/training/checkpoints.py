@@ -1,0 +1,256 @@
+"""Checkpoints of any pytree of arrays, through orbax.
+
+A checkpoint is written beside its place and renamed when it is whole, so that a kill at
+any moment leaves the previous one readable. Nothing outside this module knows orbax.
+
+Leaves are stored flat, under the name of their path in the tree, so that what does not
+fit can be said by name before orbax is asked. Typed random keys are stored as their
+data and wrapped again. Deliberately absent: partial and best-so-far checkpoints.
+"""
+
+import os
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from nashalign.training import files
+
+PyTree = Any
+
+
+class Checkpoints:
+    """The newest `keep` states of one run, each under its step.
+
+    Saving goes on in the background: the state may be donated or changed as soon as
+    `save` returns, and is durable after `wait`. Use it as a context manager, or `close`
+    it. One process at a time: opening removes what a kill has left half-written.
+
+    Attributes:
+      folder: where they are.
+    """
+
+    def __init__(self, folder: str | os.PathLike, keep: int = 2):
+        """Opens the folder, making it if need be, and proves that it can be written.
+
+        Args:
+          folder: the folder of the checkpoints, and of nothing else.
+          keep: how many to keep; at least 1.
+
+        Raises:
+          OSError: if the folder cannot be written.
+          ValueError: if `keep` is below 1.
+        """
+        if keep < 1:
+            raise ValueError(f"keep is {keep}; at least one checkpoint must be kept")
+        self.folder = pathlib.Path(folder).absolute()
+        self._keep = keep
+        files.require_writable(self.folder)
+        with files.naming(self.folder):
+            self._manager = ocp.CheckpointManager(
+                self.folder,
+                item_handlers=ocp.StandardCheckpointHandler(),
+                options=ocp.CheckpointManagerOptions(
+                    preservation_policy=checkpoint_managers.LatestN(keep),
+                    cleanup_tmp_directories=True,
+                ),
+            )
+
+    def __enter__(self) -> "Checkpoints":
+        """Returns itself; leaving the block closes it."""
+        return self
+
+    def __exit__(self, *exception) -> None:
+        """Waits for the last save and closes."""
+        self.close()
+
+    def steps(self) -> list[int]:
+        """Returns the steps that are durable, in ascending order.
+
+        Raises:
+          OSError: if the last save could not be written.
+        """
+        self.wait()
+        return self._durable()
+
+    def reserve(self, state: PyTree) -> None:
+        """Fails at once where the disk has no room for the checkpoints to come.
+
+        Args:
+          state: a tree of the size that will be saved.
+
+        Raises:
+          OSError: if the free space is short of what `keep` checkpoints, and the one
+            being written, will take beyond those that exist.
+        """
+        size = sum(leaf.nbytes for leaf in _stored(state).values())
+        to_come = max(self._keep + 1 - len(self.steps()), 1)
+        files.require_writable(self.folder, space=to_come * size)
+
+    def save(self, step: int, state: PyTree) -> None:
+        """Saves `state` under `step`, after the previous save has ended.
+
+        Args:
+          step: number of steps done, above that of every earlier checkpoint.
+          state: a pytree of jax or numpy arrays, typed keys included.
+
+        Raises:
+          OSError: if this save, or the previous one, cannot be written.
+          TypeError: if a leaf is not an array; it is named.
+        """
+        leaves = _stored(state)
+        try:
+            # Without force, a save is silently skipped while another is under way.
+            self._manager.save(step, args=ocp.args.StandardSave(leaves), force=True)
+        except Exception as error:
+            raise self._unwritten(error) from error
+
+    def wait(self) -> None:
+        """Returns when the last save is durable.
+
+        Raises:
+          OSError: if it could not be written.
+        """
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            raise self._unwritten(error) from error
+
+    def close(self) -> None:
+        """Waits for the last save and releases what orbax holds."""
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
+
+    def restore_latest(self, like: PyTree) -> tuple[int, PyTree] | None:
+        """Returns the newest step and its state, or None if there is none yet.
+
+        Args:
+          like: a state of the same structure, shapes and types, in whose shardings the
+            leaves are restored; its values are not read.
+
+        Returns:
+          `(step, state)`, bit for bit what was saved; None in an empty folder.
+
+        Raises:
+          ValueError: if a leaf is missing, unknown, or of another shape or type, or if
+            the checkpoint cannot be read; the message names it.
+        """
+        steps = self.steps()
+        if not steps:
+            return None
+        wanted = _stored(like)
+        try:
+            stored = self._manager.item_metadata(steps[-1]).tree
+        except Exception as error:
+            raise self._unreadable(steps, error) from error
+        self._require_fit(steps[-1], stored, wanted)
+        try:
+            leaves = self._manager.restore(
+                steps[-1], args=ocp.args.StandardRestore(jax.tree.map(_target, wanted))
+            )
+        except Exception as error:
+            raise self._unreadable(steps, error) from error
+        names = _names(like)
+        return steps[-1], jax.tree.map(
+            lambda name, leaf: _like(leaves[name], leaf), names, like
+        )
+
+    def _durable(self) -> list[int]:
+        """The steps on the disk; orbax's own list has the one under way too."""
+        self._manager.reload()
+        return sorted(self._manager.all_steps())
+
+    def _require_fit(self, step: int, stored: dict, wanted: dict) -> None:
+        """Raises if the stored leaves are not those wanted, naming the first few."""
+        faults = [f"{name} is missing in it" for name in wanted.keys() - stored.keys()]
+        faults += [f"{name} is unknown here" for name in stored.keys() - wanted.keys()]
+        for name in wanted.keys() & stored.keys():
+            has, wants = _signature(stored[name]), _signature(wanted[name])
+            if has != wants:
+                faults.append(f"{name} is {has} in it and {wants} here")
+        if faults:
+            shown = "; ".join(sorted(faults)[:5])
+            more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
+            raise ValueError(
+                f"checkpoint {step} in {self.folder} does not fit: {shown}{more}. It "
+                "is of another model or optimizer: give another folder"
+            )
+
+    def _unreadable(self, steps: list[int], error: Exception) -> ValueError:
+        """The error for a checkpoint that is there but damaged."""
+        earlier = f"go on from step {steps[-2]}" if steps[1:] else "begin again"
+        return ValueError(
+            f"checkpoint {steps[-1]} in {self.folder} cannot be read ({_first(error)})."
+            f" Delete {self.folder / str(steps[-1])} to {earlier}"
+        )
+
+    def _unwritten(self, error: Exception) -> OSError:
+        """The error for a save that failed."""
+        durable = self._durable()
+        whole = f"step {durable[-1]}" if durable else "none"
+        return OSError(
+            getattr(error, "errno", None) or 5,
+            f"a checkpoint could not be written to {self.folder} ({_first(error)}). "
+            f"The last whole one: {whole}",
+        )
+
+
+def _names(tree: PyTree) -> PyTree:
+    """The tree with each leaf replaced by the name of its path."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: jax.tree_util.keystr(path, simple=True, separator=".") or "_",
+        tree,
+    )
+
+
+def _stored(tree: PyTree) -> dict[str, jax.Array | np.ndarray]:
+    """The leaves by name, in the form in which they are stored."""
+    names, leaves = jax.tree.leaves(_names(tree)), jax.tree.leaves(tree)
+    for name, leaf in zip(names, leaves, strict=True):
+        if not isinstance(leaf, jax.Array | np.ndarray):
+            raise TypeError(
+                f"leaf {name} is a {type(leaf).__name__}, {leaf!r}; a checkpoint holds "
+                "arrays: wrap it in jnp.asarray"
+            )
+    if len(set(names)) < len(names):
+        raise ValueError(f"two leaves have the same name among {sorted(names)}")
+    return {
+        name: jax.random.key_data(leaf) if _is_key(leaf) else leaf
+        for name, leaf in zip(names, leaves, strict=True)
+    }
+
+
+def _is_key(leaf) -> bool:
+    """Whether a leaf is a typed random key."""
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _target(leaf) -> jax.ShapeDtypeStruct | np.ndarray:
+    """What orbax is asked to restore."""
+    if isinstance(leaf, np.ndarray):
+        return leaf
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+
+def _like(restored, leaf):
+    """The restored leaf in the type and sharding of the given one."""
+    if not _is_key(leaf):
+        return restored
+    key = jax.random.wrap_key_data(restored, impl=jax.random.key_impl(leaf))
+    return jax.device_put(key, leaf.sharding)
+
+
+def _signature(leaf) -> str:
+    """Type and shape, as in float32[3, 4]."""
+    return f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
+
+
+def _first(error: Exception) -> str:
+    """Kind and first line of an error."""
+    line = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {line[:300]}"

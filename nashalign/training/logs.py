@@ -1,0 +1,167 @@
+"""Logs that agree with the checkpoints: every step in them exactly once.
+
+JSON lines are the record; TensorBoard's files are derived from them. After a kill the
+logs may be ahead of the checkpoint that training goes on from, so opening them cuts
+them back to it. They are flushed before a checkpoint is begun, hence never behind one.
+"""
+
+import json
+import math
+import os
+import pathlib
+import time
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import tensorboardX
+
+from nashalign.training import files
+
+
+class Logs:
+    """The logs of one run: `metrics.jsonl`, `rollouts.jsonl` and `tensorboard/`.
+
+    Use it as a context manager.
+    """
+
+    def __init__(self, folder: str | os.PathLike, step: int):
+        """Opens the logs and cuts them back.
+
+        Args:
+          folder: the folder of the run.
+          step: number of steps done; later lines are removed.
+
+        Raises:
+          OSError: if they cannot be written.
+        """
+        folder = pathlib.Path(folder)
+        self._metrics = _JsonLines(folder / "metrics.jsonl", step)
+        self._rollouts = _JsonLines(folder / "rollouts.jsonl", step)
+        with files.naming(folder / "tensorboard"):
+            self._board = _new_board(folder / "tensorboard")
+        if (folder / "metrics.jsonl").exists():
+            for line in read_log(folder / "metrics.jsonl"):
+                self._show(line)
+
+    def __enter__(self) -> "Logs":
+        """Returns itself; leaving the block closes the files."""
+        return self
+
+    def __exit__(self, *exception) -> None:
+        """Closes the files."""
+        self._metrics.close()
+        self._rollouts.close()
+        self._board.close()
+
+    def write(
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        rollouts: Iterable[Mapping] = (),
+    ) -> None:
+        """Writes and flushes what one step has left.
+
+        Args:
+          step: number of steps done, with this one.
+          metrics: scalars by name.
+          rollouts: one mapping a response, of what JSON can hold and numpy arrays;
+            NaN and infinity become null.
+
+        Raises:
+          OSError: if it cannot be written.
+        """
+        line = {"step": step, "time": round(time.time(), 3), **metrics}
+        self._metrics.write([line])
+        self._rollouts.write({"step": step, **rollout} for rollout in rollouts)
+        self._show(_finite(line))
+
+    def _show(self, line: Mapping) -> None:
+        """Writes one line's scalars for TensorBoard."""
+        for name, value in line.items():
+            if name not in ("step", "time") and value is not None:
+                self._board.add_scalar(name, value, line["step"], line["time"])
+
+
+def read_log(path: str | os.PathLike) -> list[dict]:
+    """Returns the lines of a log, in order of their steps.
+
+    Args:
+      path: a `metrics.jsonl` or `rollouts.jsonl`.
+
+    Returns:
+      One dict a line, each with its `step`.
+    """
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+class _JsonLines:
+    """A file of JSON lines in ascending order of their `step`."""
+
+    def __init__(self, path: pathlib.Path, step: int):
+        """Cuts the file, if there is one, back to `step`."""
+        self._path, self._file = path, None
+        with files.naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                os.truncate(path, _length_up_to(path, step))
+
+    def write(self, lines: Iterable[Mapping]) -> None:
+        """Appends the lines and flushes them; without any, there is no file."""
+        text = "".join(_text(line) + "\n" for line in lines)
+        if not text:
+            return
+        with files.naming(self._path):
+            self._file = self._file or open(self._path, "a", encoding="utf-8")
+            self._file.write(text)
+            self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _length_up_to(path: pathlib.Path, step: int) -> int:
+    """Bytes of the whole lines whose step is not above the given one."""
+    length = 0
+    with open(path, "rb") as lines:
+        for line in lines:
+            # A kill may have cut the last line anywhere, also just before its end.
+            if not line.endswith(b"\n") or json.loads(line)["step"] > step:
+                break
+            length += len(line)
+    return length
+
+
+def _text(line: Mapping) -> str:
+    """One line of JSON, with null for what is not finite."""
+    try:
+        return json.dumps(line, default=_plain, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(line))
+
+
+def _plain(value):
+    """What JSON holds of an array or a scalar of numpy."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be written to a JSON line")
+
+
+def _finite(value):
+    """The value with None for every NaN and infinity in it."""
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _finite(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _new_board(folder: pathlib.Path) -> tensorboardX.SummaryWriter:
+    """An empty TensorBoard log; the old ones may hold steps that were undone."""
+    for old in folder.glob("events.out.tfevents.*"):
+        old.unlink()
+    return tensorboardX.SummaryWriter(str(folder), flush_secs=10)

@@ -1,0 +1,192 @@
+"""Meshes and shardings; the only place that names a device.
+
+A step is written once, for any number of devices, as `step(state, batch, *others,
+reduce)`. It sums over its batch and puts `reduce` around every such sum, numerators and
+denominators alike, before it divides. Under `jit` the batch is one array, however it is
+sharded, and `reduce` is the identity; under `jax.pmap` the step sees its device's share
+and `reduce` is a sum over devices.
+
+    def step(state, batch, *, reduce):
+        def loss(w):
+            return jnp.sum((batch.x @ w - batch.y) ** 2)
+        total, gradient = jax.value_and_grad(loss)(state.w)
+        total, gradient, count = reduce((total, gradient, batch.y.size))
+        ...
+        return state, {"loss": total / count}, None
+
+What a step returns: the state; metrics, scalars already reduced; and a record, None or
+a pytree of arrays with the batch as their leading axis.
+
+Mesh axes: `data` shares out the batch, `fsdp` the batch and the state. Tensor
+parallelism is absent: models of this size do not need it.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+PyTree = Any
+DATA, FSDP = "data", "fsdp"
+
+
+def make_mesh(devices: list[jax.Device] | None = None, *, fsdp: int = 1) -> Mesh:
+    """Returns a mesh over all devices, or over those given.
+
+    Args:
+      devices: the devices to use; all by default.
+      fsdp: over how many of them the state is shared out; it divides their number.
+
+    Returns:
+      A mesh with the axes `data` and `fsdp`.
+
+    Raises:
+      ValueError: if `fsdp` does not divide the number of devices.
+    """
+    devices = jax.devices() if devices is None else devices
+    if fsdp < 1 or len(devices) % fsdp:
+        raise ValueError(f"fsdp is {fsdp}; it must divide {len(devices)}, the devices")
+    # The default axis type, Explicit, refuses ordinary model code.
+    return jax.make_mesh(
+        (len(devices) // fsdp, fsdp),
+        (DATA, FSDP),
+        axis_types=(AxisType.Auto, AxisType.Auto),
+        devices=devices,
+    )
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Returns the sharding of what every device holds whole."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def batched(mesh: Mesh) -> NamedSharding:
+    """Returns the sharding of arrays whose leading axis is the batch."""
+    return NamedSharding(mesh, PartitionSpec((DATA, FSDP)))
+
+
+def fully_sharded(tree: PyTree, mesh: Mesh) -> PyTree:
+    """Returns shardings that share a state out over the `fsdp` axis.
+
+    Each array is cut along its largest axis that the devices divide; one without such
+    an axis, and every random key, is held whole.
+
+    Args:
+      tree: a pytree of arrays, or of their shapes.
+      mesh: from `make_mesh`.
+
+    Returns:
+      A tree of the same structure, of shardings.
+    """
+
+    def sharding(leaf):
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return replicated(mesh)
+        sizes = [size * (size % mesh.shape[FSDP] == 0) for size in leaf.shape]
+        if not any(sizes):
+            return replicated(mesh)
+        before = [None] * int(np.argmax(sizes))
+        return NamedSharding(mesh, PartitionSpec(*before, FSDP))
+
+    return jax.tree.map(sharding, tree)
+
+
+def data_parallel(
+    step: Callable, mesh: Mesh, *, state_sharding: PyTree | None = None
+) -> Callable:
+    """Compiles a step for a mesh: the batch is shared out, all else is replicated.
+
+    The result donates its state: the arrays given are gone after the call.
+
+    Args:
+      step: `step(state, batch, *others, reduce) -> (state, metrics, record)`, pure.
+      mesh: from `make_mesh`; one device is a mesh of one.
+      state_sharding: a sharding, or a tree of them as of `fully_sharded`, where the
+        state is not to be replicated.
+
+    Returns:
+      `step(state, batch, *others) -> (state, metrics, record)`. Arguments are moved to
+      where they belong, so that they may come from anywhere.
+
+    Raises:
+      ValueError: in the call, if the devices do not divide the batch.
+    """
+    whole, shared = replicated(mesh), batched(mesh)
+    state_sharding = whole if state_sharding is None else state_sharding
+    compiled = jax.jit(
+        functools.partial(step, reduce=_identity),
+        out_shardings=(state_sharding, whole, shared),
+        donate_argnums=0,
+    )
+
+    def call(state, batch, *others):
+        _require_divided(batch, mesh.size)
+        return compiled(
+            jax.device_put(state, state_sharding),
+            jax.device_put(batch, shared),
+            *jax.device_put(others, whole),
+        )
+
+    return call
+
+
+def pmapped(step: Callable, devices: list[jax.Device] | None = None) -> Callable:
+    """Maps a step over devices with `jax.pmap`; the state is held whole by each.
+
+    Args:
+      step: `step(state, batch, *others, reduce) -> (state, metrics, record)`, pure, and
+        such that reduced sums alone make the new state and the metrics.
+      devices: the devices to use; all by default.
+
+    Returns:
+      `step(state, batch, *others) -> (state, metrics, record)`, of the same shapes as
+      on one device.
+
+    Raises:
+      ValueError: in the call, if the devices do not divide the batch.
+    """
+    devices = jax.devices() if devices is None else devices
+    total = functools.partial(jax.lax.psum, axis_name=DATA)
+
+    @functools.partial(
+        jax.pmap,
+        axis_name=DATA,
+        in_axes=(None, 0, None),
+        out_axes=(None, None, 0),
+        devices=devices,
+    )
+    def mapped(state, batch, others):
+        return step(state, batch, *others, reduce=total)
+
+    def call(state, batch, *others):
+        _require_divided(batch, len(devices))
+        shares = jax.tree.map(
+            lambda x: x.reshape(len(devices), -1, *x.shape[1:]), batch
+        )
+        state, metrics, record = mapped(state, shares, others)
+        return state, metrics, jax.tree.map(_rejoined, record)
+
+    return call
+
+
+def _rejoined(shares):
+    """Arrays `[devices, share, ...]` as `[batch, ...]`."""
+    return shares.reshape(-1, *shares.shape[2:])
+
+
+def _identity(tree: PyTree) -> PyTree:
+    """What `reduce` is where the batch is one array."""
+    return tree
+
+
+def _require_divided(batch: PyTree, devices: int) -> None:
+    """Raises if the leading axis cannot be shared out evenly."""
+    sizes = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
+    if any(size % devices for size in sizes):
+        raise ValueError(
+            f"a batch of {max(sizes)} cannot be shared out evenly among {devices} "
+            f"devices; make it a multiple of {devices}"
+        )

@@ -1,0 +1,225 @@
+"""The door of an output folder: a run is begun, gone on with, or left alone.
+
+A folder holds one run of one configuration. Opened again with the same configuration it
+goes on; with another one, the difference is shown; a finished one is never touched.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+
+from nashalign.training import files
+
+CONFIG, FINISHED = "config.json", "finished.json"
+
+
+class ConfigChanged(ValueError):
+    """The folder holds a run of another configuration; the message shows what differs.
+
+    Attributes:
+      differences: `(setting, old, new)`, one for each setting that differs.
+    """
+
+    def __init__(self, folder: pathlib.Path, differences: list[tuple[str, Any, Any]]):
+        """Words the difference."""
+        self.differences = differences
+        table = "\n".join(f"  {key}: {old} -> {new}" for key, old, new in differences)
+        super().__init__(
+            f"{folder} holds a run with other settings:\n{table}\n"
+            "Give the old settings to go on with it, another --output to begin a new "
+            "run, or delete the folder"
+        )
+
+
+class RunFinished(Exception):
+    """The folder holds a finished run of this very configuration.
+
+    Attributes:
+      folder: where its results are.
+      summary: what the run said of itself when it finished.
+    """
+
+    def __init__(self, folder: pathlib.Path, summary: dict):
+        """Words what to do."""
+        self.folder, self.summary = folder, summary
+        super().__init__(
+            f"finished; results are in {folder}. To run it again, give another "
+            "--output or delete the folder"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """An open output folder.
+
+    Attributes:
+      folder: the folder, which exists and can be written.
+      resumed: whether it held the beginning of this run.
+    """
+
+    folder: pathlib.Path
+    resumed: bool
+
+    def finish(self, **summary) -> None:
+        """Marks the run as finished; it will never be overwritten from now on.
+
+        Args:
+          **summary: what JSON can hold, kept for whoever opens the folder again.
+        """
+        summary["finished"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        files.write_text(self.folder / FINISHED, _json(summary))
+
+
+@contextlib.contextmanager
+def open_run(
+    folder: str | os.PathLike, config: Any, *, space: int = 64 * 2**20
+) -> Iterator[Run]:
+    """Opens an output folder, and holds it against other processes during the block.
+
+    On a new folder, `config.json` is written: the configuration, the versions and the
+    devices. On an old one the configuration must be the same; other versions or devices
+    are a warning, because bit-identical resuming is promised for the same ones only.
+
+    Args:
+      folder: the output folder; made if need be.
+      config: every setting that results depend on, as a mapping or a dataclass of what
+        JSON can hold, nested ones and paths too.
+      space: bytes that must be free on its disk.
+
+    Yields:
+      The open run.
+
+    Raises:
+      ConfigChanged: if the folder holds a run of another configuration.
+      RunFinished: if it holds a finished run of this configuration.
+      ValueError: if it holds something that is no run, or is in use.
+      OSError: if it cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    with files.naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _held(folder):
+        record = {"config": _plain(config), "environment": _environment()}
+        resumed = (folder / CONFIG).exists()
+        if resumed:
+            _require_same(folder, record)
+        else:
+            _require_empty(folder)
+        files.require_writable(folder, space)
+        if not resumed:
+            files.write_text(folder / CONFIG, _json(record))
+        yield Run(folder=folder, resumed=resumed)
+
+
+@contextlib.contextmanager
+def _held(folder: pathlib.Path) -> Iterator[None]:
+    """Holds the folder; the system lets go of it when the process dies."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"another process is at work in {folder}; wait for it, end it, or give "
+                "another --output"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _require_same(folder: pathlib.Path, record: dict) -> None:
+    """Raises unless the folder's unfinished run has this configuration."""
+    try:
+        old = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config, environment = old["config"], old["environment"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder / CONFIG} is not a run's configuration ({error}); give another "
+            "--output or delete the folder"
+        ) from error
+    if changes := _differences(config, record["config"]):
+        raise ConfigChanged(folder, changes)
+    if (folder / FINISHED).exists():
+        raise RunFinished(folder, json.loads((folder / FINISHED).read_text("utf-8")))
+    for what, was, now in _differences(environment, record["environment"]):
+        warnings.warn(
+            f"{folder} was begun with {what} {was} and goes on with {now}: its results "
+            "may differ in rounding from an unbroken run",
+            stacklevel=4,
+        )
+
+
+def _require_empty(folder: pathlib.Path) -> None:
+    """Raises if the folder holds what no run has put there."""
+    strangers = [
+        path.name
+        for path in folder.iterdir()
+        if not path.name.startswith(files.TEMPORARY)
+    ]
+    if strangers:
+        raise ValueError(
+            f"{folder} holds {', '.join(sorted(strangers)[:3])} but no {CONFIG}: it is "
+            "not the folder of a run. Give another --output"
+        )
+
+
+def _differences(old, new, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """The settings that differ, by dotted name; what is not there is "(absent)"."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [] if old == new else [(prefix, old, new)]
+    absent = "(absent)"
+    return [
+        difference
+        for key in sorted(old.keys() | new.keys())
+        for difference in _differences(
+            old.get(key, absent),
+            new.get(key, absent),
+            f"{prefix}.{key}" if prefix else key,
+        )
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """What bit-identical resuming depends on besides the configuration."""
+    packages = ("jax", "jaxlib", "flax", "optax")
+    devices = jax.devices()
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+        "devices": f"{len(devices)} x {devices[0].device_kind}",
+    }
+
+
+def _plain(config) -> dict:
+    """The configuration as it reads back from JSON: tuples are lists, paths text."""
+    if dataclasses.is_dataclass(config):
+        config = dataclasses.asdict(config)
+    return json.loads(_json(config))
+
+
+def _json(value: Mapping) -> str:
+    """Readable JSON of a configuration."""
+    return json.dumps(value, indent=2, allow_nan=False, default=_encoded) + "\n"
+
+
+def _encoded(value):
+    """What JSON holds of a path or of a dataclass inside a mapping."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if dataclasses.is_dataclass(value):
+        return dataclasses.asdict(value)
+    raise TypeError(
+        f"a configuration holds plain values, not the {type(value).__name__} {value!r}"
+    )
