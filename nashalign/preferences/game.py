@@ -1,0 +1,97 @@
+"""The annotators of a token game: look a response up in the table of all responses.
+
+A token game has a vocabulary so small that every response can be written down
+(`sampling.enumerate_responses`), so that its preference is a matrix and everything has
+an exact answer. Both annotators can be traced, and keep the precision of their numbers.
+"""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign.types import Prompts, Responses
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GamePreference:
+    """The preference matrix of a token game, the same for every prompt.
+
+    Attributes:
+      table: `[1, Y, T]` all responses, as enumerated.
+      preference: `[Y, Y]`, P(row beats column), antisymmetric about 1/2.
+    """
+
+    table: Responses
+    preference: chex.Array
+
+    def prefer(
+        self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
+    ) -> chex.Array:
+        """P(y beats z) from the matrix, `[B, M]`; NaN where one is not in the table.
+
+        Args:
+          key: not used.
+          prompts: not read.
+          y: `[B, M, T]`, with the table's T.
+          z: `[B, M, T]`.
+
+        Returns:
+          `[B, M]` in [0, 1], in the precision of the matrix.
+        """
+        chex.assert_equal_shape([y.tokens, z.tokens])
+        del key, prompts
+        rows, columns = locate(self.table, y), locate(self.table, z)
+        preferred = self.preference[rows, columns]
+        return jnp.where((rows >= 0) & (columns >= 0), preferred, jnp.nan)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GameReward:
+    """The rewards of a token game, the same for every prompt.
+
+    Attributes:
+      table: `[1, Y, T]` all responses, as enumerated.
+      rewards: `[Y]`.
+    """
+
+    table: Responses
+    rewards: chex.Array
+
+    def score(
+        self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
+    ) -> chex.Array:
+        """Rewards from the table, `[B, N]`; NaN where a response is not in it.
+
+        Args:
+          key: not used.
+          prompts: not read.
+          responses: `[B, N, T]`, with the table's T.
+
+        Returns:
+          `[B, N]`, in the precision of the rewards.
+        """
+        del key, prompts
+        indices = locate(self.table, responses)
+        return jnp.where(indices >= 0, self.rewards[indices], jnp.nan)
+
+
+def locate(table: Responses, responses: Responses) -> chex.Array:
+    """Index of each response in the table of all responses.
+
+    Args:
+      table: `[1, Y, T]` distinct responses.
+      responses: `[B, N, T]`; tokens under a false mask do not matter.
+
+    Returns:
+      `[B, N]` int32 in 0..Y-1, or -1 where the table has no such response.
+    """
+    num_tokens = responses.tokens.shape[-1]
+    chex.assert_shape(table.tokens, (1, None, num_tokens))
+    known = jnp.where(table.mask, table.tokens, -1)[:, None]
+    asked = jnp.where(responses.mask, responses.tokens, -1)[:, :, None]
+    same = jnp.all(known == asked, -1)
+    return jnp.where(same.any(-1), jnp.argmax(same, -1), -1).astype(jnp.int32)

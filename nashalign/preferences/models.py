@@ -1,0 +1,209 @@
+r"""Learned annotators: a pairwise preference model and a Bradley-Terry reward model.
+
+Both are a language model, initialised from a policy, with a scalar head on the state
+after the last token, and both are trained on votes with the cross-entropy of
+P(y beats z) = sigmoid(logit):
+
+    PairwiseModel  logit = (s(x, y, z) - s(x, z, y)) / 2, where s reads the prompt, then
+                   `y <eos> z <eos>`: antisymmetric, and as intransitive as the votes
+    RewardModel    logit = r(x, y) - r(x, z), where r reads the prompt, then `y <eos>`
+
+as in Munos et al. 2023 (arXiv:2312.00886) and Calandriello et al. 2024
+(arXiv:2403.08635), whose models are prompted language models. A response that was cut
+at the maximal length is closed with an <eos>, as its reader could not tell either.
+
+A model is a pytree whose leaves are its parameters: differentiate `vote_loss` by it.
+"""
+
+import dataclasses
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign import policies
+from nashalign.types import Prompts, Responses
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairwiseModel:
+    """P(y beats z) by a model that reads both responses, in both orders.
+
+    Attributes:
+      params: `{"policy": parameters of the language model, "head": [D]}`.
+      policy: the language model's functions.
+      eos_id: the end-of-sequence token.
+    """
+
+    params: Any
+    policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
+    eos_id: int = dataclasses.field(metadata=dict(static=True))
+
+    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> chex.Array:
+        r"""Log-odds that y beats z, `[B, M]`.
+
+        .. math:: (s(x, y, z) - s(x, z, y)) / 2
+
+        Args:
+          prompts: `B` prompts, each read once.
+          y: `[B, M, T]`.
+          z: `[B, M, T]`.
+
+        Returns:
+          `[B, M]`; changes sign exactly when y and z change places.
+        """
+        chex.assert_equal_shape([y.tokens, z.tokens])
+        first, second = _closed(y, self.eos_id), _closed(z, self.eos_id)
+        forward = [jnp.concatenate(p, -1) for p in zip(first, second, strict=True)]
+        backward = [jnp.concatenate(p, -1) for p in zip(second, first, strict=True)]
+        both = [jnp.concatenate(p, 1) for p in zip(forward, backward, strict=True)]
+        scores = _read(self.policy, self.params, prompts, *both)
+        yz, zy = jnp.split(scores, 2, axis=1)
+        return (yz - zy) / 2
+
+    def prefer(
+        self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
+    ) -> chex.Array:
+        """P(y beats z), `[B, M]` in [0, 1].
+
+        Args:
+          key: not used.
+          prompts: `B` prompts.
+          y: `[B, M, T]`.
+          z: `[B, M, T]`.
+
+        Returns:
+          `[B, M]`; its complement when y and z change places.
+        """
+        del key
+        return jax.nn.sigmoid(self.logit(prompts, y, z))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RewardModel:
+    """A scalar reward; differences of rewards are log-odds (Bradley and Terry, 1952).
+
+    Attributes:
+      params: `{"policy": parameters of the language model, "head": [D]}`.
+      policy: the language model's functions.
+      eos_id: the end-of-sequence token.
+    """
+
+    params: Any
+    policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
+    eos_id: int = dataclasses.field(metadata=dict(static=True))
+
+    def score(
+        self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
+    ) -> chex.Array:
+        """Rewards `[B, N]`; only differences between responses to one prompt mean much.
+
+        Args:
+          key: not used.
+          prompts: `B` prompts, each read once.
+          responses: `[B, N, T]`.
+
+        Returns:
+          `[B, N]`, in log-odds.
+        """
+        del key
+        closed = _closed(responses, self.eos_id)
+        return _read(self.policy, self.params, prompts, *closed)
+
+    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> chex.Array:
+        """Log-odds r(y) - r(z) that y beats z, `[B, M]`.
+
+        Args:
+          prompts: `B` prompts, each read once.
+          y: `[B, M, T]`.
+          z: `[B, M, T]`.
+
+        Returns:
+          `[B, M]`.
+        """
+        chex.assert_equal_shape([y.tokens, z.tokens])
+        both = jax.tree.map(lambda *p: jnp.concatenate(p, 1), y, z)
+        r_y, r_z = jnp.split(self.score(None, prompts, both), 2, axis=1)
+        return r_y - r_z
+
+    def prefer(
+        self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
+    ) -> chex.Array:
+        """P(y beats z) = sigmoid(r(y) - r(z)), `[B, M]` in [0, 1].
+
+        Args:
+          key: not used.
+          prompts: `B` prompts.
+          y: `[B, M, T]`.
+          z: `[B, M, T]`.
+
+        Returns:
+          `[B, M]`; its complement when y and z change places.
+        """
+        del key
+        return jax.nn.sigmoid(self.logit(prompts, y, z))
+
+
+def init_params(key: chex.PRNGKey, policy: policies.Policy, params: Any) -> dict:
+    """Parameters of either model: those of a policy, and a small random head.
+
+    Args:
+      key: for the head, whose entries have a standard deviation of 1 / D.
+      policy: the language model's functions.
+      params: its parameters, which the model starts from.
+
+    Returns:
+      `{"policy": params, "head": [D]}`.
+    """
+    head = jax.random.normal(key, (policy.width,)) / policy.width
+    return {"policy": params, "head": head}
+
+
+def vote_loss(
+    model: PairwiseModel | RewardModel,
+    prompts: Prompts,
+    y: Responses,
+    z: Responses,
+    votes: chex.Array,
+) -> chex.Array:
+    r"""Cross-entropy of the model's preference to the votes, one number per comparison.
+
+    .. math:: -v \log \sigma(\ell) - (1 - v) \log \sigma(-\ell)
+
+    Args:
+      model: what is trained; differentiate by it.
+      prompts: `B` prompts.
+      y: `[B, M, T]`.
+      z: `[B, M, T]`.
+      votes: `[B, M]`, one where y won, zero where z did; or a probability.
+
+    Returns:
+      `[B, M]` nats, at least the entropy of the votes; the caller averages.
+    """
+    logit = model.logit(prompts, y, z)
+    chex.assert_equal_shape([logit, votes])
+    # log sigmoid(-l) = log sigmoid(l) - l leaves one softplus, exact at both ends.
+    return (1 - votes) * logit - jax.nn.log_sigmoid(logit)
+
+
+def _closed(responses, eos_id):
+    """Tokens and mask `[B, N, T + 1]`, with an EOS after those that were cut."""
+    eos = jnp.full_like(responses.tokens[..., :1], eos_id)
+    tokens = jnp.concatenate([responses.tokens, eos], -1)
+    mask = jnp.concatenate([responses.mask, responses.truncated[..., None]], -1)
+    return tokens, mask
+
+
+def _read(policy, params, prompts, tokens, mask):
+    """The head's value `[B, N]` after the last token of each continuation."""
+    # Real tokens first, in order: then the last one's place is the count, and padding
+    # between two responses is padding at the end.
+    order = jnp.argsort(~mask, axis=-1, stable=True)
+    tokens = jnp.take_along_axis(tokens, order, -1)
+    mask = jnp.take_along_axis(mask, order, -1)
+    hidden = policies.extend(policy, params["policy"], prompts, tokens, mask)
+    last = mask.sum(-1)[..., None, None] - 1
+    return jnp.take_along_axis(hidden, last, 2)[..., 0, :] @ params["head"]

@@ -1,0 +1,250 @@
+r"""A population of reviewers: an exact preference that no reward explains.
+
+Reviewers of kind k have a utility u_k of a text and vote with logistic noise of
+temperature T_k. A share w_k of the population is of kind k, so that
+
+    P(y beats z) = \sum_k w_k sigmoid((u_k(y) - u_k(z)) / T_k).
+
+Each kind alone is Bradley-Terry; their mean is not: y may beat z, z beat v, and v beat
+y (Condorcet's paradox). It runs on the host in float64 and reads text, once per text:
+`utilities` first, then any number of comparisons by `prefer`.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import chex
+import numpy as np
+from scipy.special import expit
+
+from nashalign.preferences import reviewers
+from nashalign.preferences.annotators import check_preferred
+from nashalign.types import Prompts, Responses
+
+
+@dataclasses.dataclass(frozen=True)
+class Population:
+    """Reviewers of several kinds, each kind with its share and its temperature.
+
+    Attributes:
+      reviewers: utility functions by the name of the kind; see `reviewers.py`.
+      weights: share of each kind, positive, summing to one.
+      temperatures: noise of each kind's votes, in units of its utility, positive.
+
+    Raises:
+      ValueError: lengths differ, or a weight or temperature is out of range.
+    """
+
+    reviewers: Mapping[str, reviewers.Utility]
+    weights: Sequence[float]
+    temperatures: Sequence[float]
+
+    def __post_init__(self):
+        """Checks the numbers."""
+        if not len(self.reviewers) == len(self.weights) == len(self.temperatures):
+            raise ValueError(
+                f"population: {len(self.reviewers)} kinds of reviewer, "
+                f"{len(self.weights)} weights and {len(self.temperatures)} "
+                "temperatures; give one weight and one temperature to each kind"
+            )
+        if min(self.weights) <= 0 or not np.isclose(sum(self.weights), 1):
+            raise ValueError(
+                f"population: weights {tuple(self.weights)} are to be positive and "
+                f"sum to 1, but sum to {sum(self.weights):g}; divide them by their sum"
+            )
+        if min(self.temperatures) <= 0:
+            raise ValueError(
+                f"population: temperatures {tuple(self.temperatures)} are to be "
+                "positive; a small one makes votes nearly certain"
+            )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the kinds, in the order of every `[kinds, ...]` array."""
+        return tuple(self.reviewers)
+
+    def utilities(self, codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
+        """Every kind's utility of every summary, `[kinds, n]` float64.
+
+        Args:
+          codes: `n` texts of code, signature and the beginning of the body.
+          summaries: `n` summaries, each of the code at its place.
+
+        Returns:
+          `[kinds, n]`; reshape the last axis as the texts are arranged.
+        """
+        return np.stack([u(codes, summaries) for u in self.reviewers.values()])
+
+    def verdicts(self, u_y: chex.Array, u_z: chex.Array) -> np.ndarray:
+        """Each kind's own P(y beats z) = sigmoid((u(y) - u(z)) / T), `[kinds, ...]`.
+
+        Args:
+          u_y: `[kinds, ...]` utilities of y.
+          u_z: `[kinds, ...]` utilities of z; broadcast against u_y.
+
+        Returns:
+          `[kinds, ...]` float64 in (0, 1), antisymmetric about 1/2.
+        """
+        difference = np.asarray(u_y, np.float64) - np.asarray(u_z, np.float64)
+        temperatures = np.asarray(self.temperatures, np.float64)
+        return expit(
+            difference / temperatures.reshape(-1, *[1] * (difference.ndim - 1))
+        )
+
+    def prefer(self, u_y: chex.Array, u_z: chex.Array) -> np.ndarray:
+        """The population's P(y beats z), `[...]`: the weighted mean of `verdicts`.
+
+        Args:
+          u_y: `[kinds, ...]` utilities of y.
+          u_z: `[kinds, ...]` utilities of z; broadcast against u_y.
+
+        Returns:
+          `[...]` float64 in (0, 1), antisymmetric about 1/2.
+        """
+        weights = np.asarray(self.weights, np.float64)
+        return np.tensordot(weights, self.verdicts(u_y, u_z), axes=1)
+
+    def matrix(self, utilities: chex.Array) -> np.ndarray:
+        """P(row beats column) among the K responses to each prompt, `[*B, K, K]`.
+
+        Args:
+          utilities: `[kinds, *B, K]`.
+
+        Returns:
+          `[*B, K, K]` float64, antisymmetric about 1/2.
+        """
+        utilities = np.asarray(utilities)
+        return self.prefer(utilities[..., :, None], utilities[..., None, :])
+
+    def votes(
+        self, rng: np.random.Generator, u_y: chex.Array, u_z: chex.Array
+    ) -> np.ndarray:
+        """Hard votes: one reviewer drawn from the population for each comparison.
+
+        Args:
+          rng: source of the draws; one uniform number a comparison.
+          u_y: `[kinds, ...]` utilities of y.
+          u_z: `[kinds, ...]` utilities of z; broadcast against u_y.
+
+        Returns:
+          `[...]` bool, true where y won, with probability `prefer(u_y, u_z)`.
+        """
+        preferred = self.prefer(u_y, u_z)
+        return rng.random(preferred.shape) < preferred
+
+
+@dataclasses.dataclass(frozen=True)
+class PopulationAnnotator:
+    """The population as an annotator: decodes the responses and reads them.
+
+    Attributes:
+      population: the reviewers.
+      tokenizer: whatever has `decode(ids) -> str`, which stops at the end of sequence.
+      codes: text of the code of every example; `prompts.ids` index into it.
+    """
+
+    population: Population
+    tokenizer: object
+    codes: Sequence[str]
+    host: ClassVar[bool] = True
+
+    def utilities(self, prompts: Prompts, responses: Responses) -> np.ndarray:
+        """Every kind's utility of every response, `[kinds, B, N]` float64.
+
+        Args:
+          prompts: `B` prompts, of which only the ids are read.
+          responses: `[B, N, T]`.
+
+        Returns:
+          `[kinds, B, N]`.
+
+        Raises:
+          ValueError: an id has no code.
+        """
+        tokens, mask = np.asarray(responses.tokens), np.asarray(responses.mask)
+        ids = np.asarray(prompts.ids)
+        if ids.min() < 0 or ids.max() >= len(self.codes):
+            raise ValueError(
+                f"population annotator: prompt ids run from {ids.min()} to "
+                f"{ids.max()}, but there are {len(self.codes)} codes; pass the codes "
+                "of the split that the prompts were taken from"
+            )
+        batch, num_responses, _ = tokens.shape
+        codes = [self.codes[i] for i in np.repeat(ids, num_responses)]
+        rows = zip(
+            tokens.reshape(len(codes), -1), mask.reshape(len(codes), -1), strict=True
+        )
+        summaries = [self.tokenizer.decode(row[own].tolist()) for row, own in rows]
+        return self.population.utilities(codes, summaries).reshape(
+            -1, batch, num_responses
+        )
+
+    def prefer(
+        self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
+    ) -> np.ndarray:
+        """The population's exact P(y beats z), `[B, M]` float64; draws nothing.
+
+        Args:
+          key: not used.
+          prompts: `B` prompts, of which only the ids are read.
+          y: `[B, M, T]`.
+          z: `[B, M, T]`.
+
+        Returns:
+          `[B, M]` in (0, 1).
+        """
+        del key
+        u_y, u_z = self.utilities(prompts, y), self.utilities(prompts, z)
+        return check_preferred(self.population.prefer(u_y, u_z), "population annotator")
+
+
+def three_reviewers() -> Population:
+    """The population of the main job: terse, thorough and style.
+
+    Shares and temperatures are chosen so that majorities run in a circle often enough
+    to tell a general preference from a reward; `intransitive_share` measures it.
+    """
+    return Population(
+        reviewers={
+            "terse": reviewers.terse,
+            "thorough": reviewers.thorough,
+            "style": reviewers.style,
+        },
+        weights=(0.35, 0.40, 0.25),
+        temperatures=(0.02, 0.01, 0.03),
+    )
+
+
+def best_attainable_accuracy(preferred: chex.Array) -> float:
+    r"""Accuracy of knowing P exactly, against hard votes: mean of max(p, 1 - p).
+
+    Args:
+      preferred: P(y beats z) of comparisons, any shape, in [0, 1].
+
+    Returns:
+      In [1/2, 1]; on votes drawn with these probabilities no model can expect more.
+    """
+    preferred = np.asarray(preferred, np.float64)
+    return float(np.maximum(preferred, 1 - preferred).mean())
+
+
+def intransitive_share(preference: chex.Array) -> float:
+    """Share of the triples of responses whose majorities run in a circle.
+
+    A triple is cyclic if a beats b, b beats c and c beats a, each with P > 1/2; a tie
+    breaks the circle. Bradley-Terry preferences have a share of zero.
+
+    Args:
+      preference: `[*B, K, K]`, P(row beats column), with K of at least three.
+
+    Returns:
+      In [0, 1], over all prompts and all K (K - 1) (K - 2) / 6 triples of each.
+    """
+    num_responses = np.shape(preference)[-1]
+    chex.assert_axis_dimension(preference, -2, num_responses)
+    # The trace of A^3 counts a cycle three times, from each of its members.
+    beats = (np.asarray(preference) > 0.5 + 1e-12).astype(np.float64)
+    cyclic = np.trace(beats @ beats @ beats, axis1=-2, axis2=-1) / 3
+    triples = num_responses * (num_responses - 1) * (num_responses - 2) / 6
+    return float(cyclic.mean() / triples)

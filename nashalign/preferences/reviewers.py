@@ -1,0 +1,173 @@
+r"""Three kinds of reviewer of a one-line summary of a function.
+
+Each is a utility u(x, y) in [0, 1] of two texts, the function's code x (its signature
+and the beginning of its body) and the summary y. They want different things:
+
+    terse     few words, but a sentence
+    thorough  the identifiers of signature and body mentioned, no word repeated
+    style     PEP 257: "Do this.", not "Does this", and not the function's name again
+
+What none of them takes is emptiness, fragments of code or lists of words. Each utility
+has the factor text(y) in {0, 1}: one line of at least three words; at least four fifths
+of its tokens words; at most five content words in a row, for English cannot go on
+longer without a function word; at most a fifth of the words said before. Those whose
+other factors do not look at what the words are also ask for a verb.
+
+There is no language model behind it: a sentence about something else is a sentence, and
+only *thorough* reads the body. PEP 257: Goodger and van Rossum (2001).
+"""
+
+import collections
+import functools
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from nashalign.preferences import words as lexicon
+
+Utility = Callable[[Sequence[str], Sequence[str]], np.ndarray]
+
+_SHORTEST = 3
+_LENGTH_SCALE = 10.0  # words by which a longer sentence loses a factor e
+_WORD = re.compile(r"[a-z]+(?:['’./-]?[a-z]+)*|[a-z_][\w.]*|\d+(?:[.,-]\w+)*", re.I)
+_STEMS_OF_VERBS = frozenset(map(lexicon.stem, lexicon.VERBS))
+_AUXILIARIES = frozenset(
+    "am are be can do does had has have is may must was were".split()
+)
+
+
+def terse(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
+    r"""Utility of being short, but a sentence.
+
+    .. math:: u(y) = sentence(y) e^{-(n(y) - 3) / 10}
+
+    `n` counts words. A sentence is a text with a verb, a capital at its beginning and
+    one full stop, at its end.
+
+    Args:
+      codes: `n` texts of code; not read.
+      summaries: `n` summaries.
+
+    Returns:
+      `[n]` float64 in [0, 1]; zero where the summary is not a sentence.
+    """
+    del codes
+    return np.array([_terse(summary) for summary in summaries], np.float64)
+
+
+def thorough(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
+    r"""Utility of mentioning what the code names, without repeating words.
+
+    .. math:: u(x, y) = text(y) \cdot share(x, y) \cdot (1 - repeated(y))
+
+    `share` is that of the words of the identifiers in signature and body (snake_case
+    and camelCase taken apart; no function words, no keywords of Python, each once)
+    whose stem begins a word of the summary, so that "directory" mentions `dir`.
+    `repeated` is the share of the summary's content words that were said before.
+
+    Args:
+      codes: `n` texts of code.
+      summaries: `n` summaries.
+
+    Returns:
+      `[n]` float64 in [0, 1]; zero where the code has no identifiers.
+    """
+    pairs = zip(codes, summaries, strict=True)
+    return np.array([_thorough(*pair) for pair in pairs], np.float64)
+
+
+def style(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
+    r"""Utility of PEP 257's form.
+
+    .. math:: u(x, y) = text(y) verb(y) \frac{imperative + capital + stop}{3} new(x, y)
+
+    `new` is the share of the content words after the first word that do not restate the
+    function's name: zero for "Get the name." of `def get_name`.
+
+    Args:
+      codes: `n` texts of code, read for the name of the function.
+      summaries: `n` summaries.
+
+    Returns:
+      `[n]` float64 in [0, 1].
+    """
+    pairs = zip(codes, summaries, strict=True)
+    return np.array([_style(*pair) for pair in pairs], np.float64)
+
+
+def is_text(summary: str) -> bool:
+    """Whether it is one line of running words, whatever they say."""
+    words = _words(summary)
+    return (
+        len(words) >= max(_SHORTEST, 0.8 * len(summary.split()))
+        and "\n" not in summary.strip()
+        and lexicon.longest_content_run(words) <= 5
+        and _repeated(words) <= 0.2
+    )
+
+
+def is_imperative(summary: str) -> bool:
+    """Whether it begins with a verb in the imperative: "List files", not "List of"."""
+    first, second, *_ = [*_words(summary), "", ""]
+    return first in lexicon.VERBS and second != "of"
+
+
+def _terse(summary: str) -> float:
+    """Terse utility of one summary."""
+    marks = _has_capital(summary) and _has_full_stop(summary)
+    sentence = marks and is_text(summary) and _has_verb(summary)
+    return sentence * np.exp((_SHORTEST - len(_words(summary))) / _LENGTH_SCALE)
+
+
+def _thorough(code: str, summary: str) -> float:
+    """Thorough utility of one summary."""
+    wanted = lexicon.identifiers(code)
+    said = lexicon.content(lexicon.split(summary))
+    if not wanted or not said or not is_text(summary):
+        return 0.0
+    share = sum(lexicon.mentions(said, word) for word in wanted) / len(wanted)
+    return share * len(set(said)) / len(said)
+
+
+def _style(code: str, summary: str) -> float:
+    """Style utility of one summary."""
+    checks = is_imperative(summary), _has_capital(summary), _has_full_stop(summary)
+    name = lexicon.function_name(code)
+    after_verb = lexicon.content(lexicon.split(" ".join(summary.split()[1:])))
+    new = sum(word not in name for word in after_verb) / max(1, len(after_verb))
+    return is_text(summary) * _has_verb(summary) * sum(checks) / len(checks) * new
+
+
+def _has_capital(summary: str) -> bool:
+    """Whether it begins with a capital letter."""
+    return summary.strip()[:1].isupper()
+
+
+def _has_full_stop(summary: str) -> bool:
+    """Whether it ends with one full stop, and no sentence ends before that."""
+    text = summary.strip()
+    return text.endswith(".") and not text.endswith("..") and ". " not in text
+
+
+def _has_verb(summary: str) -> bool:
+    """Whether some word is a known verb in any form, or an auxiliary."""
+    words = _words(summary)
+    return any(w in _AUXILIARIES or lexicon.stem(w) in _STEMS_OF_VERBS for w in words)
+
+
+@functools.lru_cache(maxsize=65536)
+def _words(summary: str) -> tuple[str, ...]:
+    """The words among the text's tokens, in lower case and without punctuation."""
+    tokens = (token.strip(".,;:!?()[]{}<>`'\"*") for token in summary.split())
+    return tuple(token.lower() for token in tokens if _WORD.fullmatch(token))
+
+
+def _repeated(words: Sequence[str]) -> float:
+    """Share of words said before; a function word may be said twice."""
+    counts = collections.Counter(words)
+    excess = sum(
+        max(0, count - (2 if word in lexicon.FUNCTION_WORDS else 1))
+        for word, count in counts.items()
+    )
+    return excess / max(1, len(words))
