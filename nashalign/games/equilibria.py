@@ -89,7 +89,7 @@ def regularized_nash(
 
 
 def check_policy(policy: chex.Array, name: str) -> np.ndarray:
-    """Returns a policy in float64, rescaled to add up to 1, if it has full support.
+    """Returns a policy in float64 if it is one and has full support.
 
     Args:
       policy: `[*B, Y]` probabilities, positive, adding up to 1 within 1e-5 (float32).
@@ -113,7 +113,7 @@ def check_policy(policy: chex.Array, name: str) -> np.ndarray:
     if np.abs(total - 1).max() > 1e-5:
         worst = total.flat[np.abs(total - 1).argmax()]
         raise ValueError(f"{name} must add up to 1 over responses, not to {worst:.6g}")
-    return policy / total
+    return policy
 
 
 def follow_path(

@@ -61,21 +61,18 @@ class TokenTree:
         chex.assert_equal_shape([policy, reference])
         chex.assert_axis_dimension(policy, -1, self.passes.shape[1])
         _check_mix(mix)
-        conditional, _ = self._conditionals(np.log(policy))
-        anchor, _ = self._conditionals(np.log(reference))
-        return np.exp(self._mix(conditional, anchor, mix) @ self.passes)
+        log_mass, anchor = map(self._log_mass, (np.log(policy), np.log(reference)))
+        return np.exp(self._mix(log_mass, anchor, mix) @ self.passes)
 
-    def _conditionals(self, log_policy):
-        """Returns log p(last token | prefix before it) and log p(prefix), `[*B, M]`."""
-        # Prefixes get the total of the responses that begin with them.
-        log_mass = logsumexp(log_policy[..., None, :], b=self.passes, axis=-1)
-        return log_mass - log_mass[..., self.parent], log_mass
+    def _log_mass(self, log_policy):
+        """Returns log p(prefix) of each node, the total of its responses, `[*B, M]`."""
+        return logsumexp(log_policy[..., None, :], b=self.passes, axis=-1)
 
-    def _mix(self, conditional, anchor, mix):
-        """Returns the mixture's log-conditionals, `[*B, M]`."""
-        mixed = (1 - mix) * conditional + mix * anchor
-        total = logsumexp(mixed[..., None, :], b=self._siblings(), axis=-1)
-        return mixed - total
+    def _mix(self, log_mass, anchor, mix):
+        """Returns log w(last token | prefix before it) of each node, `[*B, M]`."""
+        # The mass of the prefix before it is common to siblings, and cancels.
+        mixed = (1 - mix) * log_mass + mix * anchor
+        return mixed - logsumexp(mixed[..., None, :], b=self._siblings(), axis=-1)
 
     def _siblings(self):
         """Returns which nodes extend the same prefix, `[M, M]`; the root is alone."""
@@ -162,16 +159,16 @@ def token_mixture_fixed_point(
 
 def _mixture_opponent(tree, log_reference, mix):
     """Returns the mixture as a function of log pi `[Y]`, with its derivative."""
-    anchor, _ = tree._conditionals(log_reference)
+    anchor = tree._log_mass(log_reference)
     siblings = tree._siblings()
 
     def opponent(log_policy):
-        conditional, log_mass = tree._conditionals(log_policy)
-        mixed = tree._mix(conditional, anchor, mix)
+        log_mass = tree._log_mass(log_policy)
+        mixed = tree._mix(log_mass, anchor, mix)
         weights = np.exp(mixed @ tree.passes)
         # Each derivative with respect to log pi follows the line it differentiates.
         share = np.exp(np.where(tree.passes, log_policy - log_mass[:, None], -np.inf))
-        slope = (1 - mix) * (share - share[tree.parent])
+        slope = (1 - mix) * share
         slope -= (siblings * np.exp(mixed)) @ slope
         log_slope = tree.passes.T @ slope
         return weights, lambda matrix: (matrix * weights) @ log_slope
