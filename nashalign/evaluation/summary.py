@@ -1,0 +1,261 @@
+"""One line a method: what it won, what it cost, and what each reviewer thought.
+
+A column is data: a heading, how to read its value from a method's summary, and how to
+write it. Columns that no method has a value for are left out. The terminal puts two
+numbers below each other where 80 columns would not hold them side by side; Markdown and
+CSV have a column for each.
+"""
+
+import csv
+import dataclasses
+import operator
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import rich.box
+import rich.table
+import rich.text
+
+from nashalign.evaluation import tables
+from nashalign.evaluation.intervals import Interval
+
+CAPTION = (
+    "± is half of the 95% interval over prompts. Win rates against the start policy: "
+    "under the exact population (win), at equal lengths (LC), under the learned "
+    "preference model (model), and by kind of reviewer. Exploitability and the weight "
+    "in the Nash mixture are within the set of policies shown."
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What the evaluation found out about one policy. None is printed as a dash.
+
+    Attributes:
+      method: name of the policy, as in the tables.
+      tau: strength of the KL regularisation.
+      mix: weight of the reference in the mixture.
+      win_rate: against the start policy, under the exact population.
+      length_controlled: the same at equal lengths.
+      learned_win_rate: the same under the learned preference model.
+      reviewers: win rate against the start policy by kind of reviewer.
+      kl: divergence from the reference, nats a response.
+      length: tokens a response, EOS included.
+      truncated: share of responses cut at the maximal length.
+      exploitability: within the set of policies, in [0, 1/2].
+      nash: weight in the Nash mixture of the policies.
+      seconds: training time.
+    """
+
+    method: str
+    tau: float | None = None
+    mix: float | None = None
+    win_rate: Interval | None = None
+    length_controlled: Interval | None = None
+    learned_win_rate: Interval | None = None
+    reviewers: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
+    kl: Interval | None = None
+    length: Interval | None = None
+    truncated: Interval | None = None
+    exploitability: float | None = None
+    nash: float | None = None
+    seconds: float | None = None
+
+
+class Column(NamedTuple):
+    """A column of the table.
+
+    Attributes:
+      heading: text at its head in Markdown and CSV.
+      short: text at its head in the terminal.
+      read: function from a `Summary` to the value: number, `Interval` or None.
+      write: function from a mean, or a mean and a half-width, to its text.
+    """
+
+    heading: str
+    short: str
+    read: Callable[[Summary], Any]
+    write: Callable[..., str]
+
+
+def _number(form):
+    """How to write a mean, and its half-width where there is one."""
+    return lambda *numbers: "±".join(format(number, form) for number in numbers)
+
+
+def _clock(seconds):
+    """Minutes and seconds."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes}:{seconds:02d}"
+
+
+_SETTINGS = (
+    Column("tau", "τ", operator.attrgetter("tau"), _number("g")),
+    Column("mix", "mix", operator.attrgetter("mix"), _number("g")),
+)
+_WIN_RATES = (
+    Column("win rate", "win", operator.attrgetter("win_rate"), tables.share),
+    Column(
+        "length-controlled",
+        "LC",
+        operator.attrgetter("length_controlled"),
+        tables.share,
+    ),
+    Column(
+        "learned model", "model", operator.attrgetter("learned_win_rate"), tables.share
+    ),
+)
+_KL = Column("KL (nats)", "KL", operator.attrgetter("kl"), _number(".2f"))
+_LENGTH = Column("tokens", "tokens", operator.attrgetter("length"), _number(".1f"))
+_CUT = Column("cut", "cut", operator.attrgetter("truncated"), _number(".1%"))
+_EXPLOITABILITY = Column(
+    "exploitability", "expl.", operator.attrgetter("exploitability"), tables.share
+)
+_NASH = Column("Nash", "Nash", operator.attrgetter("nash"), tables.share)
+_TIME = Column("time", "time", operator.attrgetter("seconds"), _clock)
+
+
+def _reviewer_columns(summaries):
+    """A column for each kind of reviewer that any method has a verdict of."""
+
+    def read(kind):
+        return lambda summary: summary.reviewers.get(kind)
+
+    kinds = dict.fromkeys(kind for summary in summaries for kind in summary.reviewers)
+    return [Column(kind, kind, read(kind), tables.share) for kind in kinds]
+
+
+def _used(columns, summaries):
+    """The columns that at least one method has a value for."""
+    return [
+        column
+        for column in columns
+        if any(column.read(summary) is not None for summary in summaries)
+    ]
+
+
+def _columns(summaries):
+    """Every column in use, one number (and its half-width) each."""
+    reviewers = _reviewer_columns(summaries)
+    rest = (_KL, _LENGTH, _CUT, _EXPLOITABILITY, _NASH, _TIME)
+    return _used([*_SETTINGS, *_WIN_RATES, *reviewers, *rest], summaries)
+
+
+def _text(column, summary):
+    """The value as text, a dash where there is none."""
+    value = column.read(summary)
+    if value is None:
+        return "–"
+    return column.write(*value) if isinstance(value, Interval) else column.write(value)
+
+
+def summary_table(
+    summaries: Sequence[Summary], *, title: str = "Summary", caption: str = CAPTION
+) -> rich.table.Table:
+    """The summary for the terminal, two lines a method, within 80 columns.
+
+    Args:
+      summaries: list of `Summary`, in the order of the rows.
+      title: what was asked: which annotator, which prompts.
+      caption: text below the table.
+
+    Returns:
+      `rich.table.Table`.
+    """
+    stacks = [[column] for column in _used(_WIN_RATES, summaries)]
+    stacks += [[column] for column in _reviewer_columns(summaries)]
+    for columns in ([_KL], [_LENGTH, _CUT], [_EXPLOITABILITY, _NASH], [_TIME]):
+        stacks += [used] if (used := _used(columns, summaries)) else []
+    table = rich.table.Table(
+        title=title,
+        caption=caption,
+        box=rich.box.SIMPLE_HEAD,
+        padding=0,
+        show_edge=False,
+        min_width=60,  # of the caption below a small table
+    )
+    settings = _used(_SETTINGS, summaries)
+    table.add_column(
+        _lines("method", " / ".join(c.short for c in settings)), no_wrap=True
+    )
+    for stack in stacks:
+        table.add_column(_lines(*(column.short for column in stack)), justify="right")
+    for summary in summaries:
+        below = " / ".join(
+            _text(column, summary)
+            for column in settings
+            if column.read(summary) is not None
+        )
+        label = _lines(rich.text.Text(summary.method, "bold"), below)
+        table.add_row(label, *(_stacked(stack, summary) for stack in stacks))
+    return table
+
+
+def _lines(top, bottom=""):
+    """Two lines of a cell, the lower one dim."""
+    return rich.text.Text.assemble(top, "\n", (bottom, "dim not bold"))
+
+
+def _stacked(stack, summary):
+    """Two columns below each other, or one column's mean and half-width."""
+    top, *below = stack
+    value = top.read(summary)
+    if below:
+        mean = value.mean if isinstance(value, Interval) else value
+        lower = below[0].read(summary)
+        lower = lower.mean if isinstance(lower, Interval) else lower
+        return _lines(
+            "–" if mean is None else top.write(mean),
+            "–" if lower is None else below[0].write(lower),
+        )
+    if not isinstance(value, Interval):
+        return _lines(_text(top, summary))
+    return _lines(top.write(value.mean), "±" + top.write(value.half_width))
+
+
+def summary_markdown(summaries: Sequence[Summary], *, caption: str = CAPTION) -> str:
+    """The summary as a Markdown table.
+
+    Args:
+      summaries: list of `Summary`, in the order of the rows.
+      caption: paragraph below the table.
+
+    Returns:
+      Markdown text.
+    """
+    columns = _columns(summaries)
+    rows = [
+        [f"**{summary.method}**", *(_text(column, summary) for column in columns)]
+        for summary in summaries
+    ]
+    header = ["", *(column.heading for column in columns)]
+    return tables.markdown_table(header, rows) + f"\n{caption}\n"
+
+
+def write_summary_csv(path: str | pathlib.Path, summaries: Sequence[Summary]) -> None:
+    """Write the summary at full precision; half-widths have columns of their own.
+
+    Args:
+      path: file to write.
+      summaries: list of `Summary`, in the order of the rows.
+    """
+    columns = _columns(summaries)
+    rows = []
+    for summary in summaries:
+        row = {"method": summary.method}
+        for column in columns:
+            value = column.read(summary)
+            if isinstance(value, Interval):
+                row[column.heading + " half-width"] = float(value.half_width)
+                value = value.mean
+            row[column.heading] = None if value is None else float(value)
+        rows.append(row)
+    fields = ["method"]
+    for column in columns:
+        names = (column.heading, column.heading + " half-width")
+        fields += [name for name in names if any(name in row for row in rows)]
+    with pathlib.Path(path).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fields)
+        writer.writeheader()
+        writer.writerows(rows)

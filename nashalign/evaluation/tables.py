@@ -1,0 +1,206 @@
+"""The win-rate matrix, laid out as the paper's table 2: terminal, Markdown and CSV.
+
+Each cell holds our win rate of the row's policy over the column's with the half-width
+of its 95% interval over prompts, and below it the paper's with its standard deviation
+over nine pairings of seeds. The two spreads answer different questions (other prompts;
+other seeds) and are not to be compared.
+"""
+
+import csv
+import pathlib
+from collections.abc import Sequence
+
+import chex
+import numpy as np
+import rich.box
+import rich.table
+import rich.text
+
+from nashalign.evaluation import paper
+from nashalign.evaluation.intervals import Interval
+
+CAPTION = (
+    "Preference for the row's policy over the column's. Upper line: ours ± half of the "
+    "95% interval over prompts. Lower line: "
+    f"{paper.SOURCE} ± standard deviation over nine pairings of seeds; the paper has "
+    "no start policy."
+)
+
+
+def share(mean: float, spread: float | None = None) -> str:
+    """Write a share as the paper does: three decimals, no leading zero.
+
+    Args:
+      mean: the share.
+      spread: half-width or standard deviation; zero, None and NaN are left out.
+
+    Returns:
+      Text such as `.515` or `.515±.024`.
+    """
+    text = f"{mean:.3f}".replace("0.", ".", 1) if abs(mean) < 1 else f"{mean:.3f}"
+    return f"{text}±{share(spread)}" if spread and spread > 0 else text
+
+
+def win_rate_table(
+    names: Sequence[str],
+    win_rates: Interval,
+    *,
+    title: str = "Win rates",
+    caption: str = CAPTION,
+) -> rich.table.Table:
+    """The matrix for the terminal; 80 columns hold six methods and the start policy.
+
+    Ours is green where the whole interval is above one half, red where it is below.
+
+    Args:
+      names: names of the M policies, in any order; laid out in the paper's.
+      win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
+      title: what was asked: which annotator, which prompts.
+      caption: text below the table.
+
+    Returns:
+      `rich.table.Table`.
+    """
+    places = _places(names, win_rates)
+    table = rich.table.Table(
+        title=title,
+        caption=caption,
+        box=rich.box.SIMPLE_HEAD,
+        padding=0,
+        show_edge=False,
+        min_width=60,  # of the caption below a small table
+    )
+    table.add_column("", no_wrap=True)
+    for j in places:
+        # A head wider than its numbers would push the table beyond 80 columns.
+        head = names[j].replace("-", "-\n", 1) if len(names[j]) > 9 else names[j]
+        table.add_column(head, justify="right", no_wrap=True)
+    for i in places:
+        label = rich.text.Text(names[i], "bold")
+        if names[i] in paper.METHODS:
+            label.append("\n  paper", "dim not bold")
+        table.add_row(label, *(_terminal_cell(names, win_rates, i, j) for j in places))
+    return table
+
+
+def _terminal_cell(names, win_rates, i, j):
+    """Two lines: ours, coloured by its verdict, and the paper's."""
+    ours = Interval(win_rates.mean[i, j], win_rates.half_width[i, j])
+    colour = {1: "green", 0: "", -1: "red"}[verdict(ours)]
+    cell = rich.text.Text(share(*ours), colour)
+    theirs = paper.win_rate(names[i], names[j])
+    return cell.append("\n" + share(*theirs), "dim") if theirs else cell
+
+
+def verdict(win_rate: Interval) -> int:
+    """Which side of one half the whole interval lies on.
+
+    Args:
+      win_rate: `Interval` of one win rate.
+
+    Returns:
+      1 above, -1 below, 0 where the interval holds one half.
+    """
+    distance = win_rate.mean - 0.5
+    return int(np.sign(distance)) if abs(distance) > win_rate.half_width else 0
+
+
+def win_rate_markdown(
+    names: Sequence[str], win_rates: Interval, *, caption: str = CAPTION
+) -> str:
+    """The matrix as a Markdown table; bold where the whole interval is above one half.
+
+    Args:
+      names: names of the M policies, in any order; laid out in the paper's.
+      win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
+      caption: paragraph below the table.
+
+    Returns:
+      Markdown text.
+    """
+    places = _places(names, win_rates)
+    rows = [
+        [f"**{names[i]}**", *(_markdown_cell(names, win_rates, i, j) for j in places)]
+        for i in places
+    ]
+    return markdown_table(["", *(names[j] for j in places)], rows) + f"\n{caption}\n"
+
+
+def _markdown_cell(names, win_rates, i, j):
+    """Ours, and the paper's in italics on a line of its own."""
+    ours = Interval(win_rates.mean[i, j], win_rates.half_width[i, j])
+    mark = "**" if verdict(ours) > 0 else ""
+    theirs = paper.win_rate(names[i], names[j])
+    return f"{mark}{share(*ours)}{mark}" + (f"<br>*{share(*theirs)}*" if theirs else "")
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose first column is text and whose others are numbers.
+
+    Args:
+      header: texts of the columns' heads.
+      rows: lists of texts, as long as the header.
+
+    Returns:
+      Markdown text, a line a row.
+    """
+    rule = [":--", *["--:"] * (len(header) - 1)]
+    lines = ["| " + " | ".join(row) + " |\n" for row in (header, rule, *rows)]
+    return "".join(lines)
+
+
+_PARTS = ("", " half-width", " paper", " paper std")
+
+
+def write_win_rate_csv(
+    path: str | pathlib.Path, names: Sequence[str], win_rates: Interval
+) -> None:
+    """Write the matrix to a CSV file at full precision, in the paper's layout.
+
+    A line a policy; for each opponent its win rate, half-width, and the paper's number
+    with its standard deviation (empty where the paper has none).
+
+    Args:
+      path: file to write.
+      names: names of the M policies, in any order; laid out in the paper's.
+      win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
+    """
+    places = _places(names, win_rates)
+    with pathlib.Path(path).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["policy", *(names[j] + part for j in places for part in _PARTS)]
+        )
+        for i in places:
+            cells = []
+            for j in places:
+                ours = (win_rates.mean[i, j], win_rates.half_width[i, j])
+                theirs = paper.win_rate(names[i], names[j]) or ("", "")
+                cells += [*map(float, ours), *("" if t != t else t for t in theirs)]
+            writer.writerow([names[i], *cells])
+
+
+def read_win_rate_csv(path: str | pathlib.Path) -> tuple[list[str], Interval]:
+    """Read what `write_win_rate_csv` wrote.
+
+    Args:
+      path: the CSV file.
+
+    Returns:
+      names: list of the policies' names, in the file's order.
+      win_rates: `Interval` of `[M, M]` means and half-widths, bit for bit as written.
+    """
+    with pathlib.Path(path).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [row["policy"] for row in rows]
+    mean, half_width = (
+        np.array([[float(row[name + part]) for name in names] for row in rows])
+        for part in _PARTS[:2]
+    )
+    return names, Interval(mean, half_width)
+
+
+def _places(names, win_rates):
+    """The paper's order, after a check that there is a name for each policy."""
+    chex.assert_shape([win_rates.mean, win_rates.half_width], (len(names), len(names)))
+    return paper.order(names)
