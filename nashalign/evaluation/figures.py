@@ -1,0 +1,212 @@
+"""Figures of a report: the win-rate matrix, learning curves, win rate against KL.
+
+Each function returns a matplotlib `Figure` made without pyplot, so that no global state
+is touched; a notebook shows it, `save_figure` writes it. A policy has the same colour,
+line and marker in every figure. The colours are those of Okabe and Ito (2008), which
+people with any colour vision can tell apart; the markers do the same in print.
+"""
+
+import itertools
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import matplotlib.axes
+import matplotlib.figure
+import numpy as np
+
+from nashalign.evaluation import paper, tables
+from nashalign.evaluation.intervals import Interval
+
+_COLOURS = (
+    "#0072B2",  # blue
+    "#56B4E9",  # sky
+    "#D55E00",  # vermilion
+    "#009E73",  # green
+    "#CC79A7",  # purple
+    "#E69F00",  # orange
+)
+_MARKERS = "oDs^vP"
+_GREY = "#666666"
+
+
+class Style(NamedTuple):
+    """How a policy is drawn.
+
+    Attributes:
+      color: hexadecimal colour.
+      marker: matplotlib marker.
+    """
+
+    color: str
+    marker: str
+
+
+def styles(names: Sequence[str]) -> dict[str, Style]:
+    """A style for each policy; the paper's methods always have the same one.
+
+    Args:
+      names: names of policies.
+
+    Returns:
+      Mapping from name to `Style`.
+    """
+    others = [name for name in names if name not in (*paper.METHODS, paper.START)]
+    cycle = itertools.cycle(map(Style, _COLOURS, _MARKERS))
+    drawn = dict(zip((*paper.METHODS, *others), cycle, strict=False))
+    return {name: drawn.get(name, Style(_GREY, "*")) for name in names}
+
+
+def save_figure(figure: matplotlib.figure.Figure, path: str | pathlib.Path) -> None:
+    """Write the figure as an image of the path's format.
+
+    Args:
+      figure: what the functions of this module return.
+      path: file to write; `.png`, `.pdf`, `.svg`.
+    """
+    figure.savefig(path, dpi=160, facecolor="white", bbox_inches="tight")
+
+
+def win_rate_figure(
+    names: Sequence[str], win_rates: Interval, *, title: str = "This run"
+) -> matplotlib.figure.Figure:
+    """Heat map of the win-rate matrix beside the paper's, on one scale of colours.
+
+    Args:
+      names: names of the M policies, in any order; laid out in the paper's.
+      win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
+      title: head of the left panel: which annotator, which prompts.
+
+    Returns:
+      The figure.
+    """
+    places = paper.order(names)
+    ours = Interval(
+        *(part[np.ix_(places, places)] for part in map(np.asarray, win_rates))
+    )
+    theirs = Interval(*map(np.array, paper.TABLE_2))
+    num_ours, num_theirs = len(places), len(paper.METHODS)
+    figure = matplotlib.figure.Figure(
+        figsize=(
+            0.86 * (num_ours + num_theirs) + 2.6,
+            0.62 * max(num_ours, num_theirs) + 1.7,
+        ),
+        layout="constrained",
+    )
+    left, right = figure.subplots(1, 2, width_ratios=[num_ours, num_theirs])
+    _draw_matrix(left, [names[i] for i in places], ours)
+    image = _draw_matrix(right, paper.METHODS, theirs)
+    left.set_title(f"{title}\n± half of the 95% interval over prompts", fontsize=10)
+    right.set_title(f"{paper.SOURCE}\n± std over 9 pairings of seeds", fontsize=10)
+    for axes in (left, right):
+        axes.set_ylim(max(num_ours, num_theirs) - 0.5, -0.5)  # rows side by side
+    bar = figure.colorbar(image, ax=[left, right], fraction=0.03, pad=0.02)
+    bar.set_label("preference for the row over the column")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _draw_matrix(axes, names, win_rates):
+    """One panel: a coloured cell for each pair, its number written in it."""
+    image = axes.imshow(win_rates.mean, cmap="PuOr", vmin=0.2, vmax=0.8, aspect="auto")
+    axes.set_xticks(
+        range(len(names)), names, rotation=30, ha="left", rotation_mode="anchor"
+    )
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(
+        length=0, top=False, labeltop=True, bottom=False, labelbottom=False
+    )
+    axes.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(names) - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="minor", length=0)
+    axes.spines[:].set_visible(False)
+    for (i, j), mean in np.ndenumerate(win_rates.mean):
+        spread = win_rates.half_width[i, j]
+        text = tables.share(mean) + (f"\n±{tables.share(spread)}" if spread > 0 else "")
+        color = "white" if abs(mean - 0.5) > 0.2 else "black"
+        axes.text(j, i, text, ha="center", va="center", fontsize=8, color=color)
+    return image
+
+
+def learning_curves_figure(
+    curves: Mapping[str, Sequence[Mapping[str, float]]],
+    metrics: Mapping[str, str],
+    *,
+    step: str = "step",
+    window: int = 9,
+) -> matplotlib.figure.Figure:
+    """A panel for each metric, a line for each method.
+
+    The thin line is what was logged, the thick one its running mean. A method that has
+    no such metric has no line; records that lack it are passed over.
+
+    Args:
+      curves: records of each method, as read from its metrics file: mappings from the
+        names of metrics to numbers, one a step.
+      metrics: label of the axis for each metric drawn, in the order of the panels.
+      step: name of the record's entry that holds the step.
+      window: records that the running mean spans, centred.
+
+    Returns:
+      The figure.
+    """
+    num_columns = min(3, len(metrics))
+    num_rows = -(-len(metrics) // num_columns)
+    figure = matplotlib.figure.Figure(
+        figsize=(3.7 * num_columns, 2.6 * num_rows + 0.5), layout="constrained"
+    )
+    panels = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
+    drawn = styles(list(curves))
+    for axes, (metric, label) in zip(panels, metrics.items(), strict=False):
+        for name, records in curves.items():
+            points = [
+                (r[step], r[metric]) for r in records if r.get(metric) is not None
+            ]
+            if points:
+                steps, values = np.array(points, float).T
+                color = drawn[name].color
+                axes.plot(steps, values, color=color, linewidth=0.6, alpha=0.35)
+                axes.plot(steps, _running_mean(values, window), color=color, label=name)
+        finish_axes(axes, step, label)
+    for axes in panels[len(metrics) :]:
+        axes.set_axis_off()
+    _legend_below(figure, panels)
+    return figure
+
+
+def _running_mean(values, window):
+    """Centred mean over a window that shrinks at the ends."""
+    weights = np.ones(min(window, len(values)))
+    total = np.convolve(values, weights, "same")
+    return total / np.convolve(np.ones_like(values), weights, "same")
+
+
+def finish_axes(axes: matplotlib.axes.Axes, horizontal: str, vertical: str) -> None:
+    """Give a panel its labels and a faint grid, and take its box away.
+
+    Args:
+      axes: the panel.
+      horizontal: label of the horizontal axis.
+      vertical: label of the vertical axis.
+    """
+    axes.set_xlabel(horizontal)
+    axes.set_ylabel(vertical)
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend_below(figure, panels):
+    """One legend for all panels, each name once."""
+    handles = {}
+    for axes in panels:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=max(len(handles), 1),
+        frameon=False,
+    )
