@@ -10,10 +10,29 @@ from nashalign.evaluation.divergence import (
     truncated_share,
 )
 from nashalign.evaluation.empirical_game import EmpiricalGame, empirical_game
+from nashalign.evaluation.figures import (
+    learning_curves_figure,
+    save_figure,
+    win_rate_figure,
+)
+from nashalign.evaluation.frontier import frontier_figure, pool_seeds
 from nashalign.evaluation.intervals import Interval, mean_interval
 from nashalign.evaluation.length_control import (
     LengthControlled,
     length_controlled_win_rate,
+)
+from nashalign.evaluation.samples import Sample, samples_markdown, write_samples_html
+from nashalign.evaluation.summary import (
+    Summary,
+    summary_markdown,
+    summary_table,
+    write_summary_csv,
+)
+from nashalign.evaluation.tables import (
+    read_win_rate_csv,
+    win_rate_markdown,
+    win_rate_table,
+    write_win_rate_csv,
 )
 from nashalign.evaluation.win_rates import preference_table, win_rate_matrix
 
@@ -21,12 +40,28 @@ __all__ = [
     "EmpiricalGame",
     "Interval",
     "LengthControlled",
+    "Sample",
+    "Summary",
     "empirical_game",
+    "frontier_figure",
     "kl_to_reference",
+    "learning_curves_figure",
     "length_controlled_win_rate",
     "mean_interval",
+    "pool_seeds",
     "preference_table",
+    "read_win_rate_csv",
     "response_length",
+    "samples_markdown",
+    "save_figure",
+    "summary_markdown",
+    "summary_table",
     "truncated_share",
+    "win_rate_figure",
+    "win_rate_markdown",
     "win_rate_matrix",
+    "win_rate_table",
+    "write_samples_html",
+    "write_summary_csv",
+    "write_win_rate_csv",
 ]

@@ -1,0 +1,189 @@
+"""Samples to read: each prompt with what every policy wrote for it.
+
+Numbers say that a policy wins; only reading says by what. The page is one HTML file
+without scripts or outside resources, light or dark as the reader's system is. Markdown
+is for a README. Texts are a model's and go in escaped.
+"""
+
+import dataclasses
+import html
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+
+from nashalign.evaluation import paper, tables
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One prompt and a response of each policy.
+
+    Attributes:
+      code: text of the prompt.
+      summaries: what each policy wrote, by its name.
+      preferred: P(the policy's summary beats the start policy's), in [0, 1], by the
+        name of the policy; policies without one (the start policy) show a dash.
+      written: what the author of the code wrote, if it is shown.
+      source: where the code is from.
+    """
+
+    code: str
+    summaries: Mapping[str, str]
+    preferred: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    written: str | None = None
+    source: str = ""
+
+
+def _rows(sample):
+    """Author, methods in the paper's order, start policy: name, text, probability."""
+    names = list(sample.summaries)
+    if sample.written is not None:
+        yield "author", sample.written, None
+    for place in paper.order(names):
+        name = names[place]
+        yield name, sample.summaries[name], sample.preferred.get(name)
+
+
+def _one_line(text):
+    """White space of any kind as single spaces; says so where nothing was written."""
+    return " ".join(text.split()) or "(empty)"
+
+
+def samples_markdown(samples: Sequence[Sample]) -> str:
+    """Samples as Markdown: the code in a fence, the summaries in a table.
+
+    Args:
+      samples: prompts with their responses.
+
+    Returns:
+      Markdown text.
+    """
+    return "\n".join(_markdown_sample(sample) for sample in samples)
+
+
+def _markdown_sample(sample):
+    """One prompt; the fence is longer than any that the code holds."""
+    runs = re.findall(r"`{3,}", sample.code)
+    fence = "`" * max([3, *(len(run) + 1 for run in runs)])
+    rows = [
+        [
+            name,
+            "–" if preferred is None else tables.share(preferred),
+            re.sub(r"([\\`*_|<>\[\]~])", r"\\\1", _one_line(text)),
+        ]
+        for name, text, preferred in _rows(sample)
+    ]
+    table = tables.markdown_table(["policy", "beats start", "summary"], rows)
+    table = table.replace("| :-- | --: | --: |", "| :-- | --: | :-- |", 1)
+    return f"{fence}python\n{sample.code.rstrip()}\n{fence}\n\n{table}"
+
+
+def write_samples_html(
+    path: str | pathlib.Path,
+    samples: Sequence[Sample],
+    *,
+    title: str = "Samples",
+    description: str = "",
+) -> None:
+    """Write the samples as a page that opens in any browser.
+
+    Args:
+      path: file to write.
+      samples: prompts with their responses.
+      title: head of the page.
+      description: paragraph below it: which prompts, how they were chosen, how the
+        responses were drawn.
+    """
+    sections = "".join(map(_html_sample, range(1, len(samples) + 1), samples))
+    page = _PAGE.format(
+        title=html.escape(title),
+        description=html.escape(description),
+        style=_STYLE,
+        sections=sections,
+    )
+    pathlib.Path(path).write_text(page, encoding="utf-8")
+
+
+def _html_sample(number, sample):
+    """One prompt: its code beside the table of summaries."""
+    rows = "".join(
+        _ROW.format(
+            name=html.escape(name),
+            text=html.escape(_one_line(text)),
+            preferred=_html_share(preferred),
+        )
+        for name, text, preferred in _rows(sample)
+    )
+    return _SECTION.format(
+        number=number,
+        source=html.escape(sample.source),
+        code=html.escape(sample.code.rstrip()),
+        rows=rows,
+    )
+
+
+def _html_share(preferred):
+    """The probability and a bar as long as it is large."""
+    if preferred is None:
+        return '<td class="number">–</td>'
+    side = "even" if preferred == 0.5 else "win" if preferred > 0.5 else "loss"
+    return (
+        f'<td class="number {side}" style="--share: {preferred:.1%}">'
+        f"{tables.share(preferred)}</td>"
+    )
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{description}</p>
+{sections}</body>
+</html>
+"""
+
+_SECTION = """<section>
+<h2>{number} <small>{source}</small></h2>
+<pre><code>{code}</code></pre>
+<table>
+<thead><tr><th>policy</th><th>summary</th><th>beats start</th></tr></thead>
+<tbody>
+{rows}</tbody>
+</table>
+</section>
+"""
+
+_ROW = '<tr><th scope="row">{name}</th><td>{text}</td>{preferred}</tr>\n'
+
+_STYLE = """
+:root { color-scheme: light dark; --rule: #8884; --win: #0072b233; --loss: #d55e0033; }
+body { max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
+  font: 16px/1.45 system-ui, sans-serif; }
+section { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr);
+  gap: 0 1.5rem; align-items: start; border-top: 1px solid var(--rule);
+  padding: .5rem 0 1.5rem; }
+h2 { grid-column: 1 / -1; margin: .5rem 0; font-size: 1.1rem; }
+small { font-weight: normal; opacity: .7; }
+pre { margin: 0; padding: .75rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; background: #8881;
+  border-radius: 6px; font: 13px/1.45 ui-monospace, monospace; }
+table { border-collapse: collapse; width: 100%; }
+th, td { padding: .3rem .5rem; text-align: left; vertical-align: top;
+  border-bottom: 1px solid var(--rule); }
+thead th { font-size: .85rem; opacity: .7; }
+tbody th { white-space: nowrap; font-weight: 600; }
+thead th:last-child { white-space: nowrap; text-align: right; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+.win { background: linear-gradient(to right, var(--win) var(--share), #0000 0); }
+.even { background: linear-gradient(to right, #8883 var(--share), #0000 0); }
+.loss { background: linear-gradient(to right, var(--loss) var(--share), #0000 0); }
+@media (max-width: 50rem) {
+  section { grid-template-columns: minmax(0, 1fr); gap: .5rem; }
+}
+"""

@@ -1,0 +1,132 @@
+import io
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from nashalign import evaluation
+from nashalign.evaluation import figures, paper
+
+NAMES = ["start", *reversed(paper.METHODS)]
+
+
+def texts(figure):
+    """Everything that is written in the figure."""
+    return [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
+
+
+def win_rates():
+    """A matrix whose cell above the diagonal is .100 for the first two names."""
+    mean = np.full((7, 7), 0.5)
+    mean[0, 1], mean[1, 0] = 0.1, 0.9
+    return evaluation.Interval(mean, np.full((7, 7), 0.031))
+
+
+def curves():
+    """Two methods, of which one alone logs a reward."""
+    steps = range(30)
+    return {
+        "IPO": [{"step": t, "kl": t / 10} for t in steps],
+        "RL": [{"step": t, "kl": t / 20, "reward": np.sin(t)} for t in steps],
+    }
+
+
+def sweep():
+    """Two methods, three taus, three seeds."""
+    return [
+        {"method": method, "tau": tau, "seed": s, "kl": 1 / tau + s, "win_rate": 0.6}
+        for method in ("RL", "IPO")
+        for tau in (1.0, 0.25, 0.5)
+        for s in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: evaluation.win_rate_figure(NAMES, win_rates()),
+        lambda: evaluation.learning_curves_figure(
+            curves(), {"kl": "KL", "reward": "r"}
+        ),
+        lambda: evaluation.frontier_figure(sweep(), title="a sweep"),
+    ],
+    ids=["matrix", "curves", "frontier"],
+)
+def test_figures_are_written_large_and_not_blank(draw, tmp_path):
+    evaluation.save_figure(draw(), tmp_path / "figure.png")
+    image = matplotlib.image.imread(tmp_path / "figure.png")
+    height, width = image.shape[:2]
+    assert width > 900 and height > 350
+    ink = np.any(image[..., :3] < 0.9, axis=-1)
+    assert 0.01 < ink.mean() < 0.9
+
+
+def test_the_matrix_is_drawn_in_the_papers_order_beside_the_papers_numbers():
+    figure = evaluation.win_rate_figure(NAMES, win_rates())
+    left, right = figure.axes[:2]
+    labels = [label.get_text() for label in left.get_yticklabels()]
+    assert labels == [*paper.METHODS, "start"]
+    (start_over_rl,) = [
+        text.get_text() for text in left.texts if text.get_position() == (5, 6)
+    ]
+    assert start_over_rl == ".100\n±.031"
+    assert ".791\n±.012" in [text.get_text() for text in right.texts]
+    assert any("2403.08635" in text for text in texts(figure))
+
+
+def test_a_curve_is_drawn_only_for_methods_that_logged_the_metric():
+    metrics = {"kl": "KL (nats)", "reward": "reward"}
+    kl, reward = evaluation.learning_curves_figure(curves(), metrics).axes
+    assert [line.get_label() for line in kl.lines[1::2]] == ["IPO", "RL"]
+    assert [line.get_label() for line in reward.lines[1::2]] == ["RL"]
+    np.testing.assert_allclose(kl.lines[0].get_ydata(), np.arange(30) / 10)
+
+
+@pytest.mark.parametrize("length", [1, 3, 40])
+def test_the_running_mean_of_a_constant_is_the_constant(length):
+    records = [{"step": t, "kl": 2.0} for t in range(length)]
+    figure = evaluation.learning_curves_figure({"IPO": records}, {"kl": "KL"})
+    np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), 2.0)
+
+
+def test_a_policy_looks_the_same_in_every_figure():
+    some, all_of_them = figures.styles(["RL", "mine"]), figures.styles([*NAMES, "mine"])
+    assert some["RL"] == all_of_them["RL"] and some["mine"] == all_of_them["mine"]
+    methods = [all_of_them[name] for name in paper.METHODS]
+    assert len({style.color for style in methods}) == 6
+    assert len({style.marker for style in methods}) == 6
+
+
+def test_the_frontier_pools_seeds_and_sorts_by_tau():
+    lines = evaluation.pool_seeds(sweep())
+    assert list(lines) == ["IPO", "RL"]
+    np.testing.assert_array_equal(lines["IPO"]["tau"], [0.25, 0.5, 1.0])
+    np.testing.assert_allclose(lines["IPO"]["kl"], [5.0, 3.0, 2.0])
+    np.testing.assert_allclose(lines["IPO"]["kl_std"], 1.0)
+    np.testing.assert_allclose(lines["IPO"]["win_rate_std"], 0.0, atol=1e-12)
+
+
+def test_the_frontier_takes_a_single_seed_and_says_tau():
+    figure = evaluation.frontier_figure([sweep()[3]])
+    assert "0.25" in texts(figure)
+
+
+def test_figures_leave_no_global_state_behind():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    evaluation.save_figure(
+        evaluation.learning_curves_figure(curves(), {"kl": "KL"}), io.BytesIO()
+    )
+    assert plt.get_fignums() == before == []
+
+
+def test_bars_reach_one_standard_deviation_over_seeds_to_either_side():
+    records = [
+        {"method": "IPO", "tau": 0.1, "kl": kl, "win_rate": win_rate}
+        for kl, win_rate in [(1.0, 0.60), (2.0, 0.64), (3.0, 0.62)]
+    ]
+    overview, *_ = evaluation.frontier_figure(records).axes
+    _, _, (horizontal, vertical) = overview.containers[0]
+    np.testing.assert_allclose(horizontal.get_segments()[0][:, 0], [1.0, 3.0])
+    np.testing.assert_allclose(vertical.get_segments()[0][:, 1], [0.60, 0.64])

@@ -1,0 +1,82 @@
+import html.parser
+
+import pytest
+
+from nashalign import evaluation
+
+SAMPLE = evaluation.Sample(
+    code='def less(a, b):\n    return a < b  # "<script>x()</script>" & ```more```\n',
+    summaries={
+        "start": "Return <b>true</b>.",
+        "RL": "",
+        "IPO": "Compare a\nand b | c.",
+    },
+    preferred={"IPO": 0.7344, "RL": 0.5},
+    written="Whether a < b.",
+    source="package.<module>.less",
+)
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser sees: tags, and the text in each cell."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.texts, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag not in ("meta",):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+@pytest.fixture
+def page(tmp_path):
+    path = tmp_path / "samples.html"
+    evaluation.write_samples_html(
+        path, [SAMPLE, SAMPLE], title="Ten <samples>", description="a & b"
+    )
+    return path.read_text("utf-8")
+
+
+def test_texts_are_escaped_and_come_back_as_they_were(page):
+    parsed = Page(page)
+    assert parsed.open == []
+    assert "script" not in parsed.tags and "b" not in parsed.tags
+    text = "".join(parsed.texts)
+    assert SAMPLE.code.rstrip() in text
+    for expected in ("Return <b>true</b>.", "Ten <samples>", "package.<module>.less"):
+        assert expected in text
+
+
+def test_the_page_needs_nothing_from_outside(page):
+    assert not {"script", "link", "img", "iframe"} & set(Page(page).tags)
+    assert "http" not in page and "url(" not in page
+    assert "color-scheme: light dark" in page
+
+
+def test_rows_are_author_methods_in_the_papers_order_and_start(page):
+    texts = [text for text in Page(page).texts if text.strip()]
+    first = texts[texts.index("author") : texts.index("start") + 3]
+    assert first == [
+        *("author", "Whether a < b.", "–"),
+        *("IPO", "Compare a and b | c.", ".734"),
+        *("RL", "(empty)", ".500"),
+        *("start", "Return <b>true</b>.", "–"),
+    ]
+
+
+def test_markdown_keeps_the_table_and_the_fence_whole():
+    text = evaluation.samples_markdown([SAMPLE])
+    lines = text.splitlines()
+    assert lines[0] == "````python" and lines[3] == "````"
+    assert lines[1:3] == SAMPLE.code.splitlines()
+    assert "| IPO | .734 | Compare a and b \\| c. |" in lines
+    assert "| start | – | Return \\<b\\>true\\</b\\>. |" in lines

@@ -1,0 +1,78 @@
+import csv
+import io
+
+import rich.console
+
+from nashalign import evaluation
+from nashalign.evaluation import Interval
+
+ROWS = [
+    evaluation.Summary(
+        method="Nash-MD-PG",
+        tau=0.02,
+        mix=0.125,
+        win_rate=Interval(0.612, 0.021),
+        length_controlled=Interval(0.603, 0.022),
+        learned_win_rate=Interval(0.661, 0.013),
+        reviewers={
+            "terse": Interval(0.71, 0.031),
+            "thorough": Interval(0.55, 0.032),
+            "style": Interval(0.64, 0.033),
+        },
+        kl=Interval(4.81, 0.31),
+        length=Interval(12.3, 0.4),
+        truncated=Interval(0.021, 0.01),
+        exploitability=0.034,
+        nash=0.75,
+        seconds=95.4,
+    ),
+    evaluation.Summary(method="start", exploitability=0.2, nash=0.0),
+]
+
+
+def printed(rows):
+    """What an 80-column terminal shows."""
+    console = rich.console.Console(width=80, file=io.StringIO())
+    console.print(evaluation.summary_table(rows))
+    return console.file.getvalue()
+
+
+def test_the_terminal_shows_everything_in_80_columns():
+    text = printed(ROWS)
+    assert "…" not in text
+    for number in (
+        "0.02 / 0.125",
+        *(".612", "±.021", ".603", ".661", ".710", ".550", ".640"),
+        *("4.81", "±0.31", "12.3", "2.1%", ".034", ".750", "1:35"),
+    ):
+        assert number in text
+    assert "/ –" not in text  # a setting that a policy has not is not written
+    for heading in ("terse", "thorough", "style", "Nash-MD-PG", "start"):
+        assert heading in text
+
+
+def test_markdown_has_a_column_for_each_number():
+    head, _, row, start, *_ = evaluation.summary_markdown(ROWS).splitlines()
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert cells["mix"] == "0.125"
+    assert cells["win rate"] == ".612±.021"
+    assert cells["thorough"] == ".550±.032"
+    assert cells["KL (nats)"] == "4.81±0.31"
+    assert start.count("–") == 12
+
+
+def test_a_column_that_nobody_fills_is_left_out():
+    rows = [evaluation.Summary(method="IPO", tau=0.1, kl=Interval(1.0, 0.1))]
+    assert evaluation.summary_markdown(rows).startswith("|  | tau | KL (nats) |\n")
+    assert "thorough" not in printed(rows) and "/ mix" not in printed(rows)
+
+
+def test_csv_holds_full_precision_and_half_widths(tmp_path):
+    evaluation.write_summary_csv(tmp_path / "summary.csv", ROWS)
+    with open(tmp_path / "summary.csv", newline="") as file:
+        row, start = csv.DictReader(file)
+    assert float(row["win rate"]) == 0.612
+    assert float(row["win rate half-width"]) == 0.021
+    assert float(row["style half-width"]) == 0.033
+    assert float(row["time"]) == 95.4
+    assert start["win rate"] == "" and float(start["exploitability"]) == 0.2

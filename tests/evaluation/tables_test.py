@@ -1,0 +1,126 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+import rich.console
+
+from nashalign import evaluation
+from nashalign.evaluation import paper, tables
+
+NAMES = ["start", "RL", "SLiC", "DPO", "Nash-MD-PG", "IPO-MD", "IPO"]
+
+
+def matrix(num_policies=7, seed=0):
+    """Win rates that differ in every cell above the diagonal."""
+    rng = np.random.default_rng(seed)
+    upper = np.triu(rng.random((9, num_policies, num_policies)), 1)
+    lower = np.tril(1 - upper.swapaxes(1, 2), -1)
+    return evaluation.win_rate_matrix(upper + lower + np.eye(num_policies) / 2)
+
+
+def printed(table, width=80):
+    """What an 80-column terminal shows."""
+    console = rich.console.Console(width=width, file=io.StringIO())
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_the_papers_table_is_antisymmetric():
+    mean, std = map(np.array, paper.TABLE_2)
+    np.testing.assert_allclose(mean + mean.T, 1.0, atol=1e-12)
+    np.testing.assert_array_equal(np.isfinite(std), np.triu(np.ones((6, 6), bool), 1))
+
+
+@pytest.mark.parametrize(
+    "row, column, mean, std",
+    [("IPO", "RL", 0.791, 0.012), ("DPO", "Nash-MD-PG", 0.520, 0.041)],
+)
+def test_the_papers_numbers_are_the_papers(row, column, mean, std):
+    assert paper.win_rate(row, column) == (mean, std)
+    assert paper.win_rate(row, paper.START) is None
+
+
+def test_policies_are_laid_out_as_in_the_paper_and_the_start_comes_last():
+    names = ["start", "mine", *reversed(paper.METHODS)]
+    laid_out = [names[i] for i in paper.order(names)]
+    assert laid_out == [*paper.METHODS, "mine", "start"]
+
+
+@pytest.mark.parametrize(
+    "mean, spread, text",
+    [
+        (0.5154, None, ".515"),
+        (0.5, np.nan, ".500"),
+        (0.608, 0.0384, ".608±.038"),
+        (1.0, 0.0, "1.000"),
+        (-0.05, None, "-.050"),
+        (0.9999, None, "1.000"),
+        (10.0, None, "10.000"),
+    ],
+)
+def test_shares_are_written_as_in_the_paper(mean, spread, text):
+    assert tables.share(mean, spread) == text
+
+
+@pytest.mark.parametrize(
+    "mean, half_width, verdict", [(0.6, 0.05, 1), (0.4, 0.05, -1), (0.53, 0.05, 0)]
+)
+def test_a_verdict_needs_the_whole_interval_on_one_side(mean, half_width, verdict):
+    assert tables.verdict(evaluation.Interval(mean, half_width)) == verdict
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda *a: printed(evaluation.win_rate_table(*a)),
+        evaluation.win_rate_markdown,
+    ],
+    ids=["terminal", "markdown"],
+)
+def test_the_table_holds_every_policy_our_number_and_the_papers(write):
+    win_rates = matrix()
+    text = write(NAMES, win_rates)
+    for name in NAMES:
+        assert name in text
+    for i, j in np.ndindex(win_rates.mean.shape):
+        ours = tables.share(win_rates.mean[i, j], win_rates.half_width[i, j])
+        assert ours in text
+    for i, j in np.ndindex(6, 6):
+        assert tables.share(paper.TABLE_2.mean[i][j], paper.TABLE_2.std[i][j]) in text
+    assert "2403.08635" in text and "…" not in text
+
+
+def test_markdown_cells_are_where_their_row_and_column_say():
+    win_rates = matrix()
+    head, _, *lines = evaluation.win_rate_markdown(NAMES, win_rates).splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[:7]]
+    columns = [cell.strip() for cell in head.split("|")[1:-1]]
+    dpo = next(row for row in rows if row[0] == "**DPO**")
+    cell = dpo[columns.index("SLiC")]
+    assert tables.share(win_rates.mean[3, 2]) in cell.split("<br>")[0]
+    assert cell.split("<br>")[1] == "*.493±.040*"
+
+
+def test_csv_comes_back_bit_for_bit(tmp_path):
+    win_rates = matrix()
+    evaluation.write_win_rate_csv(tmp_path / "matrix.csv", NAMES, win_rates)
+    names, read = evaluation.read_win_rate_csv(tmp_path / "matrix.csv")
+    assert names == [*paper.METHODS, "start"]
+    places = [NAMES.index(name) for name in names]
+    for part, written in zip(read, win_rates, strict=True):
+        np.testing.assert_array_equal(part, written[np.ix_(places, places)])
+
+
+def test_csv_holds_the_papers_numbers_and_nothing_where_it_has_none(tmp_path):
+    evaluation.write_win_rate_csv(tmp_path / "matrix.csv", NAMES, matrix())
+    with open(tmp_path / "matrix.csv", newline="") as file:
+        rows = {row["policy"]: row for row in csv.DictReader(file)}
+    assert rows["IPO"]["RL paper"] == "0.791" and rows["IPO"]["RL paper std"] == "0.012"
+    assert rows["RL"]["IPO paper"] == "0.209" and rows["RL"]["IPO paper std"] == ""
+    assert rows["start"]["IPO paper"] == "" and rows["IPO"]["start paper"] == ""
+
+
+def test_a_name_too_few_is_refused():
+    with pytest.raises(AssertionError):
+        evaluation.win_rate_table(NAMES[:-1], matrix())
