@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import rich.console
 
-from nashalign import evaluation
+from nashalign import algorithms, evaluation
 from nashalign.evaluation import paper, tables
 
 NAMES = ["start", "RL", "SLiC", "DPO", "Nash-MD-PG", "IPO-MD", "IPO"]
@@ -39,6 +39,10 @@ def test_the_papers_table_is_antisymmetric():
 def test_the_papers_numbers_are_the_papers(row, column, mean, std):
     assert paper.win_rate(row, column) == (mean, std)
     assert paper.win_rate(row, paper.START) is None
+
+
+def test_the_rows_of_the_methods_table_have_the_papers_names():
+    assert set(paper.METHODS) <= {row.title for row in algorithms.TABLE.values()}
 
 
 def test_policies_are_laid_out_as_in_the_paper_and_the_start_comes_last():
