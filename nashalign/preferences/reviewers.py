@@ -5,13 +5,13 @@ and the beginning of its body) and the summary y. They want different things:
 
     terse     few words, but a sentence
     thorough  the identifiers of signature and body mentioned, no word repeated
-    style     PEP 257: "Do this.", not "Does this", and not the function's name again
+    style     PEP 257: "Do this.", not "Does this", and not the signature again
 
 What none of them takes is emptiness, fragments of code or lists of words. Each utility
 has the factor text(y) in {0, 1}: one line of at least three words; at least four fifths
-of its tokens words; at most five content words in a row, for English cannot go on
-longer without a function word; at most a fifth of the words said before. Those whose
-other factors do not look at what the words are also ask for a verb.
+of its tokens words, one of them a verb or a function word; at most five content words
+in a row, for English hardly goes on longer without a function word; at most a fifth of
+the words said before.
 
 There is no language model behind it: a sentence about something else is a sentence, and
 only *thorough* reads the body. PEP 257: Goodger and van Rossum (2001).
@@ -62,9 +62,10 @@ def thorough(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
     .. math:: u(x, y) = text(y) \cdot share(x, y) \cdot (1 - repeated(y))
 
     `share` is that of the words of the identifiers in signature and body (snake_case
-    and camelCase taken apart; no function words, no keywords of Python, each once)
-    whose stem begins a word of the summary, so that "directory" mentions `dir`.
-    `repeated` is the share of the summary's content words that were said before.
+    and camelCase taken apart; no function words, no keywords of Python) whose stem
+    begins a word of the summary, so that "directory" mentions `dir`. A word counts as
+    often as the code has it. `repeated` is the share of the summary's content words
+    that were said before.
 
     Args:
       codes: `n` texts of code.
@@ -80,13 +81,14 @@ def thorough(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
 def style(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
     r"""Utility of PEP 257's form.
 
-    .. math:: u(x, y) = text(y) verb(y) \frac{imperative + capital + stop}{3} new(x, y)
+    .. math:: u(x, y) = text(y) \frac{imperative + capital + stop}{3} new(x, y)
 
     `new` is the share of the content words after the first word that do not restate the
-    function's name: zero for "Get the name." of `def get_name`.
+    function's name or its parameters ("NOT be a signature", as PEP 257 has it): zero
+    for "Get the name." of `def get_name`.
 
     Args:
-      codes: `n` texts of code, read for the name of the function.
+      codes: `n` texts of code, read for the signature.
       summaries: `n` summaries.
 
     Returns:
@@ -99,8 +101,10 @@ def style(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
 def is_text(summary: str) -> bool:
     """Whether it is one line of running words, whatever they say."""
     words = _words(summary)
+    known = _has_verb(summary) or not lexicon.FUNCTION_WORDS.isdisjoint(words)
     return (
         len(words) >= max(_SHORTEST, 0.8 * len(summary.split()))
+        and known
         and "\n" not in summary.strip()
         and lexicon.longest_content_run(words) <= 5
         and _repeated(words) <= 0.2
@@ -126,17 +130,17 @@ def _thorough(code: str, summary: str) -> float:
     said = lexicon.content(lexicon.split(summary))
     if not wanted or not said or not is_text(summary):
         return 0.0
-    share = sum(lexicon.mentions(said, word) for word in wanted) / len(wanted)
-    return share * len(set(said)) / len(said)
+    mentioned = sum(n for word, n in wanted.items() if lexicon.mentions(said, word))
+    return mentioned / wanted.total() * len(set(said)) / len(said)
 
 
 def _style(code: str, summary: str) -> float:
     """Style utility of one summary."""
     checks = is_imperative(summary), _has_capital(summary), _has_full_stop(summary)
-    name = lexicon.function_name(code)
+    signature = lexicon.signature(code)
     after_verb = lexicon.content(lexicon.split(" ".join(summary.split()[1:])))
-    new = sum(word not in name for word in after_verb) / max(1, len(after_verb))
-    return is_text(summary) * _has_verb(summary) * sum(checks) / len(checks) * new
+    new = sum(word not in signature for word in after_verb) / max(1, len(after_verb))
+    return is_text(summary) * sum(checks) / len(checks) * new
 
 
 def _has_capital(summary: str) -> bool:

@@ -6,6 +6,7 @@ Python; it is compared by its stem, so that `parses`, `parsed` and `parser.parse
 knows counts as a word.
 """
 
+import collections
 import functools
 import re
 
@@ -79,7 +80,7 @@ PYTHON_WORDS = frozenset(
 _LITERALS = re.compile(r"#[^\n]*|\"[^\"\n]*\"|'[^'\n]*'")
 _NAMES = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_DEFINED = re.compile(r"\bdef\s+(\w+)")
+_SIGNATURE = re.compile(r"\bdef\s+\w+\s*(?:\([^)]*)?")
 
 
 def split(text: str) -> list[str]:
@@ -108,17 +109,17 @@ def content(words: list[str]) -> list[str]:
 
 
 @functools.lru_cache(maxsize=65536)
-def identifiers(code: str) -> frozenset[str]:
-    """Stems of the identifier words of signature and body; not of strings, comments."""
+def identifiers(code: str) -> collections.Counter[str]:
+    """Stems of the words of all identifiers, counted; strings, comments left out."""
     names = " ".join(_NAMES.findall(_LITERALS.sub(" ", code)))
-    return frozenset(content(split(names)))
+    return collections.Counter(content(split(names)))
 
 
 @functools.lru_cache(maxsize=65536)
-def function_name(code: str) -> frozenset[str]:
-    """Stems of the words of the name that the code defines; empty if it has none."""
-    defined = _DEFINED.search(code)
-    return frozenset(content(split(defined.group(1)))) if defined else frozenset()
+def signature(code: str) -> frozenset[str]:
+    """Stems of the words of a function's name and parameters; empty without a def."""
+    found = _SIGNATURE.search(code)
+    return frozenset(identifiers(found.group())) if found else frozenset()
 
 
 def mentions(said: list[str], stem_of_name: str) -> bool:
