@@ -1,0 +1,230 @@
+"""Weights as Hugging Face stores them: names, shapes, and safetensors files.
+
+Each layer's tensors are stored by themselves, matrices as `[outputs, inputs]`; a policy
+stacks the layers and multiplies from the left. Everything is checked from the files'
+headers before a weight is read.
+"""
+
+import contextlib
+import json
+import pathlib
+
+import jax
+import numpy as np
+import safetensors.numpy
+
+from nashalign.policies import config_file
+from nashalign.policies.policy import Params
+
+NAME = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+_TYPES = ("F32", "F16", "BF16", "F64")
+_HEAD, _EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
+
+
+def read_weights(folder: pathlib.Path, shapes: Params, *, tied: bool) -> Params:
+    """Reads the weights of a folder, from one file or from shards.
+
+    Args:
+      folder: with `model.safetensors`, or its shards and their index.
+      shapes: the shapes of a policy's parameters.
+      tied: whether the output matrix is the embedding. A stored copy is allowed.
+
+    Returns:
+      The parameters as float32 numpy arrays.
+
+    Raises:
+      FileNotFoundError: if the weights or one of the shards is absent.
+      ValueError: if a file is damaged, or a tensor is missing, unknown, or of another
+        shape or type than expected.
+    """
+    with contextlib.ExitStack() as stack:
+        stored = {}
+        for path in _weight_files(folder):
+            file = stack.enter_context(_open(path))
+            stored |= {name: (file, path) for name in file.keys()}
+        _require_fit(stored, shapes, tied, folder)
+        return jax.tree.map_with_path(
+            lambda path, leaf: _read_leaf(stored, path, leaf), shapes
+        )
+
+
+def write_weights(path: pathlib.Path, params: Params, dtype: np.dtype) -> None:
+    """Writes parameters as one safetensors file.
+
+    Args:
+      path: the file.
+      params: a policy's parameters.
+      dtype: type of the stored weights.
+
+    Raises:
+      OSError: if it cannot be written.
+    """
+    tensors = {}
+    for leaf_path, leaf in jax.tree.leaves_with_path(params):
+        tensors |= _tensors(leaf_path, np.asarray(leaf).astype(dtype))
+    try:
+        safetensors.numpy.save_file(tensors, path, metadata={"format": "pt"})
+    except safetensors.SafetensorError as error:
+        raise OSError(str(error)) from error
+
+
+def require_params(params: Params, shapes: Params) -> None:
+    """Requires that parameters are those of a policy.
+
+    Args:
+      params: the parameters, a nested dictionary.
+      shapes: the shapes of the policy's parameters.
+
+    Raises:
+      ValueError: if one is missing, unknown or of another shape.
+    """
+    expected, given = (
+        {
+            jax.tree_util.keystr(path, simple=True, separator="."): leaf.shape
+            for path, leaf in jax.tree.leaves_with_path(tree)
+        }
+        for tree in (shapes, params)
+    )
+    wrong = [
+        f"{name} is {given.get(name, 'absent')}, not {expected.get(name, 'expected')}"
+        for name in sorted(expected | given)
+        if given.get(name) != expected.get(name)
+    ]
+    if wrong:
+        raise ValueError(f"The parameters do not fit the config: {_some(wrong)}.")
+
+
+def _weight_files(folder):
+    """The files that hold the weights; every one of them exists."""
+    if (folder / NAME).is_file():
+        return [folder / NAME]
+    index = folder / INDEX
+    if not index.is_file():
+        others = sorted(path.name for path in folder.glob("*.bin"))
+        hint = f"; {', '.join(others)} is of a format not read here" if others else ""
+        raise FileNotFoundError(f"{folder} has no {NAME} and no {INDEX}{hint}.")
+    try:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{index} has no weight_map; copy it again.") from error
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder} lacks {', '.join(missing)} of the {len(names)} shards that "
+            f"{INDEX} lists; copy what is missing."
+        )
+    return [folder / name for name in names]
+
+
+def _open(path):
+    """Opens a weights file, of which only the header is read."""
+    try:
+        return safetensors.safe_open(path, framework="np")
+    except safetensors.SafetensorError as error:
+        raise ValueError(
+            f"{path} is cut short or no safetensors file ({error}); copy it again. A "
+            "Git LFS pointer has to be fetched first."
+        ) from error
+
+
+def _require_fit(stored, shapes, tied, folder):
+    """Compares the headers with what the configuration asks for, tensor by tensor."""
+    expected = {}
+    for path, leaf in jax.tree.leaves_with_path(shapes):
+        expected |= _stored_shapes(path, leaf)
+    optional = {_HEAD: expected[_EMBEDDING]} if tied and _HEAD in stored else {}
+    missing = [name for name in expected if name not in stored]
+    unknown = [
+        name
+        for name in stored
+        # Old versions stored this buffer, which is a function of the configuration.
+        if name not in expected | optional and not name.endswith("rotary_emb.inv_freq")
+    ]
+    for what, names in (("lacks", missing), ("has unknown", unknown)):
+        if names:
+            raise ValueError(
+                f"The checkpoint in {folder} {what} {_some(names)}; its weights do not "
+                f"belong to its {config_file.NAME}."
+            )
+    for name, shape in (expected | optional).items():
+        file, path = stored[name]
+        part = file.get_slice(name)
+        if tuple(part.get_shape()) != shape:
+            raise ValueError(
+                f"{path}: {name} has shape {tuple(part.get_shape())}, but "
+                f"{config_file.NAME} asks for {shape}."
+            )
+        if part.get_dtype() not in _TYPES:
+            raise ValueError(
+                f"{path}: {name} is stored as {part.get_dtype()}; read are "
+                f"{', '.join(_TYPES)}."
+            )
+    if optional:
+        _require_tied(stored, folder)
+
+
+def _require_tied(stored, folder):
+    """Refuses a stored output matrix that is not the embedding it should be tied to."""
+    head, embedding = (stored[name][0].get_tensor(name) for name in (_HEAD, _EMBEDDING))
+    if not np.array_equal(head, embedding):
+        raise ValueError(
+            f"The checkpoint in {folder} has a {_HEAD} that differs from {_EMBEDDING}, "
+            f"but its {config_file.NAME} says tie_word_embeddings; set that to false."
+        )
+
+
+def _names(path, num_layers):
+    """Hugging Face's names of a leaf: one, or one for each layer of a stack."""
+    *modules, _ = (entry.key for entry in path)
+    if modules[0] == "lm_head":
+        return [_HEAD]
+    if modules[0] != "layers":
+        return [f"model.{modules[0]}.weight"]
+    rest = modules[1:]
+    if rest[0] in ("gate_proj", "up_proj", "down_proj"):
+        rest = ["mlp", *rest]
+    return [f"model.layers.{n}.{'.'.join(rest)}.weight" for n in range(num_layers)]
+
+
+def _is_stacked(path):
+    """Whether a leaf holds one array for each layer."""
+    return path[0].key == "layers"
+
+
+def _is_kernel(path):
+    """Whether a leaf is stored transposed."""
+    return path[-1].key == "kernel"
+
+
+def _stored_shapes(path, leaf):
+    """Shapes of the stored tensors of a leaf, by name."""
+    shape = leaf.shape[1:] if _is_stacked(path) else leaf.shape
+    shape = shape[::-1] if _is_kernel(path) else shape
+    return {name: shape for name in _names(path, leaf.shape[0])}
+
+
+def _read_leaf(stored, path, leaf):
+    """One leaf in float32, its layers stacked and its matrices turned."""
+    whole = np.empty(leaf.shape, np.float32)
+    parts = whole if _is_stacked(path) else whole[None]
+    for part, name in zip(parts, _names(path, leaf.shape[0]), strict=True):
+        tensor = stored[name][0].get_tensor(name)
+        part[...] = tensor.T if _is_kernel(path) else tensor
+    return whole
+
+
+def _tensors(path, leaf):
+    """Stored tensors of a leaf, by name."""
+    parts = leaf if _is_stacked(path) else leaf[None]
+    # The writer copies memory as it lies, so a transposed view would be stored wrongly.
+    return {
+        name: np.ascontiguousarray(part.T if _is_kernel(path) else part)
+        for name, part in zip(_names(path, leaf.shape[0]), parts, strict=True)
+    }
+
+
+def _some(names, limit=3):
+    """The first few names, and how many more there are."""
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
