@@ -8,6 +8,7 @@ fit can be said by name before orbax is asked. Typed random keys are stored as t
 data and wrapped again. Deliberately absent: partial and best-so-far checkpoints.
 """
 
+import logging
 import os
 import pathlib
 from typing import Any
@@ -20,6 +21,12 @@ from orbax.checkpoint import checkpoint_managers
 from nashalign.training import files
 
 PyTree = Any
+
+# Orbax logs a failed save as hundreds of lines of tracebacks, which bury the error that
+# is raised for it here.
+logging.getLogger("absl").addFilter(
+    lambda record: f"{os.sep}orbax{os.sep}" not in record.pathname
+)
 
 
 class Checkpoints:

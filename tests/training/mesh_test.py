@@ -65,7 +65,11 @@ def step(state, batch, scale, *, reduce):
         opt_state=opt_state,
         step=state.step + 1,
     )
-    metrics = {"loss": total / weight, "gradient_norm": jnp.linalg.norm(gradient)}
+    metrics = {
+        "loss": total / weight,
+        "gradient_norm": jnp.linalg.norm(gradient),
+        "weight": weight,
+    }
     return state, metrics, {"errors": errors, "noise": noise}
 
 
@@ -148,6 +152,14 @@ def test_a_fully_sharded_state_stays_so():
     trace = jax.tree.leaves(state.opt_state)[0]
     assert trace.sharding.is_equivalent_to(state.w.sharding, 2)
     assert state.step.sharding == training.replicated(mesh)
+
+
+def test_ordinary_model_code_runs_on_a_mesh():
+    mesh = training.make_mesh(fsdp=2)
+    table = jax.device_put(jnp.arange(12.0).reshape(4, 3), training.replicated(mesh))
+    ids = jax.device_put(jnp.arange(8) % 4, training.batched(mesh))
+    taken = jax.jit(lambda table, ids: table[ids])(table, ids)
+    np.testing.assert_array_equal(taken, np.asarray(table)[np.arange(8) % 4])
 
 
 @pytest.mark.parametrize(
