@@ -104,8 +104,8 @@ def run(
             logs=stack.enter_context(Logs(folder, done)),
             advance=stack.enter_context(progress_bar(name, num_steps, done)),
             show=show,
-            rollouts_of=rollouts_of or _nothing,
-            evaluate=evaluate or _nothing,
+            rollouts_of=rollouts_of,
+            evaluate=evaluate,
             saves=_schedule(save_every, num_steps),
             evaluates=_schedule(evaluate_every or num_steps, num_steps),
         )
@@ -136,8 +136,8 @@ class _Keeper:
     logs: Logs
     advance: Callable[[int, str], None]
     show: tuple[str, ...]
-    rollouts_of: Callable[[int, PyTree, PyTree], Iterable[Mapping]]
-    evaluate: Callable[[PyTree], Mapping[str, float]]
+    rollouts_of: Callable[[int, PyTree, PyTree], Iterable[Mapping]] | None
+    evaluate: Callable[[PyTree], Mapping[str, float]] | None
     saves: Callable[[int], bool]
     evaluates: Callable[[int], bool]
     pending: _Done | None = None
@@ -145,7 +145,7 @@ class _Keeper:
     def tend(self, state: PyTree, stop: bool) -> None:
         """Evaluates and saves where the pending step asks for it, or the user does."""
         done = self.pending
-        if self.evaluates(done.step):
+        if self.evaluate is not None and self.evaluates(done.step):
             self._require_finite()
             self.settle(self.evaluate(state))
         if self.saves(done.step) or stop:
@@ -159,13 +159,17 @@ class _Keeper:
         if self.pending is None:
             return
         done, metrics = self.pending, self._require_finite()
-        record = jax.device_get(done.record)
         metrics |= {name: float(value) for name, value in (evaluation or {}).items()}
-        rollouts = self.rollouts_of(done.step, done.batch, record)
-        self.logs.write(done.step, metrics, rollouts)
+        self.logs.write(done.step, metrics, self._rollouts(done))
         shown = [name for name in self.show if name in metrics]
         self.advance(1, "  ".join(f"{name} {metrics[name]:.4g}" for name in shown))
         self.pending = None
+
+    def _rollouts(self, done: _Done) -> Iterable[Mapping]:
+        """The rows of a step; without them its record is not fetched."""
+        if self.rollouts_of is None:
+            return ()
+        return self.rollouts_of(done.step, done.batch, jax.device_get(done.record))
 
     def _require_finite(self) -> dict[str, float]:
         """The pending step's metrics, or the end of the run."""
@@ -208,11 +212,6 @@ def _begin(
 def _schedule(every: int, last: int) -> Callable[[int], bool]:
     """Whether a step is due: every so many, and the last."""
     return lambda step: step % every == 0 or step == last
-
-
-def _nothing(*_) -> dict:
-    """No rollouts, and no evaluation."""
-    return {}
 
 
 def _require_positive(**counts: int) -> None:
