@@ -203,7 +203,7 @@ def learn(
     loss, gradient, weight = reduce((loss, gradient, jnp.sum(groups.probability)))
     gradient = jax.tree.map(lambda g: g / weight, gradient)
     updates, opt_state = setup.optimizer.update(gradient, state.opt_state, state.params)
-    metrics = {"loss": loss / weight, "gradient_norm": optax.global_norm(gradient)}
+    metrics = {"loss": loss / weight, "gradient_norm": optax.tree.norm(gradient)}
     metrics |= _response_metrics(log_probs, groups, reduce)
     state = dataclasses.replace(
         state,
