@@ -163,18 +163,21 @@ def pmapped(step: Callable, devices: list[jax.Device] | None = None) -> Callable
 
     def call(state, batch, *others):
         _require_divided(batch, len(devices))
-        shares = jax.tree.map(
-            lambda x: x.reshape(len(devices), -1, *x.shape[1:]), batch
-        )
+        shares = jax.tree.map(lambda array: _shares(array, len(devices)), batch)
         state, metrics, record = mapped(state, shares, others)
         return state, metrics, jax.tree.map(_rejoined, record)
 
     return call
 
 
+def _shares(array, num: int):
+    """An array `[batch, ...]` as `[num, batch / num, ...]`; it may be empty."""
+    return array.reshape(num, array.shape[0] // num, *array.shape[1:])
+
+
 def _rejoined(shares):
-    """Arrays `[devices, share, ...]` as `[batch, ...]`."""
-    return shares.reshape(-1, *shares.shape[2:])
+    """An array `[devices, share, ...]` as `[batch, ...]`; it may be empty."""
+    return shares.reshape(shares.shape[0] * shares.shape[1], *shares.shape[2:])
 
 
 def _identity(tree: PyTree) -> PyTree:

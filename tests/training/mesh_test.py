@@ -40,6 +40,7 @@ def batches(num=3, size=24):
             "y": random.normal(size=(size, 3)).astype(np.float32),
             "weight": np.arange(size, dtype=np.float32) / size,
             "ids": np.arange(size, dtype=np.int32),
+            "opponents": np.zeros((size, 2, 0), np.int32),
         }
         for _ in range(num)
     ]
@@ -70,7 +71,8 @@ def step(state, batch, scale, *, reduce):
         "gradient_norm": jnp.linalg.norm(gradient),
         "weight": weight,
     }
-    return state, metrics, {"errors": errors, "noise": noise}
+    record = {"errors": errors, "noise": noise, "opponents": batch["opponents"]}
+    return state, metrics, record
 
 
 def trained(compiled, state=None):
