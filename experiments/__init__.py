@@ -1,0 +1,1 @@
+"""Launch files: one file, or folder, is one result."""

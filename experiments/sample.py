@@ -1,0 +1,95 @@
+"""Prints a one-line summary for every function of a Python file.
+
+Run: python -m experiments.sample FOLDER FILE.py
+
+FOLDER is a Hugging Face folder with its tokenizer: one of `policies/` in the output of
+`experiments.summarise`, or `experiments/start_policy`. Takes a few seconds.
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+import jax
+import numpy as np
+import rich.console
+import tyro
+
+from nashalign import data, policies, sampling
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """A policy, a file, and how sharply to draw."""
+
+    folder: tyro.conf.Positional[pathlib.Path]
+    """Hugging Face folder of the policy."""
+    file: tyro.conf.Positional[pathlib.Path]
+    """Python file whose functions are summarised; only its code is read."""
+    prompt_length: int = 48
+    """Most tokens of a prompt; longer code is cut on the right."""
+    response_length: int = 32
+    """Most tokens of a summary."""
+    temperature: float = 0.5
+    """Of sampling: 1 is the policy itself, lower is more typical of it."""
+    seed: int = 0
+    """Of the draws."""
+
+
+def main(config: Config) -> None:
+    """Loads the policy, reads the file and prints a line for each function."""
+    console = rich.console.Console()
+    functions = _functions(config.file)
+    if config.temperature <= 0:
+        raise ValueError(f"temperature must be > 0, not {config.temperature}.")
+    start = policies.load_pretrained(config.folder)
+    tokenizer = data.load_tokenizer(config.folder)
+    policies.check_vocabulary(tokenizer.size, start.config)
+    encoded = data.prompt_ids(
+        tokenizer, [code for _, code in functions], length=config.prompt_length
+    )
+    prompts = data.pad_prompts(
+        encoded.tokens,
+        encoded.ids,
+        length=config.prompt_length,
+        pad_id=tokenizer.pad_id,
+    )
+    responses, _ = jax.jit(
+        lambda params, key, prompts: sampling.sample(
+            start.policy,
+            {"policy": params},
+            lambda logits: logits["policy"],
+            key,
+            prompts,
+            num_responses=1,
+            decoding=sampling.Decoding(
+                max_length=config.response_length,
+                eos_id=tokenizer.eos_id,
+                pad_id=tokenizer.pad_id,
+                temperature=config.temperature,
+            ),
+        )
+    )(start.params, jax.random.key(config.seed), prompts)
+    for (name, _), tokens in zip(functions, np.asarray(responses.tokens), strict=True):
+        console.print(f"[bold]{name}[/bold]: ", end="")
+        console.print(tokenizer.decode(tokens[0].tolist()), markup=False)
+
+
+def _functions(file: pathlib.Path) -> list[tuple[str, str]]:
+    """Names and code of the file's functions, or an error that says what is wrong."""
+    try:
+        functions = data.functions_of(file.read_text("utf-8"))
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}.") from error
+    except SyntaxError as error:
+        raise ValueError(f"{file} is not valid Python: {error}.") from error
+    if not functions:
+        raise ValueError(f"{file} has no function with a body to summarise.")
+    return functions
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Config, description=__doc__))
+    except ValueError as error:
+        sys.exit(f"error: {error}")

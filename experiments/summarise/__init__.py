@@ -1,0 +1,1 @@
+"""The main job; `__main__.py` is its lab note."""

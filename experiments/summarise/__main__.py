@@ -1,0 +1,155 @@
+"""A summariser aligned to a population of reviewers by six methods, side by side.
+
+The experiment of "Human Alignment of Large Language Models through Online Preference
+Optimisation" (Calandriello et al. 2024, arXiv:2403.08635), at the size of a laptop, on
+real code, with an oracle that the paper did not have: the reviewers' exact preference.
+
+Run: python -m experiments.summarise
+"""
+
+import dataclasses
+import sys
+import time
+from typing import Annotated
+
+import rich.console
+import tyro
+
+from experiments.summarise import align, compare, judges, sweep, task
+from experiments.summarise import config as configs
+from nashalign import evaluation, policies, training
+
+_PRESETS = {"--quick": configs.quick, "--smoke": configs.smoke}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Command:
+    """Align a summariser by several methods and compare them on test prompts.
+
+    Settings given beside --quick or --smoke replace the smaller job's.
+    """
+
+    config: Annotated[configs.Config, tyro.conf.arg(name="")]
+    quick: tyro.conf.FlagCreatePairsOff[bool] = False
+    """A third of the work, for a first impression: at most five minutes on 2 cores."""
+    smoke: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Two steps of everything, in under a minute."""
+    sweep: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Train every method over tau and three seeds instead; hours, resumable."""
+
+
+def main(arguments: list[str]) -> None:
+    """Parses the command line and runs the job."""
+    preset = next((_PRESETS[a] for a in arguments if a in _PRESETS), configs.full)
+    command = tyro.cli(Command, default=Command(config=preset()), args=arguments)
+    config = command.config
+    for name in config.methods:
+        config.settings.get(name, configs.Settings(tau=1.0)).method(name)
+    record = config.recorded() | {"sweep": command.sweep}
+    output = config.output.with_name(config.output.name + "-sweep" * command.sweep)
+    try:
+        with training.open_run(output, record) as run:
+            if run.resumed:
+                rich.console.Console().print(f"{output}: going on where it stopped")
+            (_sweep if command.sweep else _align_and_compare)(config, run)
+    except training.RunFinished as finished:
+        rich.console.Console().print(str(finished))
+
+
+def _begin(config: configs.Config, run: training.Run) -> align.Aligner:
+    """Loads, samples, votes, and fits the judges."""
+    loaded = task.load(config.policy, config.data, config.text)
+    rich.console.Console().print(_described(loaded))
+    learned = judges.learned_judges(
+        loaded, config.judges, config.seed, run.folder / "judges"
+    )
+    return (
+        loaded,
+        learned,
+        align.Aligner(
+            loaded,
+            learned,
+            config.training,
+            num_validation_prompts=config.evaluation.num_validation_prompts,
+            seed=config.seed,
+        ),
+    )
+
+
+def _sweep(config: configs.Config, run: training.Run) -> None:
+    """The job behind --sweep."""
+    _, _, aligner = _begin(config, run)
+    sweep.sweep(config, aligner, run.folder)
+    run.finish()
+
+
+def _align_and_compare(config: configs.Config, run: training.Run) -> None:
+    """The job."""
+    begun = time.monotonic()
+    loaded, learned, aligner = _begin(config, run)
+    aligned, curves = {}, {}
+    for name in config.methods:
+        settings, folder = config.settings[name], run.folder / name
+        params = aligner.align(name, settings, config.seed, folder)
+        title = settings.method(name).title
+        aligned[title] = compare.Aligned(
+            params=params, settings=settings, seconds=align.seconds(folder)
+        )
+        curves[title] = training.read_log(folder / "metrics.jsonl")
+        policies.save_pretrained(
+            run.folder / "policies" / name,
+            params,
+            loaded.start.config,
+            tokenizer_folder=config.policy,
+        )
+    results = run.folder / "results"
+    compare.compare(
+        loaded,
+        learned["preference"],
+        aligned,
+        config.evaluation,
+        config.seed,
+        results,
+    )
+    figure = evaluation.learning_curves_figure(
+        curves,
+        {
+            "win_rate": "win rate over the start policy",
+            "log_ratio": "log-ratio of the samples (nats)",
+            "length": "tokens",
+        },
+    )
+    with training.replacing(results / "learning_curves.png") as path:
+        evaluation.save_figure(figure, path)
+    run.finish(seconds=round(time.monotonic() - begun, 1))
+    rich.console.Console().print(
+        f"{time.monotonic() - begun:.0f} s; everything is in {run.folder}"
+    )
+
+
+def _described(loaded: task.Task) -> str:
+    """What was loaded, in two lines."""
+    splits = ", ".join(
+        f"{len(prompts.tokens):,} {split}" for split, prompts in loaded.prompts.items()
+    )
+    cut = sum(prompts.cut for prompts in loaded.prompts.values())
+    return (
+        f"prompts: {splits}; {cut:,} longer than {loaded.prompt_length} tokens "
+        "were cut on the right"
+    )
+
+
+def _run(arguments: list[str]) -> int | str:
+    """Runs the job; what a user can mend is a message, not a traceback."""
+    try:
+        main(arguments)
+    except (ValueError, OSError, training.TrainingDiverged) as error:
+        return f"error: {error}"
+    except KeyboardInterrupt as stopped:
+        print(stopped or "stopped; the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_run(sys.argv[1:]))

@@ -1,0 +1,147 @@
+"""Settings of the main job, and its three sizes."""
+
+import dataclasses
+import pathlib
+
+from nashalign import algorithms
+
+START_POLICY = pathlib.Path(__file__).parents[1] / "start_policy"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Text:
+    """What policies read and write."""
+
+    prompt_length: int = 48
+    """Most tokens of a prompt; longer code is cut on the right, and counted."""
+    response_length: int = 24
+    """Most tokens of a summary, end of sequence included; longer ones are cut."""
+    packages: str = "dependencies"
+    """Where prompts come from: dependencies (the standard library and what this project
+    runs on) or installed (every installed package)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Judges:
+    """How the preference model and the reward model are learnt from votes."""
+
+    num_prompts: int = 1536
+    """Training prompts; two votes each, on four samples of the start policy."""
+    num_held_out: int = 256
+    """Validation prompts on which accuracy is measured."""
+    num_epochs: int = 2
+    """Times that each vote is seen."""
+    batch_size: int = 32
+    """Prompts of a training step."""
+    learning_rate: float = 3e-4
+    """Peak of Adam's schedule."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a policy is aligned."""
+
+    num_steps: int = 60
+    """Updates of a method."""
+    batch_size: int = 32
+    """Prompts of an update; two responses are written to each."""
+    save_every: int = 20
+    """Updates between checkpoints."""
+    evaluate_every: int = 20
+    """Updates between looks at the validation prompts."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What the aligned policies are compared on."""
+
+    num_prompts: int = 320
+    """Test prompts."""
+    num_validation_prompts: int = 128
+    """Validation prompts of the learning curves and the sweep."""
+    num_samples: int = 10
+    """Test prompts shown with every policy's summary."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of one method."""
+
+    tau: float
+    """Strength of the regularisation towards the start policy."""
+    mix: float = 0.0
+    """Weight on the start policy in the mixture, for methods that sample from it."""
+    learning_rate: float = 5e-4
+    """Peak of Adam's schedule."""
+
+    def method(self, name: str) -> algorithms.Method:
+        """Returns the row of the table with these settings, or says what is wrong."""
+        settings = {"tau": self.tau}
+        if name in algorithms.TABLE and algorithms.TABLE[name].mixes:
+            settings["mix"] = self.mix
+        return algorithms.configure(name, **settings)
+
+
+def chosen_settings() -> dict[str, Settings]:
+    """Settings of each method, chosen on validation prompts."""
+    return {
+        "rl": Settings(tau=0.05),
+        "online_dpo": Settings(tau=1.0),
+        "online_slic": Settings(tau=1.0),
+        "online_ipo": Settings(tau=0.1),
+        "nash_md_pg": Settings(tau=0.02, mix=0.125),
+        "ipo_md": Settings(tau=0.1, mix=0.125),
+    }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """A summariser aligned to a population of reviewers by several methods."""
+
+    methods: tuple[str, ...] = tuple(algorithms.TABLE)
+    """Rows of the table of methods, in the order in which they are trained."""
+    policy: pathlib.Path = START_POLICY
+    """Hugging Face folder of the start policy: any Llama model with its tokenizer."""
+    output: pathlib.Path = pathlib.Path("runs/summarise")
+    """Where everything is left; the same folder again goes on where it stopped."""
+    data: pathlib.Path = pathlib.Path("runs/data")
+    """Where the docstrings are kept once they have been harvested."""
+    seed: int = 0
+    """Of every draw."""
+    text: Text = Text()
+    judges: Judges = Judges()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    settings: dict[str, Settings] = dataclasses.field(default_factory=chosen_settings)
+
+    def recorded(self) -> dict:
+        """Every setting that results depend on, for the output folder's door."""
+        record = dataclasses.asdict(self)
+        record["settings"] = {name: record["settings"][name] for name in self.methods}
+        del record["output"], record["data"]
+        return record
+
+
+def full() -> Config:
+    """The whole job."""
+    return Config()
+
+
+def quick() -> Config:
+    """A third of the work, for a first impression."""
+    return Config(
+        output=pathlib.Path("runs/summarise-quick"),
+        judges=Judges(num_prompts=512, num_held_out=128),
+        training=Training(num_steps=20, save_every=10, evaluate_every=10),
+        evaluation=Evaluation(num_prompts=128, num_validation_prompts=64),
+    )
+
+
+def smoke() -> Config:
+    """Two steps of everything: does it run?"""
+    return Config(
+        output=pathlib.Path("runs/summarise-smoke"),
+        judges=Judges(num_prompts=32, num_held_out=16, num_epochs=1, batch_size=16),
+        training=Training(num_steps=2, batch_size=4, save_every=1, evaluate_every=2),
+        evaluation=Evaluation(num_prompts=16, num_validation_prompts=8, num_samples=3),
+    )

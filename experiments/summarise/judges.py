@@ -1,0 +1,224 @@
+"""The learned judges: a preference model and a reward model, from the same hard votes.
+
+The start policy writes four summaries to each prompt; the first two and the last two
+are shown to a reviewer drawn from the population, who votes. Both models start from the
+start policy. Accuracy is the expected one on votes about validation prompts, next to
+that of knowing the population's probabilities.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import rich.console
+
+from experiments.summarise import task as tasks
+from experiments.summarise.config import Judges
+from nashalign import data, preferences, training
+from nashalign.types import Prompts, Responses
+
+_SAMPLES = 4
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparisons:
+    """Two comparisons for each of `B` prompts.
+
+    Attributes:
+      prompts: the prompts.
+      y: `[B, 2, T]` one response of each comparison.
+      z: `[B, 2, T]` the other.
+      preferred: `[B, 2]` the population's P(y beats z).
+      votes: `[B, 2]` one where y won the vote, else zero.
+    """
+
+    prompts: Prompts
+    y: Responses
+    z: Responses
+    preferred: Any
+    votes: Any
+
+    def at(self, rows: Any) -> "Comparisons":
+        """Returns the comparisons of some prompts."""
+        return jax.tree.map(lambda x: x[rows], self)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fit:
+    """State of a judge in training: the model, which is its parameters, and Adam's."""
+
+    model: Any
+    opt_state: optax.OptState
+
+
+def learned_judges(
+    task: tasks.Task, settings: Judges, seed: int, folder: pathlib.Path
+) -> dict[str, Any]:
+    """Returns the annotators by what methods read: a preference, or a reward.
+
+    Votes and both fits are kept in `folder`, and not made twice.
+    """
+    console = rich.console.Console()
+    train = _comparisons(
+        task, "train", settings.num_prompts, seed, 1, folder / "votes.npz", console
+    )
+    held_out = _comparisons(
+        task,
+        "validation",
+        settings.num_held_out,
+        seed,
+        2,
+        folder / "held_out_votes.npz",
+        console,
+    )
+    best = preferences.best_attainable_accuracy(held_out.preferred)
+    judges = {}
+    for number, (kind, model, title) in enumerate(
+        (
+            ("preference", preferences.PairwiseModel, "preference model"),
+            ("reward", preferences.RewardModel, "reward model"),
+        )
+    ):
+        judge = _fit(
+            task,
+            model,
+            train,
+            settings,
+            tasks.stage_key(seed, 10 + number),
+            folder / kind,
+            title,
+        )
+        accuracy = _accuracy(judge, held_out)
+        console.print(
+            f"{title}: held-out accuracy {accuracy:.3f} "
+            f"(best attainable {best:.3f}, coin 0.500)"
+        )
+        judges[kind] = judge
+    return judges
+
+
+def _comparisons(task, split, num_prompts, seed, stage, path, console) -> Comparisons:
+    """Samples and votes on a split's prompts, from the file if they are there."""
+    rows = task.rows(split, num_prompts, seed + stage)
+    if path.exists():
+        return _read(task, split, rows, path)
+    written = task.write(
+        task.start.params,
+        split,
+        rows,
+        tasks.stage_key(seed, stage),
+        num_responses=_SAMPLES,
+        name=f"samples of the start policy ({split})",
+    )
+    utilities = task.utilities(written)
+    population = task.annotator.population
+    share = preferences.intransitive_share(population.matrix(utilities))
+    console.print(
+        f"reviewers: {share:.1%} of the triples of sampled responses ({split}) are "
+        "intransitive"
+    )
+    u_y, u_z = utilities[..., 0::2], utilities[..., 1::2]
+    votes = population.votes(np.random.default_rng(seed + stage), u_y, u_z)
+    with training.replacing(path) as temporary:
+        np.savez(
+            temporary,
+            tokens=written.responses.tokens,
+            mask=written.responses.mask,
+            truncated=written.responses.truncated,
+            preferred=population.prefer(u_y, u_z).astype(np.float32),
+            votes=votes.astype(np.float32),
+        )
+    return _read(task, split, rows, path)
+
+
+def _read(task, split, rows, path) -> Comparisons:
+    """The comparisons of a file."""
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    written = Responses(
+        tokens=arrays["tokens"], mask=arrays["mask"], truncated=arrays["truncated"]
+    )
+    return Comparisons(
+        prompts=task.batch(split, rows),
+        y=jax.tree.map(lambda x: x[:, 0::2], written),
+        z=jax.tree.map(lambda x: x[:, 1::2], written),
+        preferred=arrays["preferred"],
+        votes=arrays["votes"],
+    )
+
+
+def _fit(task, model, comparisons, settings, key, folder, title) -> Any:
+    """Trains one judge on the votes."""
+    num_prompts = len(comparisons.votes)
+    num_steps = max(1, settings.num_epochs * num_prompts // settings.batch_size)
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adam(
+            optax.warmup_cosine_decay_schedule(
+                0.0, settings.learning_rate, max(1, num_steps // 10), num_steps
+            )
+        ),
+    )
+    policy = task.start.policy
+    model = model(
+        params=preferences.init_params(key, policy, task.start.params),
+        policy=policy,
+        eos_id=task.tokenizer.eos_id,
+    )
+    draw = data.batches(range(num_prompts), batch_size=settings.batch_size, seed=0)
+    state = training.run(
+        training.data_parallel(
+            functools.partial(_fit_step, optimizer), training.make_mesh()
+        ),
+        Fit(model=model, opt_state=optimizer.init(model)),
+        lambda step: comparisons.at(np.asarray(draw(step))),
+        num_steps,
+        folder=folder,
+        name=title,
+        save_every=max(1, num_steps // 3),
+        show=("loss", "accuracy"),
+    )
+    return state.model
+
+
+def _fit_step(
+    optimizer: optax.GradientTransformation,
+    state: Fit,
+    batch: Comparisons,
+    *,
+    reduce: Callable,
+):
+    """One step on the mean cross-entropy of the votes."""
+
+    def total(model):
+        loss = preferences.vote_loss(
+            model, batch.prompts, batch.y, batch.z, batch.votes
+        )
+        return jnp.sum(loss)
+
+    loss, gradient = jax.value_and_grad(total)(state.model)
+    loss, gradient, count = reduce((loss, gradient, jnp.asarray(batch.votes.size)))
+    gradient = jax.tree.map(lambda g: g / count, gradient)
+    updates, opt_state = optimizer.update(gradient, state.opt_state, state.model)
+    metrics = {"loss": loss / count, "gradient_norm": optax.global_norm(gradient)}
+    model = optax.apply_updates(state.model, updates)
+    return Fit(model=model, opt_state=opt_state), metrics, None
+
+
+def _accuracy(judge, comparisons: Comparisons) -> float:
+    """Expected accuracy of a judge on votes drawn from the population."""
+    prefer = jax.jit(lambda judge, c: judge.prefer(None, c.prompts, c.y, c.z))
+    scores = []
+    for rows in tasks.chunks(np.arange(len(comparisons.votes))):
+        part = comparisons.at(rows)
+        chosen = np.asarray(prefer(judge, part)) > 0.5
+        scores.append(np.where(chosen, part.preferred, 1 - part.preferred))
+    return float(np.concatenate(scores)[: len(comparisons.votes)].mean())

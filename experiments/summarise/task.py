@@ -1,0 +1,213 @@
+"""The task: prompts from real code, the start policy, and the reviewers' verdict."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.summarise.config import Text
+from nashalign import data, policies, preferences, sampling, training
+from nashalign.types import Prompts, Responses
+
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """What every stage needs.
+
+    Attributes:
+      start: the start policy.
+      tokenizer: its tokenizer.
+      decoding: how summaries end.
+      pairs: all examples; `Prompts.ids` index into them.
+      prompts: the encoded prompts of each split.
+      prompt_length: columns of a batch of prompts.
+      annotator: the exact population.
+    """
+
+    start: policies.Pretrained
+    tokenizer: data.Tokenizer
+    decoding: sampling.Decoding
+    pairs: Sequence[data.Pair]
+    prompts: dict[str, data.PromptIds]
+    prompt_length: int
+    annotator: preferences.PopulationAnnotator
+
+    @functools.cached_property
+    def _write(self):
+        """The compiled sampler, with the policy's and the reference's log-probs."""
+
+        @functools.partial(jax.jit, static_argnames="num_responses")
+        def write(params, reference, key, prompts, num_responses):
+            responses, log_probs = sampling.sample(
+                self.start.policy,
+                {"policy": params},
+                lambda logits: logits["policy"],
+                key,
+                prompts,
+                num_responses=num_responses,
+                decoding=self.decoding,
+            )
+            other = policies.log_probs(self.start.policy, reference, prompts, responses)
+            return Written(
+                prompts=prompts,
+                responses=responses,
+                log_probs=log_probs["policy"],
+                reference_log_probs=other,
+            )
+
+        return write
+
+    def batch(self, split: str, rows: Sequence[int]) -> Prompts:
+        """Returns the prompts at some rows of a split."""
+        prompts = self.prompts[split]
+        return data.pad_prompts(
+            [prompts.tokens[row] for row in rows],
+            prompts.ids[rows],
+            length=self.prompt_length,
+            pad_id=self.tokenizer.pad_id,
+        )
+
+    def rows(self, split: str, num_prompts: int, seed: int) -> np.ndarray:
+        """Returns distinct rows of a split, drawn once and for all by the seed."""
+        available = len(self.prompts[split].tokens)
+        if available < num_prompts:
+            raise ValueError(
+                f"The {split} split has {available} prompts, fewer than the "
+                f"{num_prompts} asked for; ask for fewer, or harvest more packages "
+                "with --text.packages installed."
+            )
+        return np.random.default_rng(seed).permutation(available)[:num_prompts]
+
+    def write(
+        self,
+        params: policies.Params,
+        split: str,
+        rows: np.ndarray,
+        key: jax.Array,
+        *,
+        num_responses: int = 1,
+        name: str = "",
+    ) -> "Written":
+        """Lets a policy write to the prompts at some rows of a split."""
+        parts = []
+        with _bar(name, len(rows)) as advance:
+            for part in chunks(rows):
+                prompts = self.batch(split, part)
+                written = self._write(
+                    params, self.start.params, key, prompts, num_responses
+                )
+                parts.append(jax.device_get(written))
+                advance(len(part), "")
+        joined = jax.tree.map(lambda *x: np.concatenate(x), *parts)
+        return jax.tree.map(lambda x: x[: len(rows)], joined)
+
+    def utilities(self, written: "Written") -> np.ndarray:
+        """Every kind of reviewer's utility `[kinds, B, N]` of what was written."""
+        return self.annotator.utilities(written.prompts, written.responses)
+
+    def texts(self, responses: Responses) -> list[list[str]]:
+        """The summaries `[B][N]` as text."""
+        rows = zip(responses.tokens, responses.mask, strict=True)
+        return [
+            [
+                self.tokenizer.decode(tokens[own].tolist())
+                for tokens, own in zip(*row, strict=True)
+            ]
+            for row in rows
+        ]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a policy wrote: `[B, N, T]`, with log-probabilities in nats.
+
+    Attributes:
+      prompts: the `B` prompts.
+      responses: `N` responses to each.
+      log_probs: under the policy that wrote.
+      reference_log_probs: under the start policy.
+    """
+
+    prompts: Prompts
+    responses: Responses
+    log_probs: Any
+    reference_log_probs: Any
+
+
+def load(policy: pathlib.Path, folder: pathlib.Path, text: Text) -> Task:
+    """Loads the start policy and the prompts, harvesting them the first time.
+
+    Raises:
+      ValueError: the checkpoint, its tokenizer and the lengths do not go together.
+    """
+    start = policies.load_pretrained(policy)
+    tokenizer = data.load_tokenizer(policy)
+    policies.check_vocabulary(tokenizer.size, start.config)
+    if text.prompt_length + text.response_length > start.policy.context:
+        raise ValueError(
+            f"Prompts of {text.prompt_length} and responses of {text.response_length} "
+            f"tokens exceed the {start.policy.context} tokens of the context of "
+            f"{policy}; lower --text.prompt-length or --text.response-length."
+        )
+    corpus = data.docstrings(folder, text.packages)
+    pairs, prompts = [], {}
+    for split in corpus.splits:
+        own = corpus.pairs(split)
+        encoded = data.prompt_ids(
+            tokenizer, [pair.code for pair in own], length=text.prompt_length
+        )
+        prompts[split] = dataclasses.replace(encoded, ids=encoded.ids + len(pairs))
+        pairs += own
+    return Task(
+        start=start,
+        tokenizer=tokenizer,
+        decoding=sampling.Decoding(
+            max_length=text.response_length,
+            eos_id=tokenizer.eos_id,
+            pad_id=tokenizer.pad_id,
+        ),
+        pairs=pairs,
+        prompts=prompts,
+        prompt_length=text.prompt_length,
+        annotator=preferences.PopulationAnnotator(
+            preferences.three_reviewers(), tokenizer, [pair.code for pair in pairs]
+        ),
+    )
+
+
+def chunks(rows: np.ndarray, size: int = _BATCH) -> Iterator[np.ndarray]:
+    """Rows in batches of one size; the last one repeats its last row."""
+    size = min(size, len(rows))
+    for begin in range(0, len(rows), size):
+        part = rows[begin : begin + size]
+        yield np.concatenate([part, np.repeat(part[-1:], size - len(part))])
+
+
+def stage_key(seed: int, stage: int) -> jax.Array:
+    """The key of a stage of the job."""
+    return jax.random.fold_in(jax.random.key(seed), jnp.asarray(stage, jnp.uint32))
+
+
+def _bar(name: str, total: int):
+    """A progress bar, or nothing for work without a name."""
+    if name:
+        return training.progress_bar(name, total)
+    return _silent()
+
+
+class _silent:
+    """A progress bar that nobody sees."""
+
+    def __enter__(self):
+        return lambda count, note: None
+
+    def __exit__(self, *exception):
+        return None
