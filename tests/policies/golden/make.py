@@ -1,0 +1,81 @@
+"""Makes the golden outputs: tiny Llamas of `transformers`, and their logits.
+
+Each folder is written by one major version, so that both styles of `config.json` are
+the real ones. With torch and the named version installed, from the repository's root:
+
+    python tests/policies/golden/make.py grouped   # transformers 5.23.0, torch 2.13.0
+    python tests/policies/golden/make.py tied      # transformers 4.57.6, torch 2.13.0
+
+`grouped` has grouped queries, heads wider than the width over their number, an output
+matrix of its own, and shards; `tied` has none of these. Weights are drawn wide, and
+norms away from one, so that the logits are of order one and every part matters.
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+import torch
+import transformers
+
+COMMON = {
+    "vocab_size": 23,
+    "hidden_size": 16,
+    "intermediate_size": 20,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 32,
+    "attn_implementation": "eager",
+}
+MODELS = {
+    "grouped": {
+        "major": "5",
+        "shards": "10KB",
+        "config": {
+            "num_key_value_heads": 2,
+            "head_dim": 6,
+            "rms_norm_eps": 1e-5,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
+        },
+    },
+    "tied": {
+        "major": "4",
+        "shards": "1GB",
+        "config": {"rope_theta": 300.0, "tie_word_embeddings": True},
+    },
+}
+LENGTHS = (7, 4, 1)
+
+
+def make(name: str) -> None:
+    """Writes one model's folder and its logits under padding on either side."""
+    row = MODELS[name]
+    if not transformers.__version__.startswith(row["major"] + "."):
+        raise SystemExit(f"{name} is made with transformers {row['major']}")
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(**COMMON, **row["config"])
+    model = transformers.LlamaForCausalLM(config).float().eval()
+    with torch.no_grad():
+        for tensor in model.parameters():
+            centre = 1.0 if tensor.ndim == 1 else 0.0
+            tensor.copy_(centre + 0.3 * torch.randn_like(tensor))
+    folder = pathlib.Path(__file__).parent / name
+    model.save_pretrained(folder, max_shard_size=row["shards"])
+    (folder / "generation_config.json").unlink(missing_ok=True)
+
+    generator = np.random.default_rng(0)
+    tokens = generator.integers(0, COMMON["vocab_size"], (len(LENGTHS), max(LENGTHS)))
+    right = np.arange(max(LENGTHS)) < np.array(LENGTHS)[:, None]
+    arrays = {"tokens": tokens.astype(np.int32)}
+    for side, mask in (("right", right), ("left", right[:, ::-1])):
+        with torch.no_grad():
+            output = model(
+                input_ids=torch.tensor(tokens),
+                attention_mask=torch.tensor(mask.astype(np.int64)),
+            )
+        arrays |= {f"{side}_mask": mask, f"{side}_logits": output.logits.numpy()}
+    np.savez_compressed(folder / "logits.npz", **arrays)
+
+
+if __name__ == "__main__":
+    make(sys.argv[1])

@@ -1,0 +1,434 @@
+"""Tests of the door to Hugging Face folders."""
+
+import errno
+import json
+import pathlib
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+import tokenizers
+
+from nashalign import policies
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+NAMES = ("grouped", "tied")
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return {name: policies.load_pretrained(GOLDEN / name) for name in NAMES}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the tied model, in one file, to be spoilt."""
+    return shutil.copytree(GOLDEN / "tied", tmp_path / "model")
+
+
+@pytest.fixture
+def tokenizer_folder(tmp_path):
+    """A tokenizer of 12 ids with bos, eos and no pad, named in both styles."""
+    vocabulary = {"<s>": 0, "</s>": 1} | {
+        letter: 2 + n for n, letter in enumerate("ab")
+    }
+    vocabulary |= {f"w{n}": 4 + n for n in range(8)}
+    model = tokenizers.models.WordLevel(vocabulary, unk_token="a")
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    tokenizers.Tokenizer(model).save(str(folder / "tokenizer.json"))
+    config = {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "pad_token": None}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def set_options(folder, **options):
+    """Changes `config.json`; None deletes an option."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text()) | options
+    kept = {name: value for name, value in config.items() if value is not None}
+    path.write_text(json.dumps(kept))
+
+
+def change_weights(folder, change):
+    """Rewrites the weights after `change(tensors)`."""
+    path = folder / "model.safetensors"
+    tensors = safetensors.numpy.load_file(path)
+    change(tensors)
+    safetensors.numpy.save_file(tensors, path)
+
+
+def assert_equal_trees(left, right):
+    jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+# Definition: another library computes the same logits.
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_equal_those_of_transformers(loaded, name, side):
+    golden = np.load(GOLDEN / name / "logits.npz")
+    mask, expected = golden[f"{side}_mask"], golden[f"{side}_logits"]
+    policy, params = loaded[name].policy, loaded[name].params
+    logits = jax.jit(policy.apply)(params, golden["tokens"], mask)
+    assert np.abs(expected[mask]).max() > 1.0
+    np.testing.assert_allclose(logits[mask], expected[mask], rtol=0, atol=1e-4)
+
+
+def live_logits(folder, tokens, mask):
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        output = model(
+            input_ids=torch.tensor(np.array(tokens)),
+            attention_mask=torch.tensor(np.array(mask, np.int64)),
+        )
+    return output.logits.numpy()
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_transformers_loads_what_is_saved(loaded, name, dtype, tmp_path):
+    pytest.importorskip("transformers")
+    golden = np.load(GOLDEN / name / "logits.npz")
+    start = loaded[name]
+    policies.save_pretrained(tmp_path, start.params, start.config, dtype=dtype)
+    again = policies.load_pretrained(tmp_path)
+    for side in ("left", "right"):
+        mask = golden[f"{side}_mask"]
+        expected = live_logits(tmp_path, golden["tokens"], mask)
+        logits = again.policy.apply(again.params, golden["tokens"], mask)
+        np.testing.assert_allclose(logits[mask], expected[mask], rtol=0, atol=1e-4)
+
+
+# Laws: what is saved comes back, and both styles say the same.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saving_and_loading_changes_no_bit(loaded, name, tmp_path):
+    start = loaded[name]
+    policies.save_pretrained(tmp_path / "new" / "folder", start.params, start.config)
+    again = policies.load_pretrained(tmp_path / "new" / "folder")
+    assert again.config == start.config
+    assert_equal_trees(again.params, start.params)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_weights_are_loaded_as_float32(loaded, dtype, tmp_path):
+    start = loaded["grouped"]
+    policies.save_pretrained(tmp_path, start.params, start.config, dtype=dtype)
+    again = policies.load_pretrained(tmp_path)
+    rounded = jax.tree.map(
+        lambda leaf: leaf.astype(dtype).astype(jnp.float32), start.params
+    )
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(again.params)} == {"float32"}
+    assert_equal_trees(again.params, rounded)
+
+
+def test_parameters_go_where_the_shardings_say():
+    mesh = jax.make_mesh((2,), ("fsdp",), devices=jax.devices()[:2])
+
+    def shardings(shapes):
+        spec = jax.sharding.PartitionSpec("fsdp")
+        whole = jax.sharding.PartitionSpec()
+        return jax.tree.map(
+            lambda leaf: jax.sharding.NamedSharding(
+                mesh, whole if leaf.shape[0] % 2 else spec
+            ),
+            shapes,
+        )
+
+    start = policies.load_pretrained(GOLDEN / "grouped", shardings)
+    kernel = start.params["layers"]["up_proj"]["kernel"]
+    assert kernel.sharding.spec == jax.sharding.PartitionSpec("fsdp")
+    assert kernel.addressable_shards[0].data.shape[0] == kernel.shape[0] // 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rope_theta": None, "rope_parameters": {"rope_theta": 300.0}, "dtype": "x"},
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 300.0}},
+        {"torch_dtype": "float32", "dtype": None},
+        {"rope_scaling": {"type": "default"}},
+        {"head_dim": None},
+        {"num_key_value_heads": None},
+        {"rms_norm_eps": None, "pretraining_tp": 1, "_name_or_path": "somewhere"},
+        {"architectures": None},
+        {"model_type": None},
+        {"rope_theta": 300},
+    ],
+)
+def test_both_styles_and_absent_options_mean_the_same(loaded, folder, options):
+    set_options(folder, **options)
+    assert policies.load_pretrained(folder).config == loaded["tied"].config
+
+
+def test_a_saved_folder_names_its_special_tokens(loaded, tokenizer_folder, tmp_path):
+    start = loaded["tied"]
+    (tokenizer_folder / "generation_config.json").write_text("{}")
+    policies.save_pretrained(
+        tmp_path / "out", start.params, start.config, tokenizer_folder
+    )
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    ids = [config[f"{role}_token_id"] for role in ("bos", "eos", "pad")]
+    assert ids == [0, 1, None]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+
+
+def test_a_stored_copy_of_the_tied_embedding_is_allowed(loaded, folder):
+    def copy(tensors):
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].copy()
+        tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(2, np.float32)
+
+    change_weights(folder, copy)
+    assert_equal_trees(policies.load_pretrained(folder).params, loaded["tied"].params)
+
+
+def test_a_failed_save_leaves_the_old_folder_whole(loaded, folder, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(safetensors.numpy, "save_file", fail)
+    start = loaded["grouped"]
+    with pytest.raises(OSError, match="cannot write .*model.safetensors: No space"):
+        policies.save_pretrained(folder, start.params, start.config)
+    assert_equal_trees(policies.load_pretrained(folder).params, loaded["tied"].params)
+    assert not list(folder.glob(".partial*"))
+
+
+def test_a_save_cut_off_before_its_end_does_not_load(loaded, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "write_text", fail)
+    start = loaded["tied"]
+    with pytest.raises(OSError, match="config.json"):
+        policies.save_pretrained(tmp_path / "out", start.params, start.config)
+    with pytest.raises(FileNotFoundError, match="config.json"):
+        policies.load_pretrained(tmp_path / "out")
+
+
+# Errors.
+
+
+def cut(path, keep):
+    path.write_bytes(path.read_bytes()[:keep])
+
+
+def rename(tensors, old, new):
+    tensors[new] = tensors.pop(old)
+
+
+OTHER_FILES = {
+    "no folder": (lambda f: shutil.rmtree(f), FileNotFoundError, "is no folder"),
+    "no config": (
+        lambda f: (f / "config.json").unlink(),
+        FileNotFoundError,
+        "has no config.json",
+    ),
+    "half a config": (lambda f: cut(f / "config.json", 99), ValueError, "not JSON"),
+    "a list": (
+        lambda f: (f / "config.json").write_text("[]"),
+        ValueError,
+        "no JSON object",
+    ),
+    "no weights": (
+        lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+        FileNotFoundError,
+        "has no model.safetensors .*pytorch_model.bin is of a format not read",
+    ),
+    "half the weights": (
+        lambda f: cut(f / "model.safetensors", 9000),
+        ValueError,
+        "model.safetensors is cut short",
+    ),
+    "half the header": (
+        lambda f: cut(f / "model.safetensors", 100),
+        ValueError,
+        "model.safetensors is cut short",
+    ),
+    "missing tensor": (
+        lambda f: change_weights(f, lambda t: t.pop("model.norm.weight")),
+        ValueError,
+        "lacks model.norm.weight",
+    ),
+    "unknown tensor": (
+        lambda f: change_weights(
+            f, lambda t: t.update({"model.layers.0.self_attn.q_proj.bias": np.ones(4)})
+        ),
+        ValueError,
+        "unknown model.layers.0.self_attn.q_proj.bias",
+    ),
+    "misspelt tensor": (
+        lambda f: change_weights(
+            f, lambda t: rename(t, "model.norm.weight", "norm.weight")
+        ),
+        ValueError,
+        "lacks model.norm.weight",
+    ),
+    "wrong shape": (
+        lambda f: change_weights(
+            f,
+            lambda t: t.update(
+                {"model.layers.1.mlp.up_proj.weight": np.ones((16, 20), np.float32)}
+            ),
+        ),
+        ValueError,
+        r"model.layers.1.mlp.up_proj.weight has shape \(16, 20\).*\(20, 16\)",
+    ),
+    "integers": (
+        lambda f: change_weights(
+            f, lambda t: t.update({"model.norm.weight": np.ones(16, np.int8)})
+        ),
+        ValueError,
+        "model.norm.weight is stored as I8",
+    ),
+    "another head": (
+        lambda f: change_weights(
+            f, lambda t: t.update({"lm_head.weight": np.ones((23, 16), np.float32)})
+        ),
+        ValueError,
+        "tie_word_embeddings",
+    ),
+    "no head": (
+        lambda f: set_options(f, tie_word_embeddings=False),
+        ValueError,
+        "lacks lm_head.weight",
+    ),
+    "another depth": (
+        lambda f: set_options(f, num_hidden_layers=1),
+        ValueError,
+        "has unknown model.layers.1.* and 6 more",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_FILES)
+def test_a_spoilt_folder_is_refused_with_what_is_wrong(folder, case):
+    spoil, error, message = OTHER_FILES[case]
+    spoil(folder)
+    with pytest.raises(error, match=message):
+        policies.load_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "spoil, error, message",
+    [
+        (
+            lambda f: (f / "model-00002-of-00003.safetensors").unlink(),
+            FileNotFoundError,
+            "lacks model-00002-of-00003.safetensors of the 3 shards",
+        ),
+        (
+            lambda f: (f / "model.safetensors.index.json").write_text("{}"),
+            ValueError,
+            "no weight_map",
+        ),
+        (
+            lambda f: cut(f / "model-00003-of-00003.safetensors", 1000),
+            ValueError,
+            "model-00003-of-00003.safetensors is cut short",
+        ),
+    ],
+)
+def test_a_spoilt_shard_is_named(tmp_path, spoil, error, message):
+    folder = shutil.copytree(GOLDEN / "grouped", tmp_path / "model")
+    spoil(folder)
+    with pytest.raises(error, match=message):
+        policies.load_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (
+            {"architectures": ["MistralForCausalLM"], "model_type": "mistral"},
+            "MistralForCausalLM; supported is LlamaForCausalLM",
+        ),
+        ({"architectures": None, "model_type": "gpt2"}, "names gpt2; supported"),
+        ({"architectures": None, "model_type": None}, "names no architecture"),
+        ({"attention_bias": True}, "attention_bias True is not supported, only False"),
+        ({"mlp_bias": True}, "mlp_bias True"),
+        ({"hidden_act": "gelu"}, "hidden_act 'gelu' is not supported, only 'silu'"),
+        ({"sliding_window": 128}, "sliding_window 128"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config {'bits': 4}"),
+        (
+            {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
+            "rope_scaling of type 'llama3' is not supported",
+        ),
+        (
+            {"rope_scaling": {"type": "linear", "factor": 2.0}},
+            "rope_scaling of type 'linear'",
+        ),
+        (
+            {"rope_parameters": {"rope_type": "yarn", "rope_theta": 300.0}},
+            "rope_parameters of type 'yarn'",
+        ),
+        ({"rope_parameters": {"full_attention": {}}}, "rope_parameters .*full_att"),
+        ({"rope_parameters": {"rope_theta": 1.0}}, "rope_theta is 300.0, but 1.0"),
+        ({"rope_thetta": 1.0}, "option 'rope_thetta'. Did you mean rope_theta"),
+        ({"logits_scaling": 8.0}, "unknown option 'logits_scaling'"),
+        ({"hidden_size": None}, "lacks hidden_size"),
+        ({"hidden_size": "16"}, "hidden_size is '16', not a int"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0, not a positive"),
+        ({"num_hidden_layers": 1.5}, "num_hidden_layers is 1.5"),
+        ({"num_hidden_layers": True}, "num_hidden_layers is True"),
+        ({"tie_word_embeddings": 1}, "tie_word_embeddings is 1, not a bool"),
+        ({"num_key_value_heads": 3}, "3 num_key_value_heads do not divide"),
+        ({"head_dim": 5}, "head_dim is 5"),
+        (
+            {"head_dim": None, "num_attention_heads": 3, "num_key_value_heads": 3},
+            "3 num_attention_heads do not divide the hidden_size 16",
+        ),
+    ],
+)
+def test_an_unsupported_config_is_refused_with_its_reason(folder, options, message):
+    set_options(folder, **options)
+    with pytest.raises(ValueError, match=message) as caught:
+        policies.load_pretrained(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(loaded):
+    config = loaded["tied"].config
+    policies.check_vocabulary(23, config)
+    with pytest.raises(ValueError, match="24 ids but the model only 23 embeddings"):
+        policies.check_vocabulary(24, config)
+
+
+def test_saving_with_a_larger_tokenizer_writes_nothing(tokenizer_folder, tmp_path):
+    config = policies.LlamaConfig(
+        vocab_size=11,
+        hidden_size=4,
+        intermediate_size=4,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        head_dim=4,
+    )
+    params = policies.llama(config).init(jax.random.key(0))
+    with pytest.raises(ValueError, match="12 ids"):
+        policies.save_pretrained(tmp_path / "out", params, config, tokenizer_folder)
+    with pytest.raises(FileNotFoundError, match="has no tokenizer.json"):
+        policies.save_pretrained(tmp_path / "out", params, config, tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_saving_parameters_of_another_model_is_refused(loaded, tmp_path):
+    params, config = loaded["grouped"].params, loaded["tied"].config
+    with pytest.raises(ValueError, match=r"k_proj.kernel is .2, 16, 12.*and 2 more"):
+        policies.save_pretrained(tmp_path / "out", params, config)
+    assert not (tmp_path / "out").exists()
