@@ -10,6 +10,7 @@ from nashalign.preferences.models import (
     PairwiseModel,
     RewardModel,
     init_params,
+    trim,
     vote_loss,
 )
 from nashalign.preferences.population import (
@@ -39,5 +40,6 @@ __all__ = [
     "terse",
     "thorough",
     "three_reviewers",
+    "trim",
     "vote_loss",
 ]

@@ -21,6 +21,7 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nashalign import policies
 from nashalign.types import Prompts, Responses
@@ -187,6 +188,30 @@ def vote_loss(
     chex.assert_equal_shape([logit, votes])
     # log sigmoid(-l) = log sigmoid(l) - l leaves one softplus, exact at both ends.
     return (1 - votes) * logit - jax.nn.log_sigmoid(logit)
+
+
+def trim(responses: Responses, multiple: int = 8) -> Responses:
+    """Drops the columns that no response uses; on the host, before a compiled step.
+
+    Attention and layers cost as much on padding as on text, and summaries are mostly
+    short: batches sorted by their longest response train about twice as fast.
+
+    Args:
+      responses: `[B, N, T]`, padded on the right.
+      multiple: the new T is a multiple of it (or the old T), so that few programs are
+        compiled.
+
+    Returns:
+      The same responses as numpy arrays `[B, N, T']` with T' <= T.
+    """
+    mask = np.asarray(responses.mask)
+    longest = int(np.flatnonzero(mask.any((0, 1))).max(initial=0)) + 1
+    length = min(-(-longest // multiple) * multiple, mask.shape[-1])
+    return Responses(
+        tokens=np.asarray(responses.tokens)[..., :length],
+        mask=mask[..., :length],
+        truncated=np.asarray(responses.truncated),
+    )
 
 
 def _closed(responses, eos_id):
