@@ -1,0 +1,174 @@
+"""The `docstrings` data set: code and its one-line summary, as array records.
+
+A TensorFlow Datasets builder that downloads nothing and needs no TensorFlow: it reads
+the Python sources that are installed, writes array records, and the data sources that
+come back are random-access sequences of dictionaries of bytes.
+"""
+
+import dataclasses
+import difflib
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import rich.console
+import tensorflow_datasets as tfds
+
+from nashalign.data import harvest, sources
+from nashalign.data.sources import Source
+
+COUNTS = ("files", "unparsable", "duplicates")
+
+_SOURCES = {
+    "dependencies": lambda: sources.standard_library() + sources.dependencies(),
+    "installed": lambda: sources.standard_library() + sources.installed(),
+}
+
+
+class Docstrings(tfds.core.GeneratorBasedBuilder):
+    """Function code and docstring summaries of installed packages, split by package."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    # Nothing is downloaded; looking for checksums would import importlib_resources,
+    # which TFDS does not require.
+    url_infos = None
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(
+            name="dependencies",
+            description="The standard library and this project's dependencies.",
+        ),
+        tfds.core.BuilderConfig(
+            name="installed",
+            description="The standard library and every installed distribution.",
+        ),
+    ]
+
+    def __init__(
+        self,
+        *,
+        sources: Sequence[Source] | None = None,
+        console=None,
+        **kwargs,
+    ):
+        """Makes the builder.
+
+        Args:
+          sources: the files to read, instead of those that the configuration names.
+          console: where the progress bar goes; a new one where it is left out.
+          **kwargs: those of `tfds.core.GeneratorBasedBuilder`, such as `data_dir`.
+        """
+        self._sources = sources
+        self._console = console or rich.console.Console()
+        super().__init__(file_format="array_record", **kwargs)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        """Returns the features; the counts are added by the harvest."""
+        names = [field.name for field in dataclasses.fields(harvest.Pair)]
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.__doc__,
+            features=tfds.features.FeaturesDict(
+                {name: tfds.features.Text() for name in names}
+            ),
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, download_manager) -> dict[str, Iterator]:
+        """Harvests, notes the counts and returns each split's examples."""
+        del download_manager
+        sources = self._sources
+        if sources is None:
+            sources = _SOURCES[self.builder_config.name]()
+        found = harvest.harvest(sources, self._console)
+        if not any(found.pairs.values()):
+            raise ValueError(
+                f"There is no documented function in {found.files} files, of which "
+                f"{found.unparsable} are not valid Python; name other packages."
+            )
+        self.info.metadata.update({name: getattr(found, name) for name in COUNTS})
+        return {
+            split: self._generate_examples(pairs)
+            for split, pairs in found.pairs.items()
+            if pairs
+        }
+
+    def _generate_examples(self, pairs: list[harvest.Pair]) -> Iterator:
+        """Yields the examples of a split."""
+        for index, pair in enumerate(pairs):
+            yield index, dataclasses.asdict(pair)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """The splits of a data set, and what its harvest met.
+
+    Attributes:
+      splits: split name -> random-access sequence of examples, dictionaries of bytes;
+        splits without examples are absent.
+      files: number of files read.
+      unparsable: number of files that are not valid Python and were skipped.
+      duplicates: number of pairs dropped because they occur elsewhere.
+    """
+
+    splits: Mapping[str, Sequence[Mapping[str, bytes]]]
+    files: int
+    unparsable: int
+    duplicates: int
+
+    def pairs(self, split: str) -> list[harvest.Pair]:
+        """Returns all examples of a split as text.
+
+        Raises:
+          ValueError: if there is no such split.
+        """
+        if split not in self.splits:
+            raise ValueError(
+                f"The data set has no split {split!r}, only {sorted(self.splits)}."
+            )
+        return [
+            harvest.Pair(**{name: text.decode() for name, text in example.items()})
+            for example in self.splits[split]
+        ]
+
+
+def docstrings(
+    data_dir: pathlib.Path | str,
+    packages: str = "dependencies",
+    *,
+    sources: Sequence[Source] | None = None,
+    console: rich.console.Console | None = None,
+) -> Corpus:
+    """Returns the docstrings data set, harvested at the first call only.
+
+    The data set is built in a folder of its own and then renamed: one that is there is
+    whole, whenever an earlier build was killed.
+
+    Args:
+      data_dir: where data sets are kept.
+      packages: `dependencies` (the standard library and this project's run-time
+        dependencies) or `installed` (the standard library and all distributions).
+      sources: the files to read instead, at the first call.
+      console: where the progress bar goes.
+
+    Returns:
+      The splits and the counts.
+
+    Raises:
+      ValueError: if `packages` is something else, if nothing was found, or if the
+        project's dependencies are unknown because it is not installed.
+    """
+    if packages not in _SOURCES:
+        near = difflib.get_close_matches(packages, _SOURCES, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(
+            f"packages is {packages!r}, and must be one of {sorted(_SOURCES)}{hint}"
+        )
+    builder = Docstrings(
+        config=packages, data_dir=str(data_dir), sources=sources, console=console
+    )
+    if not builder.is_prepared():
+        tfds.disable_progress_bar()
+        builder.download_and_prepare()
+    return Corpus(
+        splits={split: builder.as_data_source(split) for split in builder.info.splits},
+        **{name: int(builder.info.metadata[name]) for name in COUNTS},
+    )

@@ -1,0 +1,197 @@
+"""Pairs of code and its one-line summary, harvested from Python source files.
+
+A pair is a function: its signature and the beginning of its body without the docstring
+(`code`), and the first sentence of that docstring (`summary`), both with white space
+collapsed. Every pair belongs to a top-level package, and packages, never single pairs,
+are assigned to splits, by a fixed hash: whoever harvests whatever environment, a
+package that is in the test split here is in the test split everywhere.
+"""
+
+import ast
+import dataclasses
+import hashlib
+import importlib.util
+import re
+import textwrap
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+
+import rich.console
+import rich.progress
+
+from nashalign.data import sentences
+from nashalign.data.sources import Source
+
+SPLITS = ("train", "validation", "test")
+
+MAX_LINES = 12
+MAX_CHARACTERS = 600
+
+# With this salt the giants of a fresh environment (jax, numpy, scipy, matplotlib,
+# orbax, flax, TensorFlow Datasets) are training packages; validation and test hold two
+# dozen middle-sized and small ones each, none with more than a quarter of its split.
+_SALT = "nashalign-docstrings-8880"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A function's code, its summary, its name and its top-level package."""
+
+    name: str
+    package: str
+    code: str
+    summary: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Harvest:
+    """The unique pairs of every split, and what was met on the way.
+
+    Attributes:
+      pairs: split name -> list of pairs.
+      files: number of files read.
+      unparsable: number of files that are not valid Python and were skipped.
+      duplicates: number of pairs dropped because their code, or their name and summary,
+        occur elsewhere.
+    """
+
+    pairs: dict[str, list[Pair]]
+    files: int
+    unparsable: int
+    duplicates: int
+
+
+def split_of(package: str) -> str:
+    """Returns the split of a top-level package: 80/10/10 by a fixed, salted hash."""
+    digest = hashlib.sha256(f"{_SALT}:{package.casefold()}".encode()).digest()
+    share = int.from_bytes(digest[:8], "big") / 2**64
+    if share < 0.8:
+        return "train"
+    return "validation" if share < 0.9 else "test"
+
+
+def pairs_of(text: str, package: str) -> Iterator[Pair]:
+    """Yields the pairs of one source text.
+
+    Functions and methods count, also under `if` and `try`; functions inside functions
+    do not.
+
+    Args:
+      text: Python source with `\\n` line ends.
+      package: the top-level package that the pairs are said to belong to.
+
+    Yields:
+      One `Pair` for each function whose docstring begins with a plain sentence.
+
+    Raises:
+      SyntaxError: if the text is not Python.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(text)
+    lines = text.split("\n")
+    for node in _functions(tree.body):
+        summary = sentences.summary(ast.get_docstring(node, clean=False) or "")
+        if summary is not None and (code := _code(node, lines)):
+            yield Pair(node.name, package, code, summary)
+
+
+def harvest(sources: Iterable[Source], console: rich.console.Console) -> Harvest:
+    """Reads all source files and returns their pairs, unique over all splits.
+
+    A text that occurs in packages of different splits is kept in test before validation
+    before train, so that no training pair is a vendored copy of a test pair.
+
+    Args:
+      sources: the files; the order does not matter, and a file named twice counts once.
+      console: where the progress bar goes.
+
+    Returns:
+      The pairs by split, sorted by package, and the counts.
+    """
+    files = sorted(set(sources), key=lambda source: (source.package, str(source.path)))
+    found: dict[str, list[Pair]] = {split: [] for split in SPLITS}
+    unparsable = 0
+    for source in _tracked(files, console):
+        try:
+            text = importlib.util.decode_source(source.path.read_bytes())
+            found[split_of(source.package)] += pairs_of(text, source.package)
+        except (SyntaxError, ValueError, RecursionError, OSError):
+            unparsable += 1
+    unique = deduplicate(found)
+    kept = sum(map(len, unique.values()))
+    return Harvest(
+        pairs=unique,
+        files=len(files),
+        unparsable=unparsable,
+        duplicates=sum(map(len, found.values())) - kept,
+    )
+
+
+def deduplicate(pairs: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
+    """Drops all but the first of equal pairs: of test, then validation, then train.
+
+    Two pairs are equal if their code is, or if their names and their summaries are,
+    whatever the case.
+
+    Args:
+      pairs: split name -> list of pairs.
+
+    Returns:
+      The same, with every pair unique over all splits, in the same order.
+    """
+    codes: set[str] = set()
+    texts: set[tuple[str, str]] = set()
+    unique: dict[str, list[Pair]] = {split: [] for split in SPLITS}
+    for split in reversed(SPLITS):
+        for pair in pairs[split]:
+            text = (pair.name, pair.summary.casefold().rstrip("."))
+            if pair.code not in codes and text not in texts:
+                unique[split].append(pair)
+            codes.add(pair.code)
+            texts.add(text)
+    return unique
+
+
+def _functions(body: Sequence[ast.stmt]) -> Iterator[ast.FunctionDef]:
+    """Yields the functions of a block, of its classes and of its conditionals."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+        elif isinstance(node, ast.ClassDef | ast.If | ast.Try | ast.With):
+            yield from _functions(node.body)
+            yield from _functions(getattr(node, "orelse", ()))
+
+
+def _code(node: ast.FunctionDef, lines: list[str]) -> str:
+    """Returns the signature on one line and the first lines of the body."""
+    docstring = node.body[0]
+    if docstring.lineno == node.lineno:
+        return ""
+    signature = " ".join(
+        line.strip() for line in lines[node.lineno - 1 : docstring.lineno - 1]
+    )
+    last = min(node.end_lineno, docstring.end_lineno + 2 * MAX_LINES)
+    body = textwrap.dedent("\n".join(lines[docstring.end_lineno : last])).split("\n")
+    written = ["    " + line.rstrip() for line in body if line.strip()]
+    code = "\n".join([_tight(signature), *written][:MAX_LINES])
+    return code[:MAX_CHARACTERS].rstrip()
+
+
+def _tight(signature: str) -> str:
+    """Returns a signature joined from several lines as if written on one."""
+    spaced = re.sub(r"\s+", " ", signature)
+    return re.sub(r",? ?([)\]])", r"\1", re.sub(r"([(\[]) ", r"\1", spaced))
+
+
+def _tracked(sources: list[Source], console: rich.console.Console) -> Iterator[Source]:
+    """Yields the sources under a progress bar with rate and remaining time."""
+    columns = (
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TimeRemainingColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console) as progress:
+        yield from progress.track(sources, description="harvesting docstrings")

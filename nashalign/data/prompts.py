@@ -1,0 +1,228 @@
+"""Texts to padded arrays: prompts, responses, and batches by random access."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from nashalign import types
+from nashalign.data import tokenizer as tokenizer_lib
+
+SUFFIX = '\n"""'
+
+T = TypeVar("T")
+
+Fit = Callable[[list[int], int], list[int] | None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PromptIds:
+    """Prompts as token ids, and what it took to fit them.
+
+    Attributes:
+      tokens: the ids of each prompt that was kept.
+      ids: `[num_prompts]` int32, where each stood among the texts given.
+      cut: number of prompts that were too long and were shortened.
+      dropped: number of prompts that were too long and were left out.
+    """
+
+    tokens: list[list[int]]
+    ids: np.ndarray
+    cut: int
+    dropped: int
+
+
+def keep_beginning(tokens: list[int], budget: int) -> list[int]:
+    """Fits tokens into a budget by cutting on the right."""
+    return tokens[:budget]
+
+
+def keep_end(tokens: list[int], budget: int) -> list[int]:
+    """Fits tokens into a budget by cutting on the left."""
+    return tokens[max(0, len(tokens) - budget) :]
+
+
+def drop(tokens: list[int], budget: int) -> None:
+    """Fits tokens into a budget by dropping the prompt."""
+    del tokens, budget
+
+
+def prompt_ids(
+    tokenizer: tokenizer_lib.Tokenizer,
+    codes: Sequence[str],
+    *,
+    length: int,
+    suffix: str = SUFFIX,
+    fit: Fit = keep_beginning,
+) -> PromptIds:
+    """Returns prompts: the begin token, the code, and the suffix that asks for text.
+
+    Args:
+      tokenizer: the tokenizer; without a begin token, prompts have none.
+      codes: the texts, of which only the code is ever cut: the suffix is always whole.
+      length: the most tokens a prompt may have, begin token and suffix included.
+      suffix: what follows the code and precedes the response.
+      fit: what to do with code that is too long: `keep_beginning`, `keep_end` or
+        `drop`. The result counts how many it met.
+
+    Returns:
+      The prompts kept and the counts.
+
+    Raises:
+      ValueError: if begin token and suffix alone do not fit.
+    """
+    begin = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
+    end = tokenizer.encode([suffix])[0]
+    budget = length - len(begin) - len(end)
+    if budget < 1:
+        raise ValueError(
+            f"A prompt of {length} tokens has no room for code beside the "
+            f"{len(begin) + len(end)} of its frame; allow more."
+        )
+    encoded = tokenizer.encode(codes)
+    fitted = [
+        tokens if len(tokens) <= budget else fit(tokens, budget) for tokens in encoded
+    ]
+    overlong = sum(len(tokens) > budget for tokens in encoded)
+    kept = [index for index, tokens in enumerate(fitted) if tokens is not None]
+    dropped = len(encoded) - len(kept)
+    return PromptIds(
+        tokens=[begin + fitted[index] + end for index in kept],
+        ids=np.asarray(kept, np.int32),
+        cut=overlong - dropped,
+        dropped=dropped,
+    )
+
+
+def pad_prompts(
+    tokens: Sequence[Sequence[int]],
+    ids: Sequence[int],
+    *,
+    length: int,
+    pad_id: int,
+) -> types.Prompts:
+    """Returns prompts as arrays, padded on the left to one length.
+
+    Args:
+      tokens: the token ids of each prompt, at least one.
+      ids: the example id of each.
+      length: number of columns.
+      pad_id: what fills the columns without a token.
+
+    Returns:
+      The prompts, `[B, length]`.
+
+    Raises:
+      ValueError: if a prompt is empty or longer than `length`.
+    """
+    lengths = [len(row) for row in tokens]
+    if not lengths or min(lengths) < 1 or max(lengths) > length:
+        raise ValueError(
+            f"Prompts have {min(lengths, default=0)} to {max(lengths, default=0)} "
+            f"tokens; they must have 1 to {length}. Cut them with `prompt_ids`."
+        )
+    array = np.full((len(tokens), length), pad_id, np.int32)
+    for row, values in zip(array, tokens, strict=True):
+        row[length - len(values) :] = values
+    mask = np.arange(length) >= length - np.asarray(lengths)[:, None]
+    return types.Prompts(tokens=array, mask=mask, ids=np.asarray(ids, np.int32))
+
+
+def encode_responses(
+    tokenizer: tokenizer_lib.Tokenizer,
+    texts: Sequence[Sequence[str]],
+    *,
+    length: int,
+) -> types.Responses:
+    """Returns texts as responses: their tokens and the end token, padded on the right.
+
+    Args:
+      tokenizer: the tokenizer.
+      texts: for each of `B` prompts, the same number `N` of texts.
+      length: number of columns; a text whose end token lies beyond them is cut there
+        and marked as truncated.
+
+    Returns:
+      The responses, `[B, N, length]`.
+    """
+    num_responses = len(texts[0])
+    encoded = tokenizer.encode([text for row in texts for text in row])
+    tokens = np.full((len(encoded), length), tokenizer.pad_id, np.int32)
+    for row, ids in zip(tokens, encoded, strict=True):
+        shown = [*ids, tokenizer.eos_id][:length]
+        row[: len(shown)] = shown
+    lengths = np.asarray([len(ids) + 1 for ids in encoded])
+    shape = (len(texts), num_responses)
+    return types.Responses(
+        tokens=tokens.reshape(*shape, length),
+        mask=(np.arange(length) < lengths[:, None]).reshape(*shape, length),
+        truncated=(lengths > length).reshape(shape),
+    )
+
+
+def batches(
+    examples: Sequence[T], *, batch_size: int, seed: int
+) -> Callable[[int], list[T]]:
+    """Returns `batch(step)`, a pure function of the step: nothing to save or restore.
+
+    Every epoch is a new shuffle, cut into whole batches: within one, no example comes
+    twice, and the fewer than `batch_size` left over sit it out.
+
+    Args:
+      examples: anything that is indexed, such as a TFDS data source.
+      batch_size: examples in a batch.
+      seed: of the shuffles.
+
+    Returns:
+      The function from a step, counted from zero without limit, to its examples.
+
+    Raises:
+      ValueError: if there are fewer than two examples, or fewer than a batch.
+    """
+    if len(examples) < 2:
+        raise ValueError(
+            f"The data set has {len(examples)} examples; training needs at least two."
+        )
+    if not 1 <= batch_size <= len(examples):
+        raise ValueError(
+            f"A batch of {batch_size} cannot be drawn from {len(examples)} examples; "
+            f"choose 1 to {len(examples)}."
+        )
+    # Not every machine that pads prompts has grain; only training draws batches.
+    import grain
+
+    dataset = grain.MapDataset.source(examples).seed(seed).shuffle()
+    dataset = dataset.batch(batch_size, drop_remainder=True, batch_fn=list).repeat()
+    return lambda step: dataset[step]
+
+
+def prompt_batches(
+    prompts: PromptIds, *, batch_size: int, length: int, pad_id: int, seed: int
+) -> Callable[[int], types.Prompts]:
+    """Returns `batch(step)` over encoded prompts, as `batches` over examples.
+
+    Args:
+      prompts: what `prompt_ids` returned.
+      batch_size: prompts in a batch.
+      length: number of columns; see `pad_prompts`.
+      pad_id: what fills the columns without a token.
+      seed: of the shuffles.
+
+    Returns:
+      The function from a step to its prompts `[batch_size, length]`; their ids are
+      those of `prompts`.
+    """
+    draw = batches(range(len(prompts.tokens)), batch_size=batch_size, seed=seed)
+
+    def batch(step: int) -> types.Prompts:
+        """Returns the prompts of a step."""
+        rows = draw(step)
+        return pad_prompts(
+            [prompts.tokens[row] for row in rows],
+            prompts.ids[rows],
+            length=length,
+            pad_id=pad_id,
+        )
+
+    return batch

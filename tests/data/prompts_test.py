@@ -1,0 +1,130 @@
+"""Prompts, responses and batches: what is cut, where it is padded, what repeats."""
+
+import numpy as np
+import pytest
+
+from nashalign import data
+
+CODES = ["def f(x):\n    return x", "x" * 60 + "y" * 60, "z"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    """Returns a tokenizer of bytes alone, so that lengths can be read off."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    return data.train_tokenizer([], folder, vocabulary=259)
+
+
+def test_a_prompt_is_begin_token_code_and_suffix(tokenizer):
+    prompts = data.prompt_ids(tokenizer, CODES[:1], length=64)
+    assert prompts.tokens[0][0] == tokenizer.bos_id
+    assert tokenizer.decode(prompts.tokens[0]) == CODES[0] + data.SUFFIX
+    assert (prompts.cut, prompts.dropped) == (0, 0)
+
+
+def test_a_long_prompt_is_cut_on_the_right_keeps_its_suffix_and_is_counted(tokenizer):
+    prompts = data.prompt_ids(tokenizer, CODES, length=32)
+    assert [len(tokens) for tokens in prompts.tokens] == [27, 32, 6]
+    assert tokenizer.decode(prompts.tokens[1]) == "x" * 27 + data.SUFFIX
+    assert (prompts.cut, prompts.dropped) == (1, 0)
+    np.testing.assert_array_equal(prompts.ids, [0, 1, 2])
+
+
+def test_a_prompt_that_just_fits_is_not_cut(tokenizer):
+    prompts = data.prompt_ids(tokenizer, ["x" * 27], length=32)
+    assert len(prompts.tokens[0]) == 32 and prompts.cut == 0
+
+
+def test_a_long_prompt_can_be_cut_on_the_left(tokenizer):
+    prompts = data.prompt_ids(tokenizer, CODES, length=32, fit=data.keep_end)
+    assert tokenizer.decode(prompts.tokens[1]) == "y" * 27 + data.SUFFIX
+    assert prompts.cut == 1
+
+
+def test_a_long_prompt_can_be_dropped_and_the_others_keep_their_ids(tokenizer):
+    prompts = data.prompt_ids(tokenizer, CODES, length=32, fit=data.drop)
+    np.testing.assert_array_equal(prompts.ids, [0, 2])
+    assert len(prompts.tokens) == 2
+    assert (prompts.cut, prompts.dropped) == (0, 1)
+
+
+def test_a_length_without_room_for_code_is_an_error(tokenizer):
+    assert len(data.prompt_ids(tokenizer, ["xy"], length=6).tokens[0]) == 6
+    with pytest.raises(ValueError, match="no room for code beside the 5"):
+        data.prompt_ids(tokenizer, ["xy"], length=5)
+
+
+def test_prompts_are_padded_on_the_left():
+    prompts = data.pad_prompts([[5], [6, 7, 8]], [10, 20], length=3, pad_id=9)
+    np.testing.assert_array_equal(prompts.tokens, [[9, 9, 5], [6, 7, 8]])
+    np.testing.assert_array_equal(
+        prompts.mask, [[False, False, True], [True, True, True]]
+    )
+    np.testing.assert_array_equal(prompts.ids, [10, 20])
+    assert prompts.tokens.dtype == prompts.ids.dtype == np.int32
+
+
+@pytest.mark.parametrize("tokens", [[], [[]], [[1, 2, 3, 4]]])
+def test_prompts_that_do_not_fit_their_array_are_an_error(tokens):
+    with pytest.raises(ValueError, match="must have 1 to 3"):
+        data.pad_prompts(tokens, range(len(tokens)), length=3, pad_id=0)
+
+
+def test_responses_end_with_the_end_token_and_are_padded_on_the_right(tokenizer):
+    texts = [["ab", "abc"], ["abcd", ""]]
+    responses = data.encode_responses(tokenizer, texts, length=4)
+    assert responses.tokens.shape == (2, 2, 4)
+    np.testing.assert_array_equal(responses.mask.sum(-1), [[3, 4], [4, 1]])
+    np.testing.assert_array_equal(responses.truncated, [[False, False], [True, False]])
+    np.testing.assert_array_equal(responses.tokens[1, 1], [tokenizer.eos_id, 0, 0, 0])
+    assert responses.tokens[0, 1, 3] == tokenizer.eos_id
+    assert tokenizer.eos_id not in responses.tokens[1, 0]
+    assert tokenizer.decode(responses.tokens[0, 0]) == "ab"
+
+
+def test_a_batch_is_a_function_of_its_step_alone():
+    first = data.batches(range(20), batch_size=3, seed=1)
+    drawn = [first(step) for step in range(30)]
+    second = data.batches(range(20), batch_size=3, seed=1)
+    assert [second(step) for step in reversed(range(30))] == drawn[::-1]
+
+
+def test_an_epoch_takes_every_example_once_and_the_next_one_in_another_order():
+    batch = data.batches(range(20), batch_size=5, seed=0)
+    epochs = [[i for step in range(4) for i in batch(4 * e + step)] for e in (0, 1)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))
+    assert epochs[0] != epochs[1]
+
+
+def test_no_batch_has_an_example_twice_where_epochs_do_not_divide():
+    batch = data.batches(range(7), batch_size=3, seed=0)
+    assert all(len(set(batch(step))) == 3 for step in range(50))
+
+
+def test_another_seed_is_another_order():
+    one, two = (data.batches(range(100), batch_size=50, seed=s) for s in (0, 1))
+    assert one(0) != two(0)
+
+
+@pytest.mark.parametrize("size, advice", [(0, "0 examples"), (1, "1 examples")])
+def test_a_data_set_of_nothing_or_one_example_is_an_error(size, advice):
+    with pytest.raises(ValueError, match=advice):
+        data.batches(range(size), batch_size=1, seed=0)
+
+
+@pytest.mark.parametrize("batch_size", [0, 4])
+def test_a_batch_larger_than_the_data_is_an_error(batch_size):
+    with pytest.raises(ValueError, match="choose 1 to 3"):
+        data.batches(range(3), batch_size=batch_size, seed=0)
+
+
+def test_prompt_batches_carry_the_ids_of_their_prompts(tokenizer):
+    prompts = data.prompt_ids(tokenizer, CODES, length=32, fit=data.drop)
+    batch = data.prompt_batches(prompts, batch_size=2, length=32, pad_id=0, seed=0)
+    for step in range(5):
+        drawn = batch(step)
+        assert drawn.tokens.shape == (2, 32)
+        assert sorted(drawn.ids) == [0, 2]
+        for row, index in zip(drawn.tokens, drawn.ids, strict=True):
+            text = tokenizer.decode(row[row != tokenizer.pad_id])
+            assert text == CODES[index] + data.SUFFIX
