@@ -1,0 +1,166 @@
+"""Tests of the losses of a comparison against their papers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nashalign import losses
+
+LOSSES = (losses.ipo, losses.dpo, losses.slic)
+MARGINS = np.array([-7.0, -1.3, -0.2, 0.4, 2.1, 9.0], np.float32)
+TAUS = (0.1, 0.5, 2.0)
+
+
+def slope(loss, margin, preferred, tau):
+    """Derivative of a loss in each of its margins."""
+    preferred = jnp.broadcast_to(jnp.asarray(preferred, jnp.float32), margin.shape)
+    return jax.grad(lambda h: jnp.sum(loss(h, preferred, tau=tau)))(margin)
+
+
+# Definition: where the papers put the minimum.
+
+
+@pytest.mark.parametrize("tau", TAUS)
+@pytest.mark.parametrize("preferred", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(
+    "loss, best_margin",
+    [
+        (losses.ipo, lambda p, tau: (p - 0.5) / tau),
+        (losses.dpo, lambda p, tau: np.log(p / (1 - p)) / tau),
+        (losses.slic, lambda p, tau: np.sign(p - 0.5) / tau),
+    ],
+)
+def test_a_loss_is_minimal_where_its_paper_says(loss, best_margin, preferred, tau):
+    best = best_margin(preferred, tau)
+    margins = best + np.linspace(-2, 2, 41, dtype=np.float32) / tau
+    values = loss(margins, jnp.full(41, preferred), tau=tau)
+    # A hinge with soft labels is flat between its corners, so its minimum is a set.
+    assert values[20] <= values.min() + 1e-6
+    assert values[0] > values[20] and values[-1] > values[20]
+
+
+@pytest.mark.parametrize(
+    "tau, first", [(0.1, 0.9933), (0.5, 0.7311), (1, 0.6225), (2, 0.5622), (10, 0.5125)]
+)
+def test_ipo_on_two_actions_stops_short_of_certainty_as_in_the_paper(tau, first):
+    policy = minimiser(np.array([[0.5, 1.0], [0.0, 0.5]]), np.full(2, 0.5), tau)
+    np.testing.assert_allclose(policy, [first, 1 - first], atol=6e-5)
+
+
+def test_ipo_on_a_cycle_depends_on_who_wrote_the_responses():
+    a, b = 5 / 9, 4 / 9
+    preference = np.array([[0.5, a, b], [b, 0.5, a], [a, b, 0.5]])
+    policy = minimiser(preference, np.array([0.6, 0.3, 0.1]), tau=0.1)
+    np.testing.assert_allclose(policy, [0.3656, 0.2478, 0.3865], atol=6e-5)
+
+
+def minimiser(preference, behaviour, tau):
+    """The policy that minimises IPO over pairs of `behaviour`; uniform reference.
+
+    The loss is a quadratic of the logits, so one Newton step from anywhere is exact.
+    """
+    weight = np.outer(behaviour, behaviour).astype(np.float32)
+    preference = preference.astype(np.float32)
+
+    def population(logits):
+        margin = logits[:, None] - logits[None, :]
+        return jnp.sum(weight * losses.ipo(margin, preference, tau=tau))
+
+    gradient = jax.jit(jax.grad(population))
+    start = np.zeros(len(behaviour), np.float32)
+    here = np.asarray(gradient(start), np.float64)
+    hessian = [gradient(unit) - here for unit in np.eye(len(start), dtype=np.float32)]
+    # The logits' mean is free: the pseudo-inverse leaves it where it was.
+    logits = start - np.linalg.pinv(np.array(hessian), rcond=1e-5) @ here
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+@pytest.mark.parametrize("tau", TAUS)
+def test_dpo_with_certain_labels_has_no_minimum(tau):
+    assert np.all(slope(losses.dpo, MARGINS, 1.0, tau) < 0.0)
+
+
+# Laws.
+
+
+@pytest.mark.parametrize("tau", TAUS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_swapping_the_responses_changes_nothing(loss, tau):
+    preferred = np.linspace(0, 1, len(MARGINS), dtype=np.float32)
+    np.testing.assert_allclose(
+        loss(MARGINS, preferred, tau=tau),
+        loss(-MARGINS, 1 - preferred, tau=tau),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("tau", TAUS)
+@pytest.mark.parametrize("preferred", [0.0, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_soft_label_has_the_mean_gradient_of_hard_ones(loss, preferred, tau):
+    hard = [slope(loss, MARGINS, label, tau) for label in (0.0, 1.0)]
+    expected = (1 - preferred) * hard[0] + preferred * hard[1]
+    soft = slope(loss, MARGINS, preferred, tau)
+    np.testing.assert_allclose(soft, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_each_comparison_has_its_own_loss(loss):
+    preferred = np.linspace(0, 1, 6, dtype=np.float32)
+    together = loss(MARGINS.reshape(2, 3), preferred.reshape(2, 3), tau=0.5)
+    alone = [loss(h, p, tau=0.5) for h, p in zip(MARGINS, preferred, strict=True)]
+    np.testing.assert_allclose(together.reshape(-1), np.stack(alone), rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_shapes_that_do_not_agree_are_refused(loss):
+    with pytest.raises(AssertionError):
+        loss(MARGINS, MARGINS[:1], tau=1.0)
+
+
+# Golden values.
+
+
+@pytest.mark.parametrize(
+    "loss, margin, preferred, tau, expected",
+    [
+        (losses.ipo, 0.0, 1.0, 0.5, 1.0),
+        (losses.ipo, 0.0, 0.5, 0.5, 0.0),
+        (losses.ipo, 3.0, 0.75, 0.25, 4.0),
+        (losses.dpo, 0.0, 0.3, 2.0, np.log(2.0)),
+        (losses.dpo, 1.0, 1.0, 1.0, np.log1p(np.exp(-1.0))),
+        (losses.dpo, 1e4, 0.0, 1.0, 1e4),
+        (losses.slic, 0.0, 0.3, 2.0, 1.0),
+        (losses.slic, 1.0, 1.0, 0.25, 0.75),
+        (losses.slic, 1.0, 0.0, 0.25, 1.25),
+        (losses.slic, 9.0, 1.0, 0.25, 0.0),
+    ],
+)
+def test_losses_have_the_values_of_their_formulas(
+    loss, margin, preferred, tau, expected
+):
+    value = loss(jnp.float32(margin), jnp.float32(preferred), tau=tau)
+    np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("tau", TAUS)
+@pytest.mark.parametrize(
+    "loss, expected",
+    [
+        (losses.ipo, lambda tau: -1 / tau),
+        (losses.dpo, lambda tau: -tau / 2),
+        (losses.slic, lambda tau: -tau),
+    ],
+)
+def test_the_first_push_towards_a_sure_winner_is_known(loss, expected, tau):
+    push = slope(loss, jnp.zeros(1), 1.0, tau)
+    np.testing.assert_allclose(push, [expected(tau)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("tau", TAUS)
+def test_slic_stops_pushing_once_the_margin_is_reached(tau):
+    margins = jnp.array([-2.0, 0.99, 1.01, 5.0]) / tau
+    push = slope(losses.slic, margins, 1.0, tau)
+    np.testing.assert_allclose(push, [-tau, -tau, 0.0, 0.0], rtol=1e-6)
