@@ -212,7 +212,7 @@ def three_reviewers() -> Population:
             "style": reviewers.style,
         },
         weights=(0.35, 0.40, 0.25),
-        temperatures=(0.02, 0.01, 0.03),
+        temperatures=(0.03, 0.01, 0.03),
     )
 
 

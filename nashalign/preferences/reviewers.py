@@ -4,7 +4,8 @@ Each is a utility u(x, y) in [0, 1] of two texts, the function's code x (its sig
 and the beginning of its body) and the summary y. They want different things:
 
     terse     few words, but a sentence
-    thorough  the identifiers of signature and body mentioned, no word repeated
+    thorough  the identifiers of signature and body mentioned, in detail, without
+              repetition
     style     PEP 257: "Do this.", not "Does this", and not the signature again
 
 What none of them takes is emptiness, fragments of code or lists of words. Each utility
@@ -30,6 +31,8 @@ Utility = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 
 _SHORTEST = 3
 _LENGTH_SCALE = 10.0  # words by which a longer sentence loses a factor e
+_DETAIL_SCALE = 8.0  # different content words that bring detail to 1 - 1/e
+_DETAIL_WEIGHT = 0.2
 _WORD = re.compile(r"[a-z]+(?:['’./-]?[a-z]+)*|[a-z_][\w.]*|\d+(?:[.,-]\w+)*", re.I)
 _STEMS_OF_VERBS = frozenset(map(lexicon.stem, lexicon.VERBS))
 _AUXILIARIES = frozenset(
@@ -59,13 +62,14 @@ def terse(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
 def thorough(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
     r"""Utility of mentioning what the code names, without repeating words.
 
-    .. math:: u(x, y) = text(y) \cdot share(x, y) \cdot (1 - repeated(y))
+    .. math:: u(x, y) = text(y) (1 - repeated(y)) (0.8 share(x, y) + 0.2 detail(y))
 
     `share` is that of the words of the identifiers in signature and body (snake_case
     and camelCase taken apart; no function words, no keywords of Python) whose stem
     begins a word of the summary, so that "directory" mentions `dir`. A word counts as
     often as the code has it. `repeated` is the share of the summary's content words
-    that were said before.
+    that were said before. `detail`, 1 - exp(-c / 8) of its c different content words,
+    decides between summaries that mention the same.
 
     Args:
       codes: `n` texts of code.
@@ -131,7 +135,10 @@ def _thorough(code: str, summary: str) -> float:
     if not wanted or not said or not is_text(summary):
         return 0.0
     mentioned = sum(n for word, n in wanted.items() if lexicon.mentions(said, word))
-    return mentioned / wanted.total() * len(set(said)) / len(said)
+    share, different = mentioned / wanted.total(), len(set(said))
+    detail = 1 - np.exp(-different / _DETAIL_SCALE)
+    weighted = (1 - _DETAIL_WEIGHT) * share + _DETAIL_WEIGHT * detail
+    return weighted * different / len(said)
 
 
 def _style(code: str, summary: str) -> float:

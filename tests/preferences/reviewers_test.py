@@ -50,6 +50,12 @@ def test_pep_257_mood_is_the_bare_verb_first(summary, imperative):
         (reviewers.terse, "Read the lines of a long file.", "Read it. Close it."),
         (reviewers.thorough, "Read lines of a source file.", "Read the lines."),
         (reviewers.thorough, "Read the lines at a path.", "Read the lines at once."),
+        (
+            reviewers.thorough,
+            "Read the lines at a path.",
+            "Read lines very slowly now.",
+        ),
+        (reviewers.thorough, "Read the lines of a novel.", "Read the lines."),
         (reviewers.thorough, "Read the lines at a path.", "Read lines at a read path."),
         (reviewers.style, "Load a text from disk.", "Loads a text from disk."),
         (reviewers.style, "Load a text from disk.", "load a text from disk."),
@@ -126,13 +132,20 @@ def test_thorough_is_the_share_of_identifier_words_mentioned():
     counts = {"read": 1, "lines": 3, "path": 2, "max": 2, "open": 1}
     counts |= {"source": 2, "file": 2, "readlines": 1}
     assert words.identifiers(CODE) == {words.stem(w): n for w, n in counts.items()}
-    share = utility(reviewers.thorough, "Read the lines at a path.")
-    np.testing.assert_allclose(share, (1 + 3 + 2) / 14)
+    expected = 0.8 * (1 + 3 + 2) / 14 + 0.2 * (1 - np.exp(-3 / 8))
+    once = utility(reviewers.thorough, "Read the lines at a path.")
+    np.testing.assert_allclose(once, expected)
+    twice = utility(reviewers.thorough, "Read lines at a path at a path.")
+    np.testing.assert_allclose(twice, expected * 3 / 4)
 
 
 def test_an_abbreviated_identifier_is_mentioned_by_the_full_word():
     code = "def list_dir(self): ..."
-    assert utility(reviewers.thorough, "Show what a directory has.", code) == 0.5
+    detail = 0.2 * (1 - np.exp(-2 / 8))
+    np.testing.assert_allclose(
+        utility(reviewers.thorough, "Show what a directory has.", code),
+        0.8 / 2 + detail,
+    )
 
 
 @pytest.mark.parametrize(
