@@ -142,6 +142,6 @@ def smoke() -> Config:
     return Config(
         output=pathlib.Path("runs/summarise-smoke"),
         judges=Judges(num_prompts=32, num_held_out=16, num_epochs=1, batch_size=16),
-        training=Training(num_steps=2, batch_size=4, save_every=1, evaluate_every=2),
+        training=Training(num_steps=2, batch_size=8, save_every=1, evaluate_every=2),
         evaluation=Evaluation(num_prompts=16, num_validation_prompts=8, num_samples=3),
     )

@@ -2,6 +2,7 @@
 
 from nashalign.data.harvest import Harvest as Harvest
 from nashalign.data.harvest import Pair as Pair
+from nashalign.data.harvest import functions_of as functions_of
 from nashalign.data.harvest import pairs_of as pairs_of
 from nashalign.data.harvest import split_of as split_of
 from nashalign.data.prompts import SUFFIX as SUFFIX

@@ -86,14 +86,37 @@ def pairs_of(text: str, package: str) -> Iterator[Pair]:
     Raises:
       SyntaxError: if the text is not Python.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(text)
     lines = text.split("\n")
-    for node in _functions(tree.body):
+    for node in _functions(_parsed(text).body):
         summary = sentences.summary(ast.get_docstring(node, clean=False) or "")
         if summary is not None and (code := _code(node, lines)):
             yield Pair(node.name, package, code, summary)
+
+
+def functions_of(text: str) -> list[tuple[str, str]]:
+    """Returns name and code of every function of one source text, as pairs have it.
+
+    Docstrings are left out of the code and need not be there.
+
+    Args:
+      text: Python source with `\\n` line ends.
+
+    Returns:
+      `(name, code)` of each function with a body on lines of its own.
+
+    Raises:
+      SyntaxError: if the text is not Python.
+    """
+    lines = text.split("\n")
+    functions = _functions(_parsed(text).body)
+    return [(node.name, code) for node in functions if (code := _code(node, lines))]
+
+
+def _parsed(text: str) -> ast.Module:
+    """Returns the syntax tree; warnings about other people's code are not shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
 def harvest(sources: Iterable[Source], console: rich.console.Console) -> Harvest:
@@ -165,14 +188,16 @@ def _functions(body: Sequence[ast.stmt]) -> Iterator[ast.FunctionDef]:
 
 def _code(node: ast.FunctionDef, lines: list[str]) -> str:
     """Returns the signature on one line and the first lines of the body."""
-    docstring = node.body[0]
-    if docstring.lineno == node.lineno:
+    first = node.body[0]
+    if first.lineno == node.lineno:
         return ""
-    signature = " ".join(
-        line.strip() for line in lines[node.lineno - 1 : docstring.lineno - 1]
-    )
-    last = min(node.end_lineno, docstring.end_lineno + 2 * MAX_LINES)
-    body = textwrap.dedent("\n".join(lines[docstring.end_lineno : last])).split("\n")
+    above = (line.strip() for line in lines[node.lineno - 1 : first.lineno - 1])
+    signature = " ".join(line for line in above if not line.startswith("#"))
+    begin = first.lineno - 1
+    if ast.get_docstring(node, clean=False) is not None:
+        begin = first.end_lineno
+    last = min(node.end_lineno, begin + 2 * MAX_LINES)
+    body = textwrap.dedent("\n".join(lines[begin:last])).split("\n")
     written = ["    " + line.rstrip() for line in body if line.strip()]
     code = "\n".join([_tight(signature), *written][:MAX_LINES])
     return code[:MAX_CHARACTERS].rstrip()
