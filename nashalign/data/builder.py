@@ -165,9 +165,8 @@ def docstrings(
     builder = Docstrings(
         config=packages, data_dir=str(data_dir), sources=sources, console=console
     )
-    if not builder.is_prepared():
-        tfds.disable_progress_bar()
-        builder.download_and_prepare()
+    tfds.disable_progress_bar()
+    builder.download_and_prepare()
     return Corpus(
         splits={split: builder.as_data_source(split) for split in builder.info.splits},
         **{name: int(builder.info.metadata[name]) for name in COUNTS},

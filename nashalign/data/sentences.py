@@ -16,8 +16,7 @@ _ROLE = re.compile(r":[\w:+-]+:`([^`]*)`")
 _LINK = re.compile(r"`([^`<]*?)\s*<[^>]*>`_*")
 _END = re.compile(r"[.!?][)\"']?(?=\s+[A-Z\"'(\[]|\s*$)")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|cf|vs|al|fig|eq|no|approx|resp|incl|dr|mr|st)|\b[A-Z])\.$",
-    re.IGNORECASE,
+    r"\b(?i:e\.g|i\.e|etc|cf|vs|al|fig|eq|no|approx|resp|incl|dr|mr|st)\.$|\b[A-Z]\.$"
 )
 _UNPLAIN = re.compile(
     r"[{}\\<>|=$~^_]{2}| = |[{}\\<>|$^]|->|>>>|::|https?:|\.\.|%\w|__"

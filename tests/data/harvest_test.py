@@ -6,6 +6,7 @@ import textwrap
 import pytest
 import rich.console
 
+from nashalign import data
 from nashalign.data import harvest
 from nashalign.data.sources import Source
 
@@ -114,6 +115,15 @@ def test_methods_and_conditional_and_async_functions_count_and_inner_ones_do_not
         '''
     )
     assert [pair.name for pair in found] == ["first", "second", "third"]
+
+
+def test_functions_without_docstrings_have_the_same_code_as_with_them():
+    documented = function() + function("other")
+    bare = documented.replace('    """Reset the internal state."""\n', "")
+    expected = [(pair.name, pair.code) for pair in pairs(documented)]
+    assert len(expected) == 2
+    assert data.functions_of(documented) == data.functions_of(bare) == expected
+    assert data.functions_of("def f(x): return x\n") == []
 
 
 def test_a_form_feed_does_not_shift_the_lines():

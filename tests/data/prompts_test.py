@@ -31,8 +31,9 @@ def test_a_long_prompt_is_cut_on_the_right_keeps_its_suffix_and_is_counted(token
 
 
 def test_a_prompt_that_just_fits_is_not_cut(tokenizer):
-    prompts = data.prompt_ids(tokenizer, ["x" * 27], length=32)
-    assert len(prompts.tokens[0]) == 32 and prompts.cut == 0
+    prompts = data.prompt_ids(tokenizer, ["x" * 27], length=32, fit=data.drop)
+    assert len(prompts.tokens[0]) == 32
+    assert (prompts.cut, prompts.dropped) == (0, 0)
 
 
 def test_a_long_prompt_can_be_cut_on_the_left(tokenizer):

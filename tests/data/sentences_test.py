@@ -9,6 +9,8 @@ PLAIN = {
     "Reset the internal state": "Reset the internal state",
     "\n    Reset the internal\n    state.  Then go on.\n": "Reset the internal state.",
     "Return the mean, e.g. of a list. Fast.": "Return the mean, e.g. of a list.",
+    "Return the usual mean, e.g. Fisher's. Fast.": "Return the usual mean, e.g. Fisher's.",
+    "Return the list, set, etc.": "Return the list, set, etc.",
     "Read version 1.5 of the file. More.": "Read version 1.5 of the file.",
     "Wait for it! Then return.": "Wait for it!",
     "Close the file.\n\nMore text.": "Close the file.",
