@@ -33,7 +33,7 @@ _SHORTEST = 3
 _LENGTH_SCALE = 10.0  # words by which a longer sentence loses a factor e
 _DETAIL_SCALE = 8.0  # different content words that bring detail to 1 - 1/e
 _DETAIL_WEIGHT = 0.2
-_WORD = re.compile(r"[a-z]+(?:['’./-]?[a-z]+)*|[a-z_][\w.]*|\d+(?:[.,-]\w+)*", re.I)
+_WORD = re.compile(r"[a-z]+(?:['’./-][a-z]+)*|[a-z_][\w.]*|\d+(?:[.,-]\w+)*", re.I)
 _STEMS_OF_VERBS = frozenset(map(lexicon.stem, lexicon.VERBS))
 _AUXILIARIES = frozenset(
     "am are be can do does had has have is may must was were".split()

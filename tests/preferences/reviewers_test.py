@@ -121,6 +121,14 @@ def test_utilities_are_between_zero_and_one_for_any_text(kind):
     assert values.min() >= 0 and values.max() <= 1 and values.max() > 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_endless_words_are_not_endless_work(kind):
+    # Backtracking over these would take longer than the universe.
+    words_of_doom = "a" * 100 + "!x", "1.2" * 100 + "!x", "a_" * 100 + "!x"
+    for word in words_of_doom:
+        assert 0 <= utility(kind, f"Return the {word}.") <= 1
+
+
 def test_terse_loses_a_factor_e_in_ten_words():
     short = "Return the name."
     long = "Return the name that a very old and quite broken file once had."
