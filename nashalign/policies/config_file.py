@@ -44,10 +44,11 @@ _WITHOUT_EFFECT = frozenset(
     """
     architectures attention_dropout bos_token_id chunk_size_feed_forward do_sample dtype
     eos_token_id id2label initializer_range is_decoder is_encoder_decoder
-    is_llama_config label2id max_length model_type output_attentions
+    is_llama_config label2id max_length max_sequence_length model_type output_attentions
     output_hidden_states pad_token_id pretraining_tp problem_type return_dict
     rope_parameters rope_scaling sep_token_id temperature tokenizer_class top_p
-    torch_dtype transformers_version transformers.js_config use_cache
+    torch_dtype transformers.js_config transformers_version unsloth_fixed
+    unsloth_version use_cache
     """.split()
 )
 

@@ -157,7 +157,11 @@ def _replacing(path):
     """A temporary file beside `path`, moved there once it is whole."""
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
+        # The writer of safetensors makes files that only their owner can read.
+        partial.chmod(mode)
         # Without this, a power cut may leave the new name with no content.
         with open(partial, "rb+") as written:
             os.fsync(written.fileno())

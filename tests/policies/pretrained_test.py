@@ -188,6 +188,16 @@ def test_a_saved_folder_names_its_special_tokens(loaded, tokenizer_folder, tmp_p
     ]
 
 
+def test_every_saved_file_can_be_read_by_the_same_people(
+    loaded, tokenizer_folder, tmp_path
+):
+    start = loaded["tied"]
+    policies.save_pretrained(
+        tmp_path / "out", start.params, start.config, tokenizer_folder
+    )
+    assert len({path.stat().st_mode for path in (tmp_path / "out").iterdir()}) == 1
+
+
 def test_a_stored_copy_of_the_tied_embedding_is_allowed(loaded, folder):
     def copy(tensors):
         tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].copy()
