@@ -76,6 +76,14 @@ def test_truncation_and_padding_stored_in_the_file_are_switched_off(folder):
         "strategy": "LongestFirst",
         "stride": 0,
     }
+    stored["padding"] = {
+        "strategy": {"Fixed": 99},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 3,
+        "pad_type_id": 0,
+        "pad_token": "!",
+    }
     path.write_text(json.dumps(stored))
     tokenizer = data.load_tokenizer(folder)
     assert tokenizer.decode(tokenizer.encode(TEXTS[:1])[0]) == TEXTS[0]
