@@ -119,6 +119,15 @@ def test_saving_and_loading_changes_no_bit(loaded, name, tmp_path):
     assert_equal_trees(again.params, start.params)
 
 
+@pytest.mark.parametrize("new, old", [NAMES, NAMES[::-1]])
+def test_saving_replaces_an_old_model_even_one_in_shards(loaded, new, old, tmp_path):
+    folder = shutil.copytree(GOLDEN / old, tmp_path / "model")
+    policies.save_pretrained(folder, loaded[new].params, loaded[new].config)
+    again = policies.load_pretrained(folder)
+    assert again.config == loaded[new].config
+    assert_equal_trees(again.params, loaded[new].params)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_weights_are_loaded_as_float32(loaded, dtype, tmp_path):
     start = loaded["grouped"]
