@@ -208,7 +208,7 @@ def _fit_step(
     loss, gradient, count = reduce((loss, gradient, jnp.asarray(batch.votes.size)))
     gradient = jax.tree.map(lambda g: g / count, gradient)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.model)
-    metrics = {"loss": loss / count, "gradient_norm": optax.global_norm(gradient)}
+    metrics = {"loss": loss / count, "gradient_norm": optax.tree.norm(gradient)}
     model = optax.apply_updates(state.model, updates)
     return Fit(model=model, opt_state=opt_state), metrics, None
 

@@ -1,0 +1,111 @@
+"""The text: code and summaries of packages, and whose they are."""
+
+import collections
+import dataclasses
+import importlib.metadata
+import json
+from collections.abc import Set
+
+import numpy as np
+import rich.console
+
+from experiments.pretrain_docstrings.config import Config
+from nashalign import data
+from nashalign.data import harvest, sources
+
+
+def corpus(
+    config: Config, console: rich.console.Console
+) -> dict[str, list[harvest.Pair]]:
+    """Returns the training and validation pairs, harvested at the first call only."""
+    paths = {
+        split: config.output / f"{split}.jsonl" for split in ("train", "validation")
+    }
+    counts = config.output / "counts.json"
+    if not counts.exists():
+        config.output.mkdir(parents=True, exist_ok=True)
+        files = sources.standard_library() + sources.dependencies()
+        for folder in config.site_packages:
+            files += sources.folder(folder)
+        wanted = [file for file in files if file.package not in config.excluded]
+        found = harvest.harvest(wanted, console)
+        found.pairs["train"] = _capped(
+            found.pairs["train"], config.most_per_package, config.seed
+        )
+        for split, path in paths.items():
+            lines = (json.dumps(dataclasses.asdict(p)) for p in found.pairs[split])
+            path.write_text("\n".join(lines) + "\n")
+        counts.write_text(json.dumps(_counts(found)))
+    return {
+        split: [harvest.Pair(**json.loads(line)) for line in path.open()]
+        for split, path in paths.items()
+    }
+
+
+def _counts(found: harvest.Harvest) -> dict:
+    """Returns what the model card says about a harvest."""
+    packages = {
+        split: len({pair.package for pair in pairs})
+        for split, pairs in found.pairs.items()
+    }
+    return {
+        "files": found.files,
+        "unparsable": found.unparsable,
+        "duplicates": found.duplicates,
+        "pairs": {split: len(pairs) for split, pairs in found.pairs.items()},
+        "packages": packages,
+        "trained_on": sorted({pair.package for pair in found.pairs["train"]}),
+    }
+
+
+def _capped(pairs: list[harvest.Pair], most: int, seed: int) -> list[harvest.Pair]:
+    """Returns at most `most` pairs of every package, drawn at random."""
+    taken = collections.Counter()
+    kept = []
+    for index in np.random.default_rng(seed).permutation(len(pairs)):
+        taken[pairs[index].package] += 1
+        if taken[pairs[index].package] <= most:
+            kept.append(pairs[index])
+    return kept
+
+
+def tokenizer_of(config: Config, pairs: list[harvest.Pair]) -> data.Tokenizer:
+    """Returns the tokenizer, trained on the texts as the model will see them."""
+    folder = config.output / "tokenizer"
+    if config.start is not None:
+        return data.load_tokenizer(config.start)
+    if not (folder / "tokenizer_config.json").exists():
+        texts = (f'{p.code[:200]}\n"""{p.summary}' for p in pairs[:60_000])
+        return data.train_tokenizer(texts, folder, vocabulary=config.vocabulary)
+    return data.load_tokenizer(folder)
+
+
+def licences(config: Config, packages: Set[str]) -> str:
+    """Returns a table row for each distribution read: name, version and licence.
+
+    Args:
+      config: where else packages are installed than here.
+      packages: top-level packages that were trained on.
+    """
+    paths = [str(path) for path in config.site_packages]
+    here = list(importlib.metadata.distributions())
+    there = list(importlib.metadata.distributions(path=paths)) if paths else []
+    rows = {}
+    for distribution in here + there:
+        files = distribution.files or ()
+        if not packages.isdisjoint(f.parts[0].removesuffix(".py") for f in files):
+            name, licence = distribution.metadata["Name"], _licence(distribution)
+            rows[name.lower()] = f"| {name} | {distribution.version} | {licence} |"
+    return "\n".join(rows[name] for name in sorted(rows))
+
+
+def _licence(distribution: importlib.metadata.Distribution) -> str:
+    """Returns the licence that a distribution declares, in its shortest form."""
+    metadata = distribution.metadata
+    classified = [
+        entry.split(" :: ")[-1]
+        for entry in metadata.get_all("Classifier", ())
+        if entry.startswith("License ::")
+    ]
+    text = metadata.get("License-Expression") or ", ".join(classified)
+    return text or (metadata.get("License") or "see the package").split("\n")[0][:60]
