@@ -28,7 +28,6 @@ from experiments.pretrain_docstrings import card, corpus, fit
 from experiments.pretrain_docstrings.config import Config, llama_config
 from experiments.pretrain_docstrings.sequences import encode
 from nashalign import data, policies, sampling
-from nashalign.data import harvest
 
 
 def main(config: Config) -> None:
@@ -78,7 +77,7 @@ def _samples(
     policy: policies.Policy,
     params: policies.Params,
     tokenizer: data.Tokenizer,
-    pairs: list[harvest.Pair],
+    pairs: list[data.Pair],
 ) -> list[str]:
     """Returns one sampled summary for each pair's code, at temperature 1."""
     encoded = data.prompt_ids(

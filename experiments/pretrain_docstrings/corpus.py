@@ -11,12 +11,9 @@ import rich.console
 
 from experiments.pretrain_docstrings.config import Config
 from nashalign import data
-from nashalign.data import harvest, sources
 
 
-def corpus(
-    config: Config, console: rich.console.Console
-) -> dict[str, list[harvest.Pair]]:
+def corpus(config: Config, console: rich.console.Console) -> dict[str, list[data.Pair]]:
     """Returns the training and validation pairs, harvested at the first call only."""
     paths = {
         split: config.output / f"{split}.jsonl" for split in ("train", "validation")
@@ -24,11 +21,11 @@ def corpus(
     counts = config.output / "counts.json"
     if not counts.exists():
         config.output.mkdir(parents=True, exist_ok=True)
-        files = sources.standard_library() + sources.dependencies()
+        files = data.standard_library() + data.dependencies()
         for folder in config.site_packages:
-            files += sources.folder(folder)
+            files += data.sources.folder(folder)
         wanted = [file for file in files if file.package not in config.excluded]
-        found = harvest.harvest(wanted, console)
+        found = data.harvest.harvest(wanted, console)
         found.pairs["train"] = _capped(
             found.pairs["train"], config.most_per_package, config.seed
         )
@@ -37,12 +34,12 @@ def corpus(
             path.write_text("\n".join(lines) + "\n")
         counts.write_text(json.dumps(_counts(found)))
     return {
-        split: [harvest.Pair(**json.loads(line)) for line in path.open()]
+        split: [data.Pair(**json.loads(line)) for line in path.open()]
         for split, path in paths.items()
     }
 
 
-def _counts(found: harvest.Harvest) -> dict:
+def _counts(found: data.Harvest) -> dict:
     """Returns what the model card says about a harvest."""
     packages = {
         split: len({pair.package for pair in pairs})
@@ -58,7 +55,7 @@ def _counts(found: harvest.Harvest) -> dict:
     }
 
 
-def _capped(pairs: list[harvest.Pair], most: int, seed: int) -> list[harvest.Pair]:
+def _capped(pairs: list[data.Pair], most: int, seed: int) -> list[data.Pair]:
     """Returns at most `most` pairs of every package, drawn at random."""
     taken = collections.Counter()
     kept = []
@@ -69,7 +66,7 @@ def _capped(pairs: list[harvest.Pair], most: int, seed: int) -> list[harvest.Pai
     return kept
 
 
-def tokenizer_of(config: Config, pairs: list[harvest.Pair]) -> data.Tokenizer:
+def tokenizer_of(config: Config, pairs: list[data.Pair]) -> data.Tokenizer:
     """Returns the tokenizer, trained on the texts as the model will see them."""
     folder = config.output / "tokenizer"
     if config.start is not None:

@@ -6,7 +6,6 @@ import numpy as np
 
 from experiments.pretrain_docstrings.config import Config
 from nashalign import data
-from nashalign.data import harvest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Sequences:
 
 
 def encode(
-    config: Config, tokenizer: data.Tokenizer, pairs: list[harvest.Pair]
+    config: Config, tokenizer: data.Tokenizer, pairs: list[data.Pair]
 ) -> Sequences:
     """Returns prompts and summaries as rows of tokens; a long summary is cut."""
     codes = [pair.code for pair in pairs]

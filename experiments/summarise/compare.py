@@ -12,7 +12,6 @@ import rich.console
 from experiments.summarise import task as tasks
 from experiments.summarise.config import Evaluation, Settings
 from nashalign import evaluation, training
-from nashalign.evaluation import paper
 
 _PAIR_BATCH = 16
 
@@ -53,7 +52,7 @@ def compare(
     Returns:
       The summary of each policy.
     """
-    policies = {**aligned, paper.START: Aligned(params=task.start.params)}
+    policies = {**aligned, evaluation.paper.START: Aligned(params=task.start.params)}
     names = tuple(policies)
     rows = task.rows("test", settings.num_prompts, seed)
     written = {
@@ -78,15 +77,15 @@ def compare(
     learned_matrix = evaluation.win_rate_matrix(learned)
     game = evaluation.empirical_game(matrix.mean)
     verdicts = {
-        name: population.verdicts(utilities[name], utilities[paper.START])
+        name: population.verdicts(utilities[name], utilities[evaluation.paper.START])
         for name in names
     }
     lengths = {name: w.responses.mask.sum(-1)[:, 0] for name, w in written.items()}
-    start = names.index(paper.START)
+    start = names.index(evaluation.paper.START)
     summaries = {}
     for index, name in enumerate(names):
         own, policy = written[name], policies[name]
-        is_start = name == paper.START
+        is_start = name == evaluation.paper.START
         method = policy.settings
         summaries[name] = evaluation.Summary(
             method=name,
@@ -96,7 +95,9 @@ def compare(
             length_controlled=None
             if is_start
             else _length_controlled(
-                preferences[:, index, start], lengths[name], lengths[paper.START]
+                preferences[:, index, start],
+                lengths[name],
+                lengths[evaluation.paper.START],
             ),
             learned_win_rate=_cell(learned_matrix, index, start),
             reviewers={
@@ -192,7 +193,7 @@ def _samples(task, written, preferences, rows, num_samples, folder):
     """A page of the first test prompts with every policy's summary."""
     names = tuple(written)
     texts = {name: task.texts(w.responses) for name, w in written.items()}
-    start = names.index(paper.START)
+    start = names.index(evaluation.paper.START)
     samples = []
     for number, row in enumerate(rows[:num_samples]):
         pair = task.pairs[task.prompts["test"].ids[row]]

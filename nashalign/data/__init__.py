@@ -1,5 +1,7 @@
 """Prompts and comparisons: docstrings, tokenizers, padded and resumable batches."""
 
+from nashalign.data import harvest as harvest
+from nashalign.data import sources as sources
 from nashalign.data.harvest import Harvest as Harvest
 from nashalign.data.harvest import Pair as Pair
 from nashalign.data.harvest import functions_of as functions_of

@@ -4,6 +4,7 @@ Takes arrays and texts, never models: whoever samples and asks the annotators co
 these functions.
 """
 
+from nashalign.evaluation import paper
 from nashalign.evaluation.divergence import (
     kl_to_reference,
     response_length,
@@ -48,6 +49,7 @@ __all__ = [
     "learning_curves_figure",
     "length_controlled_win_rate",
     "mean_interval",
+    "paper",
     "pool_seeds",
     "preference_table",
     "read_win_rate_csv",
