@@ -1,0 +1,1 @@
+"""Online preference optimisation of language models, seen as a two-player game."""

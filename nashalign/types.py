@@ -14,7 +14,49 @@ import chex
 import jax
 
 
-@jax.tree_util.register_dataclass
+def pytree(cls: type) -> type:
+    """Registers a frozen dataclass as a pytree; static fields are structure.
+
+    What `jax.tree_util.register_dataclass` does, but for a fault of jaxlib (seen in
+    0.10.2): it does not compare the types of two registered dataclasses, so that where
+    fields and hashes happen to agree, one is unflattened as, and compiled for, the
+    other.
+
+    Args:
+      cls: a dataclass; fields with `metadata={"static": True}` are part of the
+        structure and must be hashable, all others are children.
+
+    Returns:
+      The class.
+    """
+    fields = dataclasses.fields(cls)
+    static = tuple(f.name for f in fields if f.metadata.get("static"))
+    data = tuple(f.name for f in fields if f.name not in static)
+
+    def structure(value):
+        return tuple(getattr(value, name) for name in static)
+
+    def flatten(value):
+        return [getattr(value, name) for name in data], structure(value)
+
+    def flatten_with_keys(value):
+        children, aux = flatten(value)
+        keys = map(jax.tree_util.GetAttrKey, data)
+        return list(zip(keys, children, strict=True)), aux
+
+    def unflatten(aux, children):
+        # Past `__init__`, which may check what a tracer or a placeholder is not.
+        value = object.__new__(cls)
+        named = (*zip(data, children, strict=True), *zip(static, aux, strict=True))
+        for name, part in named:
+            object.__setattr__(value, name, part)
+        return value
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
+
+
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prompts:
     """A batch of prompts, padded on the left so that all end at the same place.
@@ -31,7 +73,7 @@ class Prompts:
     ids: chex.Array
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Responses:
     """`N` responses to each prompt, padded on the right.
@@ -51,7 +93,7 @@ class Responses:
     truncated: chex.Array
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Groups:
     """What one update consumes: weighted groups of responses.

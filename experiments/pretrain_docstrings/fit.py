@@ -16,6 +16,7 @@ from experiments.pretrain_docstrings import card
 from experiments.pretrain_docstrings.config import Config
 from experiments.pretrain_docstrings.sequences import Batches, Sequences, filled
 from nashalign import policies, training
+from nashalign.types import pytree
 
 
 def token_losses(
@@ -34,7 +35,7 @@ def token_losses(
     return jax.nn.logsumexp(logits, -1) - picked
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class State:
     """What training carries from step to step, as arrays.

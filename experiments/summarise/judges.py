@@ -21,12 +21,12 @@ import rich.console
 from experiments.summarise import task as tasks
 from experiments.summarise.config import Judges
 from nashalign import data, preferences, training
-from nashalign.types import Prompts, Responses
+from nashalign.types import Prompts, Responses, pytree
 
 _SAMPLES = 4
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparisons:
     """Two comparisons for each of `B` prompts.
@@ -50,7 +50,7 @@ class Comparisons:
         return jax.tree.map(lambda x: x[rows], self)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fit:
     """State of a judge in training: the model, which is its parameters, and Adam's."""

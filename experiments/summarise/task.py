@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.summarise.config import Text
 from nashalign import data, policies, preferences, sampling, training
-from nashalign.types import Prompts, Responses
+from nashalign.types import Prompts, Responses, pytree
 
 _BATCH = 64
 
@@ -124,7 +124,7 @@ class Task:
         ]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Written:
     """What a policy wrote: `[B, N, T]`, with log-probabilities in nats.

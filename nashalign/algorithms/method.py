@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import losses
-from nashalign.types import Groups
+from nashalign.types import Groups, pytree
 
 Author = Callable[[float], float | chex.Array]
 
@@ -29,7 +29,7 @@ def mixture(mix: chex.Numeric) -> chex.Numeric:
     return mix
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Method:
     """One way of aligning a policy; a row of `TABLE`.

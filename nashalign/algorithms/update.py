@@ -19,7 +19,7 @@ import optax
 
 from nashalign import policies, sampling
 from nashalign.algorithms.method import Method, log_ratios
-from nashalign.types import Groups, Prompts, Responses
+from nashalign.types import Groups, Prompts, Responses, pytree
 
 Reduce = Callable[[Any], Any]
 
@@ -33,7 +33,7 @@ class Setup:
     decoding: sampling.Decoding
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class State:
     """Everything that a run carries from step to step.

@@ -8,13 +8,12 @@ an exact answer. Both annotators can be traced, and keep the precision of their 
 import dataclasses
 
 import chex
-import jax
 import jax.numpy as jnp
 
-from nashalign.types import Prompts, Responses
+from nashalign.types import Prompts, Responses, pytree
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GamePreference:
     """The preference matrix of a token game, the same for every prompt.
@@ -48,7 +47,7 @@ class GamePreference:
         return jnp.where((rows >= 0) & (columns >= 0), preferred, jnp.nan)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GameReward:
     """The rewards of a token game, the same for every prompt.

@@ -24,10 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import policies
-from nashalign.types import Prompts, Responses
+from nashalign.types import Prompts, Responses, pytree
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairwiseModel:
     """P(y beats z) by a model that reads both responses, in both orders.
@@ -82,7 +82,7 @@ class PairwiseModel:
         return jax.nn.sigmoid(self.logit(prompts, y, z))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RewardModel:
     """A scalar reward; differences of rewards are log-odds (Bradley and Terry, 1952).

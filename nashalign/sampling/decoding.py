@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import policies
-from nashalign.types import Prompts, Responses
+from nashalign.types import Prompts, Responses, pytree
 
 Behaviour = Callable[[Mapping[str, chex.Array]], chex.Array]
 
@@ -102,7 +102,7 @@ def sample(
     return responses, end.log_probs
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True)
 class _Loop:
     """What the decoding loop carries."""

@@ -20,11 +20,12 @@ import pytest
 from tensorboardX.proto import event_pb2
 
 from nashalign import training
+from nashalign.types import pytree
 
 NUM_STEPS = 12
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True)
 class State:
     w: jax.Array

@@ -11,11 +11,12 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from nashalign import training
+from nashalign.types import pytree
 
 OPTIMIZER = optax.sgd(0.05, momentum=0.9)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclasses.dataclass(frozen=True)
 class State:
     w: jax.Array
