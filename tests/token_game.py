@@ -135,17 +135,25 @@ def moved_state() -> algorithms.State:
 
 
 def expected_gradient(method, state, values=None, prompts=None) -> np.ndarray:
-    """Returns the direction of the expected update on three prompts, flat."""
+    """Returns the direction of the expected update, flat."""
+    return direction(state, expected_step(method, state, values, prompts)[0])
+
+
+def expected_step(method, state, values=None, prompts=None):
+    """Returns the expected update on three prompts, `THREE_PROMPTS` if none are given.
+
+    One compilation, in each precision, for all the tests of a row.
+    """
     default = rewards() if method.annotation == "reward" else preference()
     values = default if values is None else values
     prompts = THREE_PROMPTS if prompts is None else prompts
-    return direction(state, _expected_step(method, state, values, prompts))
+    return _expected_step(method, state, values, prompts)
 
 
 @compiled
 def _expected_step(method, state, values, prompts):
-    """One compilation for all the tests of a row."""
-    return expected_update(method, setup(POLICY), state, prompts, values)[0]
+    """See `expected_step`."""
+    return expected_update(method, setup(POLICY), state, prompts, values)
 
 
 @functools.cache

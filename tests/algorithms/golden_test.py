@@ -1,0 +1,47 @@
+"""One training step of every row, against the numbers it gave when it was last judged.
+
+The table is made by `python -m tests.algorithms.golden_test`, run in the repository's
+root. Its numbers are those of jax 0.10.2; the tolerance is that of other versions.
+"""
+
+import json
+import pathlib
+
+import jax
+import pytest
+
+from tests import token_game
+
+TABLE = pathlib.Path(__file__).with_name("golden.json")
+COMMAND = "python -m tests.algorithms.golden_test"
+ADVICE = f"""
+The first training step of {{name}} is no longer what it was: {{moved}}.
+If the change was meant to keep results as they are, it has a fault. If it was meant to
+move them, make the table again with `{COMMAND}`, look at its difference, and say in the
+commit and in the CHANGELOG why each number moved.
+"""
+
+
+def measured(name):
+    """Metrics of a row's first step, on 30 prompts in float64."""
+    with jax.enable_x64(True):
+        _, metrics = token_game.sampled_steps(name)
+    return {metric: float(value) for metric, value in metrics[0].items()}
+
+
+@pytest.mark.parametrize("name", token_game.SETTINGS)
+def test_first_step_is_what_it_was(name):
+    golden = json.loads(TABLE.read_text())[name]
+    now = measured(name)
+    assert now.keys() == golden.keys(), ADVICE.format(name=name, moved="other metrics")
+    moved = {
+        metric: f"{golden[metric]} -> {value}"
+        for metric, value in now.items()
+        if value != pytest.approx(golden[metric], rel=1e-4, abs=1e-7)
+    }
+    assert not moved, ADVICE.format(name=name, moved=moved)
+
+
+if __name__ == "__main__":
+    table = {name: measured(name) for name in token_game.SETTINGS}
+    TABLE.write_text(json.dumps(table, indent=2) + "\n")

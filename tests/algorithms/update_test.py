@@ -1,0 +1,116 @@
+"""The shared update: what it draws, what it asks, what it moves and what it reports."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nashalign import algorithms, preferences
+from tests import token_game
+
+POLICY = token_game.POLICY
+SETUP = token_game.setup(POLICY)
+PROMPTS = token_game.THREE_PROMPTS
+
+
+def configured(name):
+    return algorithms.configure(name, **token_game.SETTINGS[name])
+
+
+@token_game.compiled
+def roll(method, state):
+    return algorithms.rollout(method, SETUP, state, PROMPTS)
+
+
+@token_game.compiled
+def log_policies(state):
+    """Log-probabilities `[B, Y]` of all responses under policy and reference."""
+    return [
+        token_game.log_policy(POLICY, params, PROMPTS)
+        for params in (state.params, state.reference)
+    ]
+
+
+@pytest.mark.parametrize("name", ["online_ipo", "nash_md_pg"])
+def test_rollout_knows_what_the_reference_thinks_of_its_responses(name):
+    state = token_game.moved_state()
+    groups = roll(configured(name), state)
+    _, log_reference = log_policies(state)
+    indices = np.asarray(preferences.locate(token_game.TABLE, groups.responses))
+    np.testing.assert_allclose(
+        groups.reference_log_probs.sum(-1),
+        np.take_along_axis(np.asarray(log_reference), indices, 1),
+        atol=1e-5,
+    )
+
+
+def test_every_step_draws_anew_and_the_same_step_draws_the_same():
+    method, state = configured("online_ipo"), token_game.moved_state()
+    later = dataclasses.replace(state, step=state.step + 1)
+    other = dataclasses.replace(state, key=jax.random.key(8))
+    first, again, after, elsewhere = (
+        np.asarray(roll(method, s).responses.tokens)
+        for s in (state, state, later, other)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != after).any() and (first != elsewhere).any()
+
+
+class Counting:
+    """A host annotator that remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def prefer(self, key, prompts, y, z):
+        self.asked.append((y, z))
+        return np.tile(np.array([0.9, 0.2, 0.6], np.float32), (3, 1))
+
+
+def test_each_pair_is_asked_about_once_and_the_rest_is_complement():
+    state, annotator = token_game.moved_state(), Counting()
+    groups = roll(configured("online_ipo"), state)
+    table = jax.tree.map(lambda x: jnp.repeat(x[:, :3], 3, 0), token_game.TABLE)
+    groups = dataclasses.replace(groups, responses=table)
+    groups = algorithms.annotate(configured("online_ipo"), annotator, state, groups)
+    expected = [[0.5, 0.9, 0.2], [0.1, 0.5, 0.6], [0.8, 0.4, 0.5]]
+    np.testing.assert_allclose(groups.preference, [expected] * 3, atol=1e-6)
+    [(y, z)] = annotator.asked
+    np.testing.assert_array_equal(y.tokens, table.tokens[:, [0, 0, 1]])
+    np.testing.assert_array_equal(z.tokens, table.tokens[:, [1, 2, 2]])
+
+
+def test_step_moves_the_policy_counts_itself_and_leaves_the_rest():
+    with jax.enable_x64(True):
+        state = token_game.moved_state()
+        after, _ = token_game.expected_step(configured("online_ipo"), state)
+    assert after.step == state.step + 1
+    assert after.key == state.key
+    same = jax.tree.map(lambda a, b: bool((a == b).all()), state, after)
+    assert all(jax.tree.leaves(same.reference))
+    assert not any(jax.tree.leaves(same.params))
+
+
+def test_metrics_are_means_over_the_responses_own_tokens():
+    with jax.enable_x64(True):
+        method, state = configured("online_ipo"), token_game.moved_state()
+        after, metrics = token_game.expected_step(method, state)
+        log_policy, log_reference = map(np.asarray, log_policies(state))
+        gradient_norm = np.linalg.norm(token_game.direction(state, after))
+    lengths = [len(string) for string in token_game.strings()]
+    ratio, policy = log_policy - log_reference, np.exp(log_policy)
+    margin = ratio[:, :, None] - ratio[:, None]
+    errors = margin - (token_game.preference() - 0.5) / method.tau
+    loss = (policy[:, :, None] * policy[:, None] * errors**2).sum((1, 2)).mean()
+    expected = {
+        "loss": loss,
+        "gradient_norm": gradient_norm,
+        "log_ratio": ratio.mean(),
+        "length": np.mean(lengths),
+        "truncated": np.asarray(token_game.TABLE.truncated).mean(),
+    }
+    assert metrics.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-9, err_msg=name)
