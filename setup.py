@@ -7,7 +7,7 @@ import setuptools
 setuptools.setup(
     name="nashalign",
     version="0.1.0",
-    description="Online preference optimisation of language models as a two-player game",
+    description="Online preference optimisation of language models as a game",
     long_description=pathlib.Path(__file__).with_name("README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -1,0 +1,200 @@
+"""The main job, end to end, with a tiny start policy."""
+
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import sample
+from experiments.summarise import __main__ as summarise
+from experiments.summarise import config as configs
+from nashalign import data, evaluation, policies, training
+
+TEXTS = ['def reset(self):\n    self.count = 0\n"""Reset the counter."""'] * 4
+
+
+@pytest.fixture(scope="module")
+def start_policy(tmp_path_factory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("start")
+    tokenizer = data.train_tokenizer(TEXTS, folder / "tokenizer", vocabulary=300)
+    config = policies.LlamaConfig(
+        vocab_size=tokenizer.size,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        head_dim=16,
+        max_position_embeddings=128,
+        tie_word_embeddings=True,
+    )
+    policies.save_pretrained(
+        folder / "policy",
+        policies.llama(config).init(jax.random.key(0)),
+        config,
+        tokenizer_folder=folder / "tokenizer",
+    )
+    return folder / "policy"
+
+
+@pytest.fixture(scope="module")
+def harvested(tmp_path_factory) -> pathlib.Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def arguments(start_policy, harvested):
+    """The smallest job with two methods, in a given folder."""
+
+    def given(output, *more):
+        return [
+            "--smoke",
+            *("--policy", str(start_policy), "--data", str(harvested)),
+            *("--methods", "online_ipo", "nash_md_pg", "--output", str(output)),
+            *more,
+        ]
+
+    return given
+
+
+@pytest.fixture(scope="module")
+def finished(arguments, tmp_path_factory) -> pathlib.Path:
+    output = tmp_path_factory.mktemp("runs") / "unbroken"
+    assert summarise._run(arguments(output)) == 0
+    return output
+
+
+def weights(folder: pathlib.Path) -> dict:
+    return policies.load_pretrained(folder).params
+
+
+@pytest.mark.slow
+def test_the_job_leaves_what_it_promises(finished):
+    for name in (
+        "config.json",
+        "finished.json",
+        "judges/votes.npz",
+        "online_ipo/metrics.jsonl",
+        "online_ipo/rollouts.jsonl",
+        "policies/nash_md_pg/model.safetensors",
+        "policies/nash_md_pg/tokenizer.json",
+        "results/win_rates.csv",
+        "results/win_rates.png",
+        "results/learned.csv",
+        "results/learning_curves.png",
+        "results/samples.html",
+        "results/summary.csv",
+    ):
+        assert (finished / name).stat().st_size, name
+    assert list((finished / "online_ipo/tensorboard").iterdir())
+    names, win_rates = evaluation.read_win_rate_csv(finished / "results/win_rates.csv")
+    assert names == ["IPO", "Nash-MD-PG", "start"]
+    np.testing.assert_allclose(win_rates.mean + win_rates.mean.T, 1)
+
+
+@pytest.mark.slow
+def test_every_rollout_can_be_judged_again(finished):
+    lines = training.read_log(finished / "nash_md_pg/rollouts.jsonl")
+    batch = configs.smoke().training
+    assert len(lines) == batch.num_steps * batch.batch_size
+    assert {"id", "code", "responses", "preference"} <= lines[0].keys()
+    assert len(lines[0]["responses"]) == 2
+
+
+@pytest.mark.slow
+def test_training_moves_the_policies_apart(finished, start_policy):
+    ipo, nash = (
+        weights(finished / "policies" / name) for name in ("online_ipo", "nash_md_pg")
+    )
+    for one, other in ((ipo, weights(start_policy)), (ipo, nash)):
+        moved = jax.tree.map(lambda a, b: float(abs(a - b).max()), one, other)
+        assert max(jax.tree.leaves(moved)) > 1e-5
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(
+    arguments, finished, tmp_path, monkeypatch
+):
+    output = tmp_path / "broken"
+    save = policies.save_pretrained
+
+    def killed(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(policies, "save_pretrained", killed)
+    with pytest.raises(MemoryError):
+        summarise._run(arguments(output))
+    assert not (output / "finished.json").exists()
+    monkeypatch.setattr(policies, "save_pretrained", save)
+    assert summarise._run(arguments(output)) == 0
+    for name in ("online_ipo", "nash_md_pg"):
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            weights(output / "policies" / name),
+            weights(finished / "policies" / name),
+        )
+
+
+@pytest.mark.slow
+def test_a_finished_folder_is_left_alone(arguments, finished, capsys):
+    before = (finished / "results/win_rates.csv").stat().st_mtime_ns
+    assert summarise._run(arguments(finished)) == 0
+    assert "finished" in capsys.readouterr().out
+    assert (finished / "results/win_rates.csv").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_another_configuration_on_an_old_folder_shows_the_difference(
+    arguments, finished
+):
+    message = summarise._run(arguments(finished, "--settings.online-ipo.tau", "0.7"))
+    assert "settings.online_ipo.tau: 0.1 -> 0.7" in message
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--methods", "ipo_nd"], "ipo_md"),
+        (["--settings.online-ipo.tau", "0"], "tau > 0"),
+        (["--settings.nash-md-pg.mix", "1.5"], "[0, 1]"),
+        (["--policy", "nowhere"], "nowhere"),
+        (["--text.prompt-length", "200"], "context"),
+    ],
+)
+def test_bad_settings_are_named_before_anything_is_trained(
+    arguments, tmp_path, more, named
+):
+    assert named in summarise._run(arguments(tmp_path / "run", *more))
+    assert not list((tmp_path / "run").glob("judges"))
+
+
+def test_a_misspelt_setting_names_its_neighbours(arguments, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        summarise._run(arguments(tmp_path, "--trainig.num-steps", "3"))
+    assert "--training.num-steps" in capsys.readouterr().err
+
+
+def test_samples_are_printed_for_a_users_file(start_policy, tmp_path, capsys):
+    file = tmp_path / "module.py"
+    file.write_text("def twice(x):\n    return 2 * x\n\n\ndef half(x):\n    return x\n")
+    sample.main(sample.Config(folder=start_policy, file=file))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines if ":" in line][:1] == ["twice"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [("def f(:", "not valid Python"), ("x = 1\n", "no function")]
+)
+def test_a_file_without_functions_is_an_error(start_policy, tmp_path, text, named):
+    file = tmp_path / "module.py"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=named):
+        sample.main(sample.Config(folder=start_policy, file=file))
+
+
+def test_settings_are_recorded_without_places(tmp_path):
+    record = configs.smoke().recorded()
+    assert "output" not in record and "data" not in record
+    json.dumps(record, default=str)
