@@ -32,6 +32,7 @@ UPDATE = "nashalign/algorithms/update.py"
 
 DECODING_TEST = "tests/sampling/decoding_test.py"
 ENUMERATION_TEST = "tests/sampling/enumeration_test.py"
+FIXED_POINTS_TEST = "tests/algorithms/fixed_points_test.py"
 GRADIENTS_TEST = "tests/algorithms/gradients_test.py"
 UPDATE_TEST = "tests/algorithms/update_test.py"
 DEVICES_TEST = "tests/algorithms/devices_test.py"
@@ -354,6 +355,34 @@ FAULTS = [
         "authors=(mixture, mixture)",
         "authors=(policy, mixture)",
         expected("ipo_md"),
+    ),
+    Fault(
+        "policy that writes as the mixture does",
+        METHOD,
+        "    del mix\n    return 0.0",
+        "    return mix",
+        f"{FIXED_POINTS_TEST} -k 'predicted and nash_md_pg'",
+    ),
+    Fault(
+        "half of the IPO loss",
+        PAIRWISE,
+        "return (margin - (preferred - 0.5) / tau) ** 2",
+        "return (margin - (preferred - 0.5) / tau) ** 2 / 2",
+        f"{FIXED_POINTS_TEST} -k self_play",
+    ),
+    Fault(
+        "IPO's loss in DPO's row",
+        TABLE,
+        "loss=contrastive(losses.dpo)",
+        "loss=contrastive(losses.ipo)",
+        f"{FIXED_POINTS_TEST} -k 'stays and online_dpo'",
+    ),
+    Fault(
+        "settings that are constants of the program",
+        METHOD,
+        "    tau: chex.Numeric\n",
+        '    tau: chex.Numeric = dataclasses.field(metadata={"static": True})\n',
+        "tests/algorithms/table_test.py -k leaves",
     ),
     Fault(
         "tau = 0 where it divides",
