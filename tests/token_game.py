@@ -6,6 +6,7 @@ token is one of the game's own, so that whatever forgets a mask comes out wrong.
 
 import dataclasses
 import functools
+import operator
 
 import jax
 import jax.flatten_util
@@ -180,10 +181,11 @@ def sampled_steps(name: str, num_batches: int = 80, batch_size: int = 30):
         return algorithms.learn(method, setup(POLICY), state, groups)
 
     groups = jax.device_get(roll(prompts(range(num_batches * batch_size))))
+    shape = (num_batches, batch_size)
+    batches = jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), groups)
     directions, metrics = [], []
-    for start in range(0, num_batches * batch_size, batch_size):
-        batch = jax.tree.map(lambda x: x[start : start + batch_size], groups)  # noqa: B023
-        after, measured = learn(batch)
+    for index in range(num_batches):
+        after, measured = learn(jax.tree.map(operator.itemgetter(index), batches))
         directions.append(direction(state, after))
         metrics.append(jax.device_get(measured))
     return np.stack(directions), metrics
