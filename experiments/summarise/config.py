@@ -26,14 +26,14 @@ class Judges:
     """How the preference model and the reward model are learnt from votes."""
 
     num_prompts: int = 1536
-    """Training prompts; two votes each, on four samples of the start policy."""
+    """Training prompts, to each of which the start policy writes four summaries."""
     num_held_out: int = 256
     """Validation prompts on which accuracy is measured."""
-    num_epochs: int = 2
-    """Times that each vote is seen."""
-    batch_size: int = 32
+    num_pairings: int = 2
+    """Ways in which the four are paired up, 1 to 3; each gives two votes a prompt."""
+    batch_size: int = 16
     """Prompts of a training step."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     """Peak of Adam's schedule."""
 
 
@@ -86,11 +86,11 @@ def chosen_settings() -> dict[str, Settings]:
     """Settings of each method, chosen on validation prompts."""
     return {
         "rl": Settings(tau=0.05),
-        "online_dpo": Settings(tau=1.0),
-        "online_slic": Settings(tau=1.0),
-        "online_ipo": Settings(tau=0.1),
-        "nash_md_pg": Settings(tau=0.02, mix=0.125),
-        "ipo_md": Settings(tau=0.1, mix=0.125),
+        "online_dpo": Settings(tau=0.2),
+        "online_slic": Settings(tau=0.5),
+        "online_ipo": Settings(tau=0.04),
+        "nash_md_pg": Settings(tau=0.01, mix=0.125),
+        "ipo_md": Settings(tau=0.04, mix=0.125),
     }
 
 
@@ -138,10 +138,11 @@ def quick() -> Config:
 
 
 def smoke() -> Config:
-    """Two steps of everything: does it run?"""
+    """Two steps of a method of each kind: does it run?"""
     return Config(
+        methods=("rl", "online_ipo", "nash_md_pg"),
         output=pathlib.Path("runs/summarise-smoke"),
-        judges=Judges(num_prompts=32, num_held_out=16, num_epochs=1, batch_size=16),
+        judges=Judges(num_prompts=32, num_held_out=16, num_pairings=1, batch_size=16),
         training=Training(num_steps=2, batch_size=8, save_every=1, evaluate_every=2),
         evaluation=Evaluation(num_prompts=16, num_validation_prompts=8, num_samples=3),
     )

@@ -1,9 +1,9 @@
 """The learned judges: a preference model and a reward model, from the same hard votes.
 
-The start policy writes four summaries to each prompt; the first two and the last two
-are shown to a reviewer drawn from the population, who votes. Both models start from the
-start policy. Accuracy is the expected one on votes about validation prompts, next to
-that of knowing the population's probabilities.
+The start policy writes four summaries to each prompt. They are paired up, and each pair
+is shown to a reviewer drawn from the population, who votes; every vote is learnt from
+once. Both models start from the start policy. Accuracy is the expected one on votes
+about validation prompts, next to that of knowing the population's probabilities.
 """
 
 import dataclasses
@@ -23,6 +23,8 @@ from experiments.summarise.config import Judges
 from nashalign import data, preferences, training
 from nashalign.types import Prompts, Responses, pytree
 
+# Three ways to pair up four summaries, so that every two meet once.
+_PAIRINGS = (((0, 2), (1, 3)), ((0, 1), (2, 3)), ((0, 1), (3, 2)))
 _SAMPLES = 4
 
 
@@ -67,17 +69,18 @@ def learned_judges(
     Votes and both fits are kept in `folder`, and not made twice.
     """
     console = rich.console.Console()
-    train = _comparisons(
-        task, "train", settings.num_prompts, seed, 1, folder / "votes.npz", console
-    )
-    held_out = _comparisons(
-        task,
-        "validation",
-        settings.num_held_out,
-        seed,
-        2,
-        folder / "held_out_votes.npz",
-        console,
+    train, held_out = (
+        _comparisons(task, split, num_prompts, num_pairings, seed, stage, path, console)
+        for split, num_prompts, num_pairings, stage, path in (
+            (
+                "train",
+                settings.num_prompts,
+                settings.num_pairings,
+                1,
+                folder / "votes.npz",
+            ),
+            ("validation", settings.num_held_out, 3, 2, folder / "held_out_votes.npz"),
+        )
     )
     best = preferences.best_attainable_accuracy(held_out.preferred)
     judges = {}
@@ -105,60 +108,66 @@ def learned_judges(
     return judges
 
 
-def _comparisons(task, split, num_prompts, seed, stage, path, console) -> Comparisons:
+def _comparisons(
+    task, split, num_prompts, num_pairings, seed, stage, path, console
+) -> Comparisons:
     """Samples and votes on a split's prompts, from the file if they are there."""
     rows = task.rows(split, num_prompts, seed + stage)
-    if path.exists():
-        return _read(task, split, rows, path)
-    written = task.write(
-        task.start.params,
-        split,
-        rows,
-        tasks.stage_key(seed, stage),
-        num_responses=_SAMPLES,
-        name=f"samples of the start policy ({split})",
-    )
-    utilities = task.utilities(written)
-    population = task.annotator.population
-    share = preferences.intransitive_share(population.matrix(utilities))
-    console.print(
-        f"reviewers: {share:.1%} of the triples of sampled responses ({split}) are "
-        "intransitive"
-    )
-    u_y, u_z = utilities[..., 0::2], utilities[..., 1::2]
-    votes = population.votes(np.random.default_rng(seed + stage), u_y, u_z)
-    with training.replacing(path) as temporary:
-        np.savez(
-            temporary,
-            tokens=written.responses.tokens,
-            mask=written.responses.mask,
-            truncated=written.responses.truncated,
-            preferred=population.prefer(u_y, u_z).astype(np.float32),
-            votes=votes.astype(np.float32),
+    if not path.exists():
+        written = task.write(
+            task.start.params,
+            split,
+            rows,
+            tasks.stage_key(seed, stage),
+            num_responses=_SAMPLES,
+            name=f"samples of the start policy ({split})",
         )
-    return _read(task, split, rows, path)
-
-
-def _read(task, split, rows, path) -> Comparisons:
-    """The comparisons of a file."""
+        utilities = task.utilities(written)
+        population = task.annotator.population
+        preference = population.matrix(utilities)
+        share = preferences.intransitive_share(preference)
+        console.print(
+            f"reviewers: {share:.1%} of the triples of sampled responses ({split}) are "
+            "intransitive"
+        )
+        draws = np.random.default_rng(seed + stage).random(preference.shape)
+        with training.replacing(path) as temporary:
+            np.savez(
+                temporary,
+                tokens=written.responses.tokens,
+                mask=written.responses.mask,
+                truncated=written.responses.truncated,
+                preference=preference.astype(np.float32),
+                votes=(draws < preference).astype(np.float32),
+            )
     with np.load(path) as stored:
         arrays = dict(stored)
+    pairings = [
+        _paired(task.batch(split, rows), arrays, *pairing)
+        for pairing in _PAIRINGS[:num_pairings]
+    ]
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *pairings)
+
+
+def _paired(prompts, arrays, y, z) -> Comparisons:
+    """The comparisons of summaries `y` with summaries `z`, two indices each."""
+    y, z = np.asarray(y), np.asarray(z)
     written = Responses(
         tokens=arrays["tokens"], mask=arrays["mask"], truncated=arrays["truncated"]
     )
     return Comparisons(
-        prompts=task.batch(split, rows),
-        y=jax.tree.map(lambda x: x[:, 0::2], written),
-        z=jax.tree.map(lambda x: x[:, 1::2], written),
-        preferred=arrays["preferred"],
-        votes=arrays["votes"],
+        prompts=prompts,
+        y=jax.tree.map(lambda x: x[:, y], written),
+        z=jax.tree.map(lambda x: x[:, z], written),
+        preferred=arrays["preference"][:, y, z],
+        votes=arrays["votes"][:, y, z],
     )
 
 
 def _fit(task, model, comparisons, settings, key, folder, title) -> Any:
     """Trains one judge on the votes."""
-    num_prompts = len(comparisons.votes)
-    num_steps = max(1, settings.num_epochs * num_prompts // settings.batch_size)
+    num_rows = len(comparisons.votes)
+    num_steps = num_rows // settings.batch_size
     optimizer = optax.chain(
         optax.clip_by_global_norm(1.0),
         optax.adam(
@@ -173,7 +182,7 @@ def _fit(task, model, comparisons, settings, key, folder, title) -> Any:
         policy=policy,
         eos_id=task.tokenizer.eos_id,
     )
-    draw = data.batches(range(num_prompts), batch_size=settings.batch_size, seed=0)
+    draw = data.batches(range(num_rows), batch_size=settings.batch_size, seed=0)
     state = training.run(
         training.data_parallel(
             functools.partial(_fit_step, optimizer), training.make_mesh()

@@ -150,7 +150,8 @@ def test_another_configuration_on_an_old_folder_shows_the_difference(
     arguments, finished
 ):
     message = summarise._run(arguments(finished, "--settings.online-ipo.tau", "0.7"))
-    assert "settings.online_ipo.tau: 0.1 -> 0.7" in message
+    tau = configs.chosen_settings()["online_ipo"].tau
+    assert f"settings.online_ipo.tau: {tau} -> 0.7" in message
 
 
 @pytest.mark.parametrize(
