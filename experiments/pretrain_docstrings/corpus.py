@@ -34,7 +34,7 @@ def corpus(config: Config, console: rich.console.Console) -> dict[str, list[data
             path.write_text("\n".join(lines) + "\n")
         counts.write_text(json.dumps(_counts(found)))
     return {
-        split: [data.Pair(**json.loads(line)) for line in path.open()]
+        split: [data.Pair(**json.loads(line)) for line in path.read_text().splitlines()]
         for split, path in paths.items()
     }
 

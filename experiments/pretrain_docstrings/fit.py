@@ -80,7 +80,7 @@ def fit(
         seen=zero,
         seconds=jnp.zeros(()),
     )
-    budget, record = 60 * config.minutes, {}
+    budget, log = 60 * config.minutes, config.output / "log.jsonl"
     with (
         training.Checkpoints(config.output / "checkpoints") as checkpoints,
         training.progress_bar("seconds of training", round(budget)) as advance,
@@ -94,12 +94,12 @@ def fit(
                 state, losses, _evaluation(score, state.params, validation)
             )
             checkpoints.save(int(state.step), state)
-            with (config.output / "log.jsonl").open("a") as log:
-                log.write(json.dumps(record) + "\n")
+            with log.open("a") as lines:
+                lines.write(json.dumps(record) + "\n")
             card.publish(config, config.output / "latest", state.params, record)
             advance(round(seconds) - shown, f"loss {record['validation_loss']:.3f}")
             shown = round(seconds)
-    return state.params, record
+    return state.params, json.loads(log.read_text().splitlines()[-1])
 
 
 def _stretch(config, update, batches, state):

@@ -31,9 +31,9 @@ class Judges:
     """Validation prompts on which accuracy is measured."""
     num_pairings: int = 2
     """Ways in which the four are paired up, 1 to 3; each gives two votes a prompt."""
-    batch_size: int = 16
+    batch_size: int = 32
     """Prompts of a training step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     """Peak of Adam's schedule."""
 
 
@@ -47,7 +47,7 @@ class Training:
     """Prompts of an update; two responses are written to each."""
     save_every: int = 20
     """Updates between checkpoints."""
-    evaluate_every: int = 20
+    evaluate_every: int = 10
     """Updates between looks at the validation prompts."""
 
 

@@ -1,0 +1,120 @@
+"""The pre-training of the start policy, on a corpus of a few functions."""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from experiments.pretrain_docstrings import __main__ as pretrain
+from experiments.pretrain_docstrings import sequences
+from experiments.pretrain_docstrings.config import Config
+from nashalign import data, policies
+from nashalign.data import harvest
+
+PAIRS = [
+    harvest.Pair(
+        name=f"reset_{n}",
+        package="package",
+        code=f"def reset_{n}(self):\n    self.count = {n}",
+        summary=f"Reset the counter number {n} of this thing to what it was.",
+    )
+    for n in range(40)
+]
+
+
+def corpus(folder: pathlib.Path) -> None:
+    """Writes what a harvest would have left."""
+    folder.mkdir(parents=True)
+    for split, pairs in (("train", PAIRS[:32]), ("validation", PAIRS[32:])):
+        lines = [json.dumps(dataclasses.asdict(pair)) for pair in pairs]
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    counts = {
+        "files": 1,
+        "unparsable": 0,
+        "duplicates": 0,
+        "pairs": {"train": 32, "validation": 8},
+        "packages": {"train": 1, "validation": 1},
+        "trained_on": ["chex"],
+    }
+    (folder / "counts.json").write_text(json.dumps(counts))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Config:
+    folder = tmp_path_factory.mktemp("pretrain")
+    corpus(folder / "run")
+    return Config(
+        output=folder / "run",
+        destination=folder / "model",
+        vocabulary=300,
+        width=16,
+        inner_width=16,
+        num_layers=1,
+        num_heads=1,
+        batch_tokens=256,
+        minutes=0.02,
+        save_minutes=0.01,
+        num_validation=8,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(config) -> Config:
+    pretrain.main(config)
+    return config
+
+
+@pytest.mark.slow
+def test_the_model_is_a_folder_that_loads_with_its_card(trained):
+    start = policies.load_pretrained(trained.destination)
+    tokenizer = data.load_tokenizer(trained.destination)
+    policies.check_vocabulary(tokenizer.size, start.config)
+    card = (trained.destination / "README.md").read_text()
+    assert "| chex |" in card and "Validation loss" in card
+
+
+@pytest.mark.slow
+def test_training_lowers_the_validation_loss_and_logs_it(trained):
+    lines = (trained.output / "log.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["validation_loss"] for line in lines]
+    assert len(losses) >= 1 and losses[-1] < np.log(trained.vocabulary)
+
+
+@pytest.mark.slow
+def test_a_finished_training_is_not_done_again(trained):
+    before = (trained.output / "log.jsonl").read_text()
+    weights = (trained.destination / "model.safetensors").read_bytes()
+    pretrain.main(trained)
+    assert (trained.output / "log.jsonl").read_text() == before
+    assert (trained.destination / "model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.slow
+def test_another_shape_cannot_go_on_from_a_model(trained, tmp_path):
+    corpus(tmp_path / "run")
+    wider = dataclasses.replace(
+        trained, output=tmp_path / "run", start=trained.destination, width=32
+    )
+    with pytest.raises(ValueError, match="width"):
+        pretrain.main(wider)
+
+
+def test_summary_tokens_are_scored_before_code(config):
+    tokenizer = data.train_tokenizer(
+        [pair.code + pair.summary for pair in PAIRS],
+        config.output / "another_tokenizer",
+        vocabulary=300,
+    )
+    encoded = sequences.encode(config, tokenizer, PAIRS)
+    tokens, summary, code = sequences.positions(encoded, np.arange(4))
+    # A flat position predicts the token after it, in rows one shorter than the tokens.
+    row, column = (
+        summary[0] // (tokens.shape[1] - 1),
+        summary[0] % (tokens.shape[1] - 1),
+    )
+    assert column + 1 == encoded.prompt_lengths[row]
+    assert not set(summary) & set(code)
+    last = encoded.lengths[0] - 1
+    assert tokens[0, last] == tokenizer.eos_id and last - 1 in summary
