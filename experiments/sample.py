@@ -9,6 +9,7 @@ FOLDER is a Hugging Face folder with its tokenizer: one of `policies/` in the ou
 import dataclasses
 import pathlib
 import sys
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -45,34 +46,57 @@ def main(config: Config) -> None:
     start = policies.load_pretrained(config.folder)
     tokenizer = data.load_tokenizer(config.folder)
     policies.check_vocabulary(tokenizer.size, start.config)
-    encoded = data.prompt_ids(
-        tokenizer, [code for _, code in functions], length=config.prompt_length
+    written = summaries(
+        start.policy,
+        start.params,
+        tokenizer,
+        [code for _, code in functions],
+        prompt_length=config.prompt_length,
+        response_length=config.response_length,
+        temperature=config.temperature,
+        seed=config.seed,
     )
+    for (name, _), summary in zip(functions, written, strict=True):
+        console.print(f"[bold]{name}[/bold]: ", end="")
+        console.print(summary, markup=False)
+
+
+def summaries(
+    policy: policies.Policy,
+    params: policies.Params,
+    tokenizer: data.Tokenizer,
+    codes: Sequence[str],
+    *,
+    prompt_length: int,
+    response_length: int,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> list[str]:
+    """Returns one sampled summary of each text of code."""
+    encoded = data.prompt_ids(tokenizer, codes, length=prompt_length)
     prompts = data.pad_prompts(
-        encoded.tokens,
-        encoded.ids,
-        length=config.prompt_length,
+        encoded.tokens, encoded.ids, length=prompt_length, pad_id=tokenizer.pad_id
+    )
+    decoding = sampling.Decoding(
+        max_length=response_length,
+        eos_id=tokenizer.eos_id,
         pad_id=tokenizer.pad_id,
+        temperature=temperature,
     )
     responses, _ = jax.jit(
         lambda params, key, prompts: sampling.sample(
-            start.policy,
+            policy,
             {"policy": params},
             lambda logits: logits["policy"],
             key,
             prompts,
             num_responses=1,
-            decoding=sampling.Decoding(
-                max_length=config.response_length,
-                eos_id=tokenizer.eos_id,
-                pad_id=tokenizer.pad_id,
-                temperature=config.temperature,
-            ),
+            decoding=decoding,
         )
-    )(start.params, jax.random.key(config.seed), prompts)
-    for (name, _), tokens in zip(functions, np.asarray(responses.tokens), strict=True):
-        console.print(f"[bold]{name}[/bold]: ", end="")
-        console.print(tokenizer.decode(tokens[0].tolist()), markup=False)
+    )(params, jax.random.key(seed), prompts)
+    return [
+        tokenizer.decode(row.tolist()) for row in np.asarray(responses.tokens)[:, 0]
+    ]
 
 
 def _functions(file: pathlib.Path) -> list[tuple[str, str]]:

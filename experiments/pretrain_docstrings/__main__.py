@@ -24,10 +24,11 @@ import numpy as np
 import rich.console
 import tyro
 
+from experiments import sample
 from experiments.pretrain_docstrings import card, corpus, fit
 from experiments.pretrain_docstrings.config import Config, llama_config
 from experiments.pretrain_docstrings.sequences import encode
-from nashalign import data, policies, sampling
+from nashalign import policies
 
 
 def main(config: Config) -> None:
@@ -51,7 +52,15 @@ def main(config: Config) -> None:
         (short_train, train),
         encode(config, tokenizer, held_out),
     )
-    samples = _samples(config, policy, params, tokenizer, held_out[:10])
+    samples = sample.summaries(
+        policy,
+        params,
+        tokenizer,
+        [pair.code for pair in held_out[:10]],
+        prompt_length=config.prompt_length,
+        response_length=config.response_length,
+        seed=config.seed,
+    )
     for pair, summary in zip(held_out, samples, strict=False):
         console.rule(f"{pair.package}: {pair.name}", align="left")
         console.print(pair.code, highlight=False, markup=False)
@@ -70,41 +79,6 @@ def _start(config: Config, policy: policies.Policy) -> policies.Params:
             "the settings describe; give its width, depth and vocabulary."
         )
     return start.params
-
-
-def _samples(
-    config: Config,
-    policy: policies.Policy,
-    params: policies.Params,
-    tokenizer: data.Tokenizer,
-    pairs: list[data.Pair],
-) -> list[str]:
-    """Returns one sampled summary for each pair's code, at temperature 1."""
-    encoded = data.prompt_ids(
-        tokenizer, [pair.code for pair in pairs], length=config.prompt_length
-    )
-    prompts = data.pad_prompts(
-        encoded.tokens,
-        encoded.ids,
-        length=config.prompt_length,
-        pad_id=tokenizer.pad_id,
-    )
-    responses, _ = sampling.sample(
-        policy,
-        {"policy": params},
-        lambda logits: logits["policy"],
-        jax.random.key(config.seed),
-        prompts,
-        num_responses=1,
-        decoding=sampling.Decoding(
-            max_length=config.response_length,
-            eos_id=tokenizer.eos_id,
-            pad_id=tokenizer.pad_id,
-        ),
-    )
-    return [
-        tokenizer.decode(row.tolist()) for row in np.asarray(responses.tokens)[:, 0]
-    ]
 
 
 if __name__ == "__main__":

@@ -69,18 +69,20 @@ def learned_judges(
     Votes and both fits are kept in `folder`, and not made twice.
     """
     console = rich.console.Console()
-    train, held_out = (
-        _comparisons(task, split, num_prompts, num_pairings, seed, stage, path, console)
-        for split, num_prompts, num_pairings, stage, path in (
-            (
-                "train",
-                settings.num_prompts,
-                settings.num_pairings,
-                1,
-                folder / "votes.npz",
-            ),
-            ("validation", settings.num_held_out, 3, 2, folder / "held_out_votes.npz"),
-        )
+    asked = functools.partial(_comparisons, task=task, seed=seed, console=console)
+    train = asked(
+        split="train",
+        num_prompts=settings.num_prompts,
+        num_pairings=settings.num_pairings,
+        stage=1,
+        path=folder / "votes.npz",
+    )
+    held_out = asked(
+        split="validation",
+        num_prompts=settings.num_held_out,
+        num_pairings=3,
+        stage=2,
+        path=folder / "held_out_votes.npz",
     )
     best = preferences.best_attainable_accuracy(held_out.preferred)
     judges = {}
@@ -109,7 +111,7 @@ def learned_judges(
 
 
 def _comparisons(
-    task, split, num_prompts, num_pairings, seed, stage, path, console
+    *, task, split, num_prompts, num_pairings, seed, stage, path, console
 ) -> Comparisons:
     """Samples and votes on a split's prompts, from the file if they are there."""
     rows = task.rows(split, num_prompts, seed + stage)
