@@ -115,5 +115,5 @@ def _functions(file: pathlib.Path) -> list[tuple[str, str]]:
 if __name__ == "__main__":
     try:
         main(tyro.cli(Config, description=__doc__))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

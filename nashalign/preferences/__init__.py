@@ -10,7 +10,6 @@ from nashalign.preferences.models import (
     PairwiseModel,
     RewardModel,
     init_params,
-    trim,
     vote_loss,
 )
 from nashalign.preferences.population import (
@@ -40,6 +39,5 @@ __all__ = [
     "terse",
     "thorough",
     "three_reviewers",
-    "trim",
     "vote_loss",
 ]

@@ -21,15 +21,35 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from nashalign import policies
 from nashalign.types import Prompts, Responses, pytree
 
 
+class _Judge:
+    """An annotator whose preference is the logistic function of its `logit`."""
+
+    def prefer(
+        self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
+    ) -> chex.Array:
+        """P(y beats z) = sigmoid(logit), `[B, M]` in [0, 1].
+
+        Args:
+          key: not used.
+          prompts: `B` prompts.
+          y: `[B, M, T]`.
+          z: `[B, M, T]`.
+
+        Returns:
+          `[B, M]`; its complement when y and z change places.
+        """
+        del key
+        return jax.nn.sigmoid(self.logit(prompts, y, z))
+
+
 @pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PairwiseModel:
+class PairwiseModel(_Judge):
     """P(y beats z) by a model that reads both responses, in both orders.
 
     Attributes:
@@ -64,27 +84,10 @@ class PairwiseModel:
         yz, zy = jnp.split(scores, 2, axis=1)
         return (yz - zy) / 2
 
-    def prefer(
-        self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
-    ) -> chex.Array:
-        """P(y beats z), `[B, M]` in [0, 1].
-
-        Args:
-          key: not used.
-          prompts: `B` prompts.
-          y: `[B, M, T]`.
-          z: `[B, M, T]`.
-
-        Returns:
-          `[B, M]`; its complement when y and z change places.
-        """
-        del key
-        return jax.nn.sigmoid(self.logit(prompts, y, z))
-
 
 @pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RewardModel:
+class RewardModel(_Judge):
     """A scalar reward; differences of rewards are log-odds (Bradley and Terry, 1952).
 
     Attributes:
@@ -130,23 +133,6 @@ class RewardModel:
         r_y, r_z = jnp.split(self.score(None, prompts, both), 2, axis=1)
         return r_y - r_z
 
-    def prefer(
-        self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
-    ) -> chex.Array:
-        """P(y beats z) = sigmoid(r(y) - r(z)), `[B, M]` in [0, 1].
-
-        Args:
-          key: not used.
-          prompts: `B` prompts.
-          y: `[B, M, T]`.
-          z: `[B, M, T]`.
-
-        Returns:
-          `[B, M]`; its complement when y and z change places.
-        """
-        del key
-        return jax.nn.sigmoid(self.logit(prompts, y, z))
-
 
 def init_params(key: chex.PRNGKey, policy: policies.Policy, params: Any) -> dict:
     """Parameters of either model: those of a policy, and a small random head.
@@ -188,30 +174,6 @@ def vote_loss(
     chex.assert_equal_shape([logit, votes])
     # log sigmoid(-l) = log sigmoid(l) - l leaves one softplus, exact at both ends.
     return (1 - votes) * logit - jax.nn.log_sigmoid(logit)
-
-
-def trim(responses: Responses, multiple: int = 8) -> Responses:
-    """Drops the columns that no response uses; on the host, before a compiled step.
-
-    Attention and layers cost as much on padding as on text, and summaries are mostly
-    short: batches sorted by their longest response train about twice as fast.
-
-    Args:
-      responses: `[B, N, T]`, padded on the right.
-      multiple: the new T is a multiple of it (or the old T), so that few programs are
-        compiled.
-
-    Returns:
-      The same responses as numpy arrays `[B, N, T']` with T' <= T.
-    """
-    mask = np.asarray(responses.mask)
-    longest = int(np.flatnonzero(mask.any((0, 1))).max(initial=0)) + 1
-    length = min(-(-longest // multiple) * multiple, mask.shape[-1])
-    return Responses(
-        tokens=np.asarray(responses.tokens)[..., :length],
-        mask=mask[..., :length],
-        truncated=np.asarray(responses.truncated),
-    )
 
 
 def _closed(responses, eos_id):

@@ -118,20 +118,27 @@ class Population:
         return self.prefer(utilities[..., :, None], utilities[..., None, :])
 
     def votes(
-        self, rng: np.random.Generator, u_y: chex.Array, u_z: chex.Array
+        self,
+        rng: np.random.Generator,
+        u_y: chex.Array,
+        u_z: chex.Array,
+        *,
+        num_voters: int = 1,
     ) -> np.ndarray:
-        """Hard votes: one reviewer drawn from the population for each comparison.
+        """The share of hard votes for y, of reviewers drawn for each comparison.
 
         Args:
-          rng: source of the draws; one uniform number a comparison.
+          rng: source of the draws.
           u_y: `[kinds, ...]` utilities of y.
           u_z: `[kinds, ...]` utilities of z; broadcast against u_y.
+          num_voters: reviewers drawn with replacement for each comparison.
 
         Returns:
-          `[...]` bool, true where y won, with probability `prefer(u_y, u_z)`.
+          `[...]` float64: each vote is one with probability `prefer(u_y, u_z)`, else
+          zero, and the votes of a comparison are averaged.
         """
         preferred = self.prefer(u_y, u_z)
-        return rng.random(preferred.shape) < preferred
+        return rng.binomial(num_voters, preferred) / num_voters
 
 
 @dataclasses.dataclass(frozen=True)

@@ -118,15 +118,6 @@ def test_padding_changes_nothing(model):
     )
 
 
-@pytest.mark.parametrize(("multiple", "length"), [(1, 5), (2, 6), (4, 8), (16, 16)])
-def test_trimming_drops_only_columns_of_padding(multiple, length):
-    _, y, _ = data(width=20)
-    short = preferences.trim(y, multiple)
-    assert short.tokens.shape == short.mask.shape == (2, 3, length)
-    assert short.mask.sum() == y.mask.sum()
-    np.testing.assert_array_equal(short.tokens, y.tokens[..., :length])
-
-
 def test_pairwise_score_is_the_head_on_the_prompt_and_both_responses_in_a_row():
     prompts, y, z = data()
     model = make(preferences.PairwiseModel)

@@ -79,13 +79,19 @@ def test_ties_break_a_circle():
     assert preferences.intransitive_share(np.full((2, 3, 3), 0.5)) == 0
 
 
-def test_votes_are_drawn_with_the_preference():
+@pytest.mark.parametrize("num_voters", [1, 5])
+def test_votes_are_drawn_with_the_preference(num_voters):
     u_y, u_z = np.array([[0.3], [0.1], [0.9]]), np.array([[0.1], [0.4], [0.9]])
     p = population().prefer(u_y, u_z)[0]
     rng = np.random.default_rng(3)
-    votes = population().votes(rng, np.repeat(u_y, 20_000, 1), u_z)
-    assert votes.dtype == bool
-    assert abs(votes.mean() - p) < 4 * np.sqrt(p * (1 - p) / 20_000)
+    many = np.repeat(u_y, 20_000, 1)
+    votes = population().votes(rng, many, u_z, num_voters=num_voters)
+    np.testing.assert_array_equal(
+        np.unique(votes), np.arange(num_voters + 1) / num_voters
+    )
+    variance = p * (1 - p) / num_voters
+    assert abs(votes.mean() - p) < 4 * np.sqrt(variance / 20_000)
+    np.testing.assert_allclose(votes.var(), variance, rtol=0.05)
 
 
 def test_best_attainable_accuracy_is_that_of_knowing_the_preference():
