@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> None:
 @contextlib.contextmanager
 def _compiled_quickly(wanted: bool) -> Iterator[None]:
     """Leaves out the compiler's optimisations, which a few steps do not repay."""
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", wanted or before)
     try:
         yield
