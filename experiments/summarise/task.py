@@ -148,7 +148,7 @@ def load(policy: pathlib.Path, folder: pathlib.Path, text: Text) -> Task:
     Raises:
       ValueError: the checkpoint, its tokenizer and the lengths do not go together.
     """
-    start = policies.load_pretrained(policy, remember=policies.keep_all)
+    start = policies.load_pretrained(policy)
     tokenizer = data.load_tokenizer(policy)
     policies.check_vocabulary(tokenizer.size, start.config)
     if text.prompt_length + text.response_length > start.policy.context:

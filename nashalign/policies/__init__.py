@@ -1,7 +1,7 @@
 """Policies: from tokens to logits, as pure functions over parameters."""
 
 from nashalign.policies.config_file import check_vocabulary
-from nashalign.policies.llama import LlamaConfig, keep_all, llama
+from nashalign.policies.llama import LlamaConfig, llama
 from nashalign.policies.logits import mixture_logits
 from nashalign.policies.policy import Cache, Params, Policy, extend, log_probs, prefill
 from nashalign.policies.pretrained import Pretrained, load_pretrained, save_pretrained
@@ -14,7 +14,6 @@ __all__ = [
     "Pretrained",
     "check_vocabulary",
     "extend",
-    "keep_all",
     "llama",
     "load_pretrained",
     "log_probs",

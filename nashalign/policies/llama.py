@@ -8,7 +8,6 @@ asks for one is refused at the door (`pretrained.py`).
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import chex
 import jax
@@ -16,8 +15,6 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nashalign.policies.policy import Policy
-
-Remember = Callable[[Callable], Callable]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,18 +125,8 @@ class Llama(nnx.Module):
             self.lm_head = _linear(config.hidden_size, config.vocab_size, rngs)
 
 
-def llama(config: LlamaConfig, *, remember: Remember = jax.checkpoint) -> Policy:
-    """Returns the Llama family's pure functions for one configuration.
-
-    Args:
-      config: the model's shape.
-      remember: wraps the function of a layer, to say what its forward pass keeps for
-        the backward pass: `jax.checkpoint` keeps its input alone, `keep_all` all that
-        it computes, which is faster where it fits into memory.
-
-    Returns:
-      The policy.
-    """
+def llama(config: LlamaConfig) -> Policy:
+    """Returns the Llama family's pure functions for one configuration."""
     graph, _ = nnx.split(nnx.eval_shape(lambda: Llama(config, nnx.Rngs(0))))
 
     def init(key):
@@ -159,7 +146,7 @@ def llama(config: LlamaConfig, *, remember: Remember = jax.checkpoint) -> Policy
     def hidden(params, tokens, mask, cache):
         chex.assert_equal_shape([tokens, mask])
         model = nnx.merge(graph, params)
-        return _hidden(model, config, remember, tokens, mask, cache)
+        return _hidden(model, config, tokens, mask, cache)
 
     def logits(params, hidden):
         if config.tie_word_embeddings:
@@ -177,12 +164,7 @@ def llama(config: LlamaConfig, *, remember: Remember = jax.checkpoint) -> Policy
     )
 
 
-def keep_all(layer: Callable) -> Callable:
-    """Keeps every activation of a layer for the backward pass."""
-    return layer
-
-
-def _hidden(model, config, remember, tokens, mask, cache):
+def _hidden(model, config, tokens, mask, cache):
     """The decoder's forward pass; see `Policy.hidden`."""
     mask = mask.astype(bool)
     seen, start = mask, 0
@@ -199,7 +181,7 @@ def _hidden(model, config, remember, tokens, mask, cache):
     rotation = _rotation(jnp.maximum(positions, 0), config)
     graph, layers = nnx.split(model.layers)
 
-    @remember
+    @jax.checkpoint
     def layer(x, inputs):
         params, k, v = inputs
         layer_cache = None if cache is None else (k, v, start)

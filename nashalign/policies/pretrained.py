@@ -21,7 +21,7 @@ import tokenizers
 
 from nashalign.policies import config_file, weights
 from nashalign.policies.config_file import check_vocabulary, read_config
-from nashalign.policies.llama import LlamaConfig, Remember, llama
+from nashalign.policies.llama import LlamaConfig, llama
 from nashalign.policies.policy import Params, Policy
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
@@ -51,8 +51,6 @@ class Pretrained:
 def load_pretrained(
     folder: pathlib.Path | str,
     shardings: Callable[[Params], Any] | Any = None,
-    *,
-    remember: Remember = jax.checkpoint,
 ) -> Pretrained:
     """Loads a Hugging Face folder of the Llama family.
 
@@ -64,7 +62,6 @@ def load_pretrained(
       shardings: where the parameters go: a sharding, a pytree of them like the
         parameters, or a function from the pytree of their shapes to one. None is the
         default device.
-      remember: what a layer keeps for the backward pass; see `llama`.
 
     Returns:
       The policy, its parameters and its configuration.
@@ -76,7 +73,7 @@ def load_pretrained(
     """
     folder = pathlib.Path(folder)
     config = read_config(folder)
-    policy = llama(config, remember=remember)
+    policy = llama(config)
     shapes = jax.eval_shape(policy.init, jax.random.key(0))
     params = weights.read_weights(folder, shapes, tied=config.tie_word_embeddings)
     if callable(shardings):
