@@ -514,8 +514,8 @@ FAULTS = [
     Fault(
         "preference model that reads one order only",
         "nashalign/preferences/models.py",
-        "return (yz - zy) / 2",
-        "return yz",
+        "return (y_alone + y_after - z_alone - z_after) / 2",
+        "return y_alone - z_after",
         "tests/preferences/models_test.py -k complements",
     ),
     Fault(

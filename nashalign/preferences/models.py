@@ -1,12 +1,14 @@
 r"""Learned annotators: a pairwise preference model and a Bradley-Terry reward model.
 
-Both are a language model, initialised from a policy, with a scalar head on the state
-after the last token, and both are trained on votes with the cross-entropy of
-P(y beats z) = sigmoid(logit):
+Both are a language model, initialised from a policy, with a scalar head, and both are
+trained on votes with the cross-entropy of P(y beats z) = sigmoid(logit):
 
-    PairwiseModel  logit = (s(x, y, z) - s(x, z, y)) / 2, where s reads the prompt, then
-                   `y <eos> z <eos>`: antisymmetric, and as intransitive as the votes
-    RewardModel    logit = r(x, y) - r(x, z), where r reads the prompt, then `y <eos>`
+    PairwiseModel  logit = (u(y | x) + u(y | x, z) - u(z | x) - u(z | x, y)) / 2, where
+                   u is the head on the state after a response, read directly after the
+                   prompt x, or after the prompt and the other response:
+                   antisymmetric, and as intransitive as the votes
+    RewardModel    logit = r(x, y) - r(x, z), where r is the head on the state after the
+                   response; a pairwise model that did not look at the other response
 
 as in Munos et al. 2023 (arXiv:2312.00886) and Calandriello et al. 2024
 (arXiv:2403.08635), whose models are prompted language models. A response that was cut
@@ -16,6 +18,7 @@ A model is a pytree whose leaves are its parameters: differentiate `vote_loss` b
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import chex
@@ -65,7 +68,7 @@ class PairwiseModel(_Judge):
     def logit(self, prompts: Prompts, y: Responses, z: Responses) -> chex.Array:
         r"""Log-odds that y beats z, `[B, M]`.
 
-        .. math:: (s(x, y, z) - s(x, z, y)) / 2
+        .. math:: (u(y | x) + u(y | x, z) - u(z | x) - u(z | x, y)) / 2
 
         Args:
           prompts: `B` prompts, each read once.
@@ -73,16 +76,16 @@ class PairwiseModel(_Judge):
           z: `[B, M, T]`.
 
         Returns:
-          `[B, M]`; changes sign exactly when y and z change places.
+          `[B, M]`; changes sign when y and z change places.
         """
         chex.assert_equal_shape([y.tokens, z.tokens])
-        first, second = _closed(y, self.eos_id), _closed(z, self.eos_id)
-        forward = [jnp.concatenate(p, -1) for p in zip(first, second, strict=True)]
-        backward = [jnp.concatenate(p, -1) for p in zip(second, first, strict=True)]
-        both = [jnp.concatenate(p, 1) for p in zip(forward, backward, strict=True)]
-        scores = _read(self.policy, self.params, prompts, *both)
-        yz, zy = jnp.split(scores, 2, axis=1)
-        return (yz - zy) / 2
+        y, z = _closed(y, self.eos_id), _closed(z, self.eos_id)
+        first = [jnp.concatenate(p, 1) for p in zip(y, z, strict=True)]
+        second = [jnp.concatenate(p, 1) for p in zip(z, y, strict=True)]
+        alone, after = _read(self.policy, self.params, prompts, first, second)
+        y_alone, z_alone = jnp.split(alone, 2, axis=1)
+        z_after, y_after = jnp.split(after, 2, axis=1)
+        return (y_alone + y_after - z_alone - z_after) / 2
 
 
 @pytree
@@ -115,7 +118,7 @@ class RewardModel(_Judge):
         """
         del key
         closed = _closed(responses, self.eos_id)
-        return _read(self.policy, self.params, prompts, *closed)
+        return _read(self.policy, self.params, prompts, closed)[0]
 
     def logit(self, prompts: Prompts, y: Responses, z: Responses) -> chex.Array:
         """Log-odds r(y) - r(z) that y beats z, `[B, M]`.
@@ -184,13 +187,18 @@ def _closed(responses, eos_id):
     return tokens, mask
 
 
-def _read(policy, params, prompts, tokens, mask):
-    """The head's value `[B, N]` after the last token of each continuation."""
-    # Real tokens first, in order: then the last one's place is the count, and padding
-    # between two responses is padding at the end.
+def _read(policy, params, prompts, *texts):
+    """The head's values `[B, N]` after each of some continuations read in a row.
+
+    A continuation is its tokens and mask, `[B, N, T]`.
+    """
+    tokens, mask = (jnp.concatenate(parts, -1) for parts in zip(*texts, strict=True))
+    # Real tokens first, in order: then an end's place is a count, and padding between
+    # two texts is padding at the end.
     order = jnp.argsort(~mask, axis=-1, stable=True)
     tokens = jnp.take_along_axis(tokens, order, -1)
     mask = jnp.take_along_axis(mask, order, -1)
     hidden = policies.extend(policy, params["policy"], prompts, tokens, mask)
-    last = mask.sum(-1)[..., None, None] - 1
-    return jnp.take_along_axis(hidden, last, 2)[..., 0, :] @ params["head"]
+    values = hidden @ params["head"]
+    ends = itertools.accumulate(own.sum(-1) for _, own in texts)
+    return [jnp.take_along_axis(values, end[..., None] - 1, -1)[..., 0] for end in ends]

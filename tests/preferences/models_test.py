@@ -118,7 +118,7 @@ def test_padding_changes_nothing(model):
     )
 
 
-def test_pairwise_score_is_the_head_on_the_prompt_and_both_responses_in_a_row():
+def test_pairwise_model_is_the_head_after_each_response_alone_and_after_the_other():
     prompts, y, z = data()
     model = make(preferences.PairwiseModel)
 
@@ -132,7 +132,7 @@ def test_pairwise_score_is_the_head_on_the_prompt_and_both_responses_in_a_row():
 
     np.testing.assert_allclose(
         logit(model, prompts, y, z)[0, 1],
-        (read(y, z) - read(z, y)) / 2,
+        (read(y) + read(z, y) - read(z) - read(y, z)) / 2,
         rtol=1e-4,
         atol=1e-5,
     )
