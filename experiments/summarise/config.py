@@ -35,7 +35,7 @@ class Judges:
     """Reviewers drawn for each pair, who vote on it."""
     batch_size: int = 32
     """Prompts of a training step."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 4e-4
     """Peak of Adam's schedule."""
 
 
@@ -57,7 +57,7 @@ class Training:
 class Evaluation:
     """What the aligned policies are compared on."""
 
-    num_prompts: int = 320
+    num_prompts: int = 512
     """Test prompts."""
     num_validation_prompts: int = 128
     """Validation prompts of the learning curves and the sweep."""
@@ -89,7 +89,7 @@ def chosen_settings() -> dict[str, Settings]:
     return {
         "rl": Settings(tau=0.05),
         "online_dpo": Settings(tau=0.2),
-        "online_slic": Settings(tau=0.5),
+        "online_slic": Settings(tau=0.2),
         "online_ipo": Settings(tau=0.04),
         "nash_md_pg": Settings(tau=0.01, mix=0.125),
         "ipo_md": Settings(tau=0.04, mix=0.125),
