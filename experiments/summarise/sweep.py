@@ -9,11 +9,11 @@ from nashalign import evaluation, training
 
 TAUS = {
     "rl": (0.02, 0.05, 0.1, 0.2, 0.5),
-    "online_dpo": (0.2, 0.5, 1.0, 2.0, 5.0),
-    "online_slic": (0.2, 0.5, 1.0, 2.0, 5.0),
-    "online_ipo": (0.05, 0.1, 0.2, 0.5, 1.0),
+    "online_dpo": (0.05, 0.1, 0.2, 0.5, 1.0),
+    "online_slic": (0.05, 0.1, 0.2, 0.5, 1.0),
+    "online_ipo": (0.01, 0.02, 0.04, 0.1, 0.2),
     "nash_md_pg": (0.005, 0.01, 0.02, 0.05, 0.1),
-    "ipo_md": (0.05, 0.1, 0.2, 0.5, 1.0),
+    "ipo_md": (0.01, 0.02, 0.04, 0.1, 0.2),
 }
 """Strengths of the regularisation tried for each method, a decade or more."""
 
