@@ -35,9 +35,9 @@ class Command:
 
     config: Annotated[configs.Config, tyro.conf.arg(name="")]
     quick: tyro.conf.FlagCreatePairsOff[bool] = False
-    """A third of the work, for a first impression: at most five minutes on 2 cores."""
+    """A fifth of the updates, for a first impression: five minutes on 2 cores."""
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Two steps of two methods, in less than a minute."""
+    """Two steps of two methods, nearly all of it compiling."""
     sweep: tyro.conf.FlagCreatePairsOff[bool] = False
     """Train every method over tau and three seeds instead; hours, resumable."""
 
