@@ -100,7 +100,7 @@ def fit(
             card.publish(config, config.output / "latest", state.params, record)
             advance(round(seconds) - shown, f"loss {record['validation_loss']:.3f}")
             shown = round(seconds)
-    return state.params, json.loads(log.read_text().splitlines()[-1])
+    return state.params, training.read_log(log)[-1]
 
 
 def _stretch(config, update, batches, state):

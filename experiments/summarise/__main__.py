@@ -13,7 +13,7 @@ import pathlib
 import sys
 import time
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 import rich.console
@@ -79,8 +79,10 @@ def _keep_compiled(folder: pathlib.Path) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def _begin(config: configs.Config, run: training.Run) -> align.Aligner:
-    """Loads, samples, votes, and fits the judges."""
+def _begin(
+    config: configs.Config, run: training.Run
+) -> tuple[task.Task, dict[str, Any], align.Aligner]:
+    """Loads, samples, votes, and fits the judges; returns them with the aligner."""
     loaded = task.load(config.policy, config.data, config.text)
     rich.console.Console().print(_described(loaded))
     learned = judges.learned_judges(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Literal
 
 from nashalign import algorithms
 
@@ -29,8 +30,8 @@ class Judges:
     """Training prompts, to each of which the start policy writes four summaries."""
     num_held_out: int = 256
     """Validation prompts on which accuracy is measured."""
-    num_pairings: int = 2
-    """Ways in which the four are paired up, 1 to 3; each gives two pairs a prompt."""
+    num_pairings: Literal[1, 2, 3] = 2
+    """Ways in which the four are paired up; each gives two pairs a prompt."""
     num_voters: int = 5
     """Reviewers drawn for each pair, who vote on it."""
     batch_size: int = 32

@@ -82,7 +82,7 @@ def learned_judges(
     held_out = asked(
         split="validation",
         num_prompts=settings.num_held_out,
-        num_pairings=3,
+        num_pairings=len(_PAIRINGS),
         num_voters=settings.num_voters,
         stage=2,
         path=folder / "held_out_votes.npz",
@@ -152,9 +152,9 @@ def _comparisons(
             )
     with np.load(path) as stored:
         arrays = dict(stored)
+    prompts = task.batch(split, rows)
     pairings = [
-        _paired(task.batch(split, rows), arrays, *pairing)
-        for pairing in _PAIRINGS[:num_pairings]
+        _paired(prompts, arrays, *pairing) for pairing in _PAIRINGS[:num_pairings]
     ]
     return jax.tree.map(lambda *parts: np.concatenate(parts), *pairings)
 
@@ -177,6 +177,7 @@ def _paired(prompts, arrays, y, z) -> Comparisons:
 def _fit(task, model, comparisons, settings, key, folder, title) -> Any:
     """Trains one judge on the votes."""
     num_rows = len(comparisons.votes)
+    draw = data.batches(range(num_rows), batch_size=settings.batch_size, seed=0)
     num_steps = num_rows // settings.batch_size
     optimizer = optax.chain(
         optax.clip_by_global_norm(1.0),
@@ -192,7 +193,6 @@ def _fit(task, model, comparisons, settings, key, folder, title) -> Any:
         policy=policy,
         eos_id=task.tokenizer.eos_id,
     )
-    draw = data.batches(range(num_rows), batch_size=settings.batch_size, seed=0)
     state = training.run(
         training.data_parallel(
             functools.partial(_fit_step, optimizer), training.make_mesh()
