@@ -85,8 +85,14 @@ def _begin(
     """Loads, samples, votes, and fits the judges; returns them with the aligner."""
     loaded = task.load(config.policy, config.data, config.text)
     rich.console.Console().print(_described(loaded))
+    # The policies are compared under the preference model, whatever they learn from.
+    read = {config.settings[name].method(name).annotation for name in config.methods}
     learned = judges.learned_judges(
-        loaded, config.judges, config.seed, run.folder / "judges"
+        loaded,
+        config.judges,
+        read | {"preference"},
+        config.seed,
+        run.folder / "judges",
     )
     return (
         loaded,

@@ -10,7 +10,7 @@ probabilities.
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -27,6 +27,11 @@ from nashalign.types import Prompts, Responses, pytree
 # Three ways to pair up four summaries, so that every two meet once.
 _PAIRINGS = (((0, 2), (1, 3)), ((0, 1), (2, 3)), ((0, 1), (3, 2)))
 _SAMPLES = 4
+
+_MODELS = {
+    "preference": preferences.PairwiseModel,
+    "reward": preferences.RewardModel,
+}
 
 
 @pytree
@@ -63,11 +68,16 @@ class Fit:
 
 
 def learned_judges(
-    task: tasks.Task, settings: Judges, seed: int, folder: pathlib.Path
+    task: tasks.Task,
+    settings: Judges,
+    wanted: Collection[str],
+    seed: int,
+    folder: pathlib.Path,
 ) -> dict[str, Any]:
     """Returns the annotators by what methods read: a preference, or a reward.
 
-    Votes and both fits are kept in `folder`, and not made twice.
+    Votes and fits are kept in `folder`, and not made twice; what is not among `wanted`
+    is not fitted.
     """
     console = rich.console.Console()
     asked = functools.partial(_comparisons, task=task, seed=seed, console=console)
@@ -89,12 +99,10 @@ def learned_judges(
     )
     best = preferences.best_attainable_accuracy(held_out.preferred)
     judges = {}
-    for number, (kind, model, title) in enumerate(
-        (
-            ("preference", preferences.PairwiseModel, "preference model"),
-            ("reward", preferences.RewardModel, "reward model"),
-        )
-    ):
+    for number, (kind, model) in enumerate(_MODELS.items()):
+        if kind not in wanted:
+            continue
+        title = f"{kind} model"
         judge = _fit(
             task,
             model,

@@ -19,6 +19,7 @@ from nashalign.data.sources import Source
 COUNTS = ("files", "unparsable", "duplicates")
 
 _SOURCES = {
+    "standard_library": sources.standard_library,
     "dependencies": lambda: sources.standard_library() + sources.dependencies(),
     "installed": lambda: sources.standard_library() + sources.installed(),
 }
@@ -32,6 +33,9 @@ class Docstrings(tfds.core.GeneratorBasedBuilder):
     # which TFDS does not require.
     url_infos = None
     BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(
+            name="standard_library", description="The standard library alone."
+        ),
         tfds.core.BuilderConfig(
             name="dependencies",
             description="The standard library and this project's dependencies.",
@@ -145,7 +149,8 @@ def docstrings(
     Args:
       data_dir: where data sets are kept.
       packages: `dependencies` (the standard library and this project's run-time
-        dependencies) or `installed` (the standard library and all distributions).
+        dependencies), `installed` (the standard library and all distributions) or
+        `standard_library` (nothing else).
       sources: the files to read instead, at the first call.
       console: where the progress bar goes.
 

@@ -9,6 +9,7 @@ import pytest
 
 from experiments import sample
 from experiments.summarise import __main__ as summarise
+from experiments.summarise import align, sweep
 from experiments.summarise import config as configs
 from nashalign import data, evaluation, policies, training
 
@@ -52,7 +53,7 @@ def arguments(start_policy, harvested):
         return [
             "--smoke",
             *("--policy", str(start_policy), "--data", str(harvested)),
-            *("--methods", "online_ipo", "nash_md_pg", "--output", str(output)),
+            *("--methods", "rl", "nash_md_pg", "--output", str(output)),
             *more,
         ]
 
@@ -76,8 +77,8 @@ def test_the_job_leaves_what_it_promises(finished):
         "config.json",
         "finished.json",
         "judges/votes.npz",
-        "online_ipo/metrics.jsonl",
-        "online_ipo/rollouts.jsonl",
+        "rl/metrics.jsonl",
+        "rl/rollouts.jsonl",
         "policies/nash_md_pg/model.safetensors",
         "policies/nash_md_pg/tokenizer.json",
         "results/win_rates.csv",
@@ -88,9 +89,9 @@ def test_the_job_leaves_what_it_promises(finished):
         "results/summary.csv",
     ):
         assert (finished / name).stat().st_size, name
-    assert list((finished / "online_ipo/tensorboard").iterdir())
+    assert list((finished / "rl/tensorboard").iterdir())
     names, win_rates = evaluation.read_win_rate_csv(finished / "results/win_rates.csv")
-    assert names == ["IPO", "Nash-MD-PG", "start"]
+    assert names == ["Nash-MD-PG", "RL", "start"]
     np.testing.assert_allclose(win_rates.mean + win_rates.mean.T, 1)
 
 
@@ -105,10 +106,8 @@ def test_every_rollout_can_be_judged_again(finished):
 
 @pytest.mark.slow
 def test_training_moves_the_policies_apart(finished, start_policy):
-    ipo, nash = (
-        weights(finished / "policies" / name) for name in ("online_ipo", "nash_md_pg")
-    )
-    for one, other in ((ipo, weights(start_policy)), (ipo, nash)):
+    rl, nash = (weights(finished / "policies" / name) for name in ("rl", "nash_md_pg"))
+    for one, other in ((rl, weights(start_policy)), (rl, nash)):
         moved = jax.tree.map(lambda a, b: float(abs(a - b).max()), one, other)
         assert max(jax.tree.leaves(moved)) > 1e-5
 
@@ -129,12 +128,39 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(
     assert not (output / "finished.json").exists()
     monkeypatch.setattr(policies, "save_pretrained", save)
     assert summarise._run(arguments(output)) == 0
-    for name in ("online_ipo", "nash_md_pg"):
+    for name in ("rl", "nash_md_pg"):
         jax.tree.map(
             np.testing.assert_array_equal,
             weights(output / "policies" / name),
             weights(finished / "policies" / name),
         )
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
+    arguments, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sweep, "TAUS", {"online_ipo": (0.1, 0.5)})
+    monkeypatch.setattr(sweep, "SEEDS", (0,))
+    command = arguments(tmp_path / "run", "--sweep", "--methods", "online_ipo")
+    validate = align.Aligner.validate
+    left = iter([validate, validate])  # While training, and after; then the kill.
+
+    def killed(self, params, seed):
+        return next(left)(self, params, seed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(align.Aligner, "validate", killed)
+        with pytest.raises(StopIteration):
+            summarise._run(command)
+    folder = tmp_path / "run-sweep"
+    first = training.read_log(folder / "sweep.jsonl")
+    assert [record["tau"] for record in first] == [0.1]
+    assert summarise._run(command) == 0
+    both = training.read_log(folder / "sweep.jsonl")
+    assert both[0] == first[0] and [record["tau"] for record in both] == [0.1, 0.5]
+    assert (folder / "sweep.png").stat().st_size
+    assert not (folder / "judges" / "reward").exists()
 
 
 @pytest.mark.slow
@@ -149,16 +175,16 @@ def test_a_finished_folder_is_left_alone(arguments, finished, capsys):
 def test_another_configuration_on_an_old_folder_shows_the_difference(
     arguments, finished
 ):
-    message = summarise._run(arguments(finished, "--settings.online-ipo.tau", "0.7"))
-    tau = configs.chosen_settings()["online_ipo"].tau
-    assert f"settings.online_ipo.tau: {tau} -> 0.7" in message
+    message = summarise._run(arguments(finished, "--settings.rl.tau", "0.7"))
+    tau = configs.chosen_settings()["rl"].tau
+    assert f"settings.rl.tau: {tau} -> 0.7" in message
 
 
 @pytest.mark.parametrize(
     ("more", "named"),
     [
         (["--methods", "ipo_nd"], "ipo_md"),
-        (["--settings.online-ipo.tau", "0"], "tau > 0"),
+        (["--methods", "ipo_md", "--settings.ipo-md.tau", "0"], "tau > 0"),
         (["--settings.nash-md-pg.mix", "1.5"], "[0, 1]"),
         (["--policy", "nowhere"], "nowhere"),
         (["--text.prompt-length", "200"], "context"),
