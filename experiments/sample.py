@@ -41,21 +41,35 @@ def main(config: Config) -> None:
     """Loads the policy, reads the file and prints a line for each function."""
     console = rich.console.Console()
     functions = _functions(config.file)
+    codes = [code for _, code in functions]
     if config.temperature <= 0:
         raise ValueError(f"temperature must be > 0, not {config.temperature}.")
     start = policies.load_pretrained(config.folder)
     tokenizer = data.load_tokenizer(config.folder)
     policies.check_vocabulary(tokenizer.size, start.config)
+    if config.prompt_length + config.response_length > start.policy.context:
+        raise ValueError(
+            f"--prompt-length {config.prompt_length} and --response-length "
+            f"{config.response_length} exceed the {start.policy.context} tokens of the "
+            f"context of {config.folder}; lower one."
+        )
     written = summaries(
         start.policy,
         start.params,
         tokenizer,
-        [code for _, code in functions],
+        codes,
         prompt_length=config.prompt_length,
         response_length=config.response_length,
         temperature=config.temperature,
         seed=config.seed,
     )
+    cut = data.prompt_ids(tokenizer, codes, length=config.prompt_length).cut
+    if cut:
+        console.print(
+            f"{cut} of {len(codes)} are longer than {config.prompt_length} tokens and "
+            "were cut on the right",
+            style="dim",
+        )
     for (name, _), summary in zip(functions, written, strict=True):
         console.print(f"[bold]{name}[/bold]: ", end="")
         console.print(summary, markup=False)

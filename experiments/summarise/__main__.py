@@ -37,7 +37,7 @@ class Command:
     quick: tyro.conf.FlagCreatePairsOff[bool] = False
     """A fifth of the updates, for a first impression: five minutes on 2 cores."""
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Two steps of two methods, nearly all of it compiling."""
+    """Two steps of one method, nearly all of it compiling: a minute."""
     sweep: tyro.conf.FlagCreatePairsOff[bool] = False
     """Train every method over tau and three seeds instead; hours, resumable."""
 
@@ -47,8 +47,7 @@ def main(arguments: list[str]) -> None:
     preset = next((_PRESETS[a] for a in arguments if a in _PRESETS), configs.full)
     command = tyro.cli(Command, default=Command(config=preset()), args=arguments)
     config = command.config
-    for name in config.methods:
-        config.settings.get(name, configs.Settings(tau=1.0)).method(name)
+    configs.check(config)
     _keep_compiled(config.data)
     record = config.recorded() | {"sweep": command.sweep}
     output = config.output.with_name(config.output.name + "-sweep" * command.sweep)
@@ -84,6 +83,8 @@ def _begin(
 ) -> tuple[task.Task, dict[str, Any], align.Aligner]:
     """Loads, samples, votes, and fits the judges; returns them with the aligner."""
     loaded = task.load(config.policy, config.data, config.text)
+    for split, setting, number in config.prompts_needed():
+        loaded.require(split, setting, number)
     rich.console.Console().print(_described(loaded))
     # The policies are compared under the preference model, whatever they learn from.
     read = {config.settings[name].method(name).annotation for name in config.methods}
@@ -177,7 +178,7 @@ def _run(arguments: list[str]) -> int | str:
     except (ValueError, OSError, training.TrainingDiverged) as error:
         return f"error: {error}"
     except KeyboardInterrupt as stopped:
-        print(stopped or "stopped; the same command goes on", file=sys.stderr)
+        print(str(stopped) or "stopped; the same command goes on", file=sys.stderr)
         return 130
     return 0
 

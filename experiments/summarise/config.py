@@ -1,6 +1,7 @@
 """Settings of the main job, and its three sizes."""
 
 import dataclasses
+import math
 import pathlib
 from typing import Literal
 
@@ -45,7 +46,7 @@ class Training:
     """How a policy is aligned."""
 
     num_steps: int = 60
-    """Updates of a method."""
+    """Updates of a method, at least two: the warm-up begins at learning rate zero."""
     batch_size: int = 32
     """Prompts of an update; two responses are written to each."""
     save_every: int = 20
@@ -80,7 +81,7 @@ class Settings:
     def method(self, name: str) -> algorithms.Method:
         """Returns the row of the table with these settings, or says what is wrong."""
         settings = {"tau": self.tau}
-        if name in algorithms.TABLE and algorithms.TABLE[name].mixes:
+        if self.mix or (name in algorithms.TABLE and algorithms.TABLE[name].mixes):
             settings["mix"] = self.mix
         return algorithms.configure(name, **settings)
 
@@ -117,12 +118,67 @@ class Config:
     evaluation: Evaluation = Evaluation()
     settings: dict[str, Settings] = dataclasses.field(default_factory=chosen_settings)
 
+    def prompts_needed(self) -> tuple[tuple[str, str, int], ...]:
+        """How many prompts of which split every setting asks for."""
+        return (
+            ("train", "judges.num-prompts", self.judges.num_prompts),
+            ("train", "training.batch-size", self.training.batch_size),
+            ("validation", "judges.num-held-out", self.judges.num_held_out),
+            (
+                "validation",
+                "evaluation.num-validation-prompts",
+                self.evaluation.num_validation_prompts,
+            ),
+            ("test", "evaluation.num-prompts", self.evaluation.num_prompts),
+        )
+
     def recorded(self) -> dict:
         """Every setting that results depend on, for the output folder's door."""
         record = dataclasses.asdict(self)
         record["settings"] = {name: record["settings"][name] for name in self.methods}
         del record["output"], record["data"]
         return record
+
+
+def check(config: Config) -> None:
+    """Requires settings that the job can be done with, before any of it is done.
+
+    Raises:
+      ValueError: naming the method or the setting, its value, and what it must be.
+    """
+    if not config.methods:
+        known = ", ".join(algorithms.TABLE)
+        raise ValueError(f"--methods names no method; known are {known}.")
+    for name in config.methods:
+        settings = config.settings.get(name, Settings(tau=1.0))
+        settings.method(name)
+        _require(f"settings.{name}.learning_rate", settings.learning_rate)
+    _require("seed", config.seed, at_least=0)
+    for group in ("text", "judges", "training", "evaluation"):
+        for name, value in dataclasses.asdict(getattr(config, group)).items():
+            if not isinstance(value, str):
+                setting = f"{group}.{name}"
+                _require(setting, value, at_least=2 if setting in _AT_LEAST_TWO else 1)
+    votes = config.judges.num_prompts * config.judges.num_pairings
+    if votes < 2 * config.judges.batch_size:
+        raise ValueError(
+            f"--judges.batch-size is {config.judges.batch_size}; a judge is trained "
+            f"for two batches or more, and there are {votes} prompts with a pairing."
+        )
+
+
+_AT_LEAST_TWO = ("training.num_steps", "evaluation.num_prompts")
+
+
+def _require(setting: str, value: float, at_least: int = 1) -> None:
+    """Raises for a count below the least, or a rate that is not positive."""
+    if isinstance(value, int):
+        good, must = value >= at_least, f"at least {at_least}"
+    else:
+        good, must = 0 < value < math.inf, "positive and finite"
+    if not good:
+        option = setting.replace("_", "-")
+        raise ValueError(f"--{option} is {value}; it must be {must}.")
 
 
 def full() -> Config:

@@ -1,10 +1,9 @@
 """The learned judges: a preference model and a reward model, from the same hard votes.
 
 The start policy writes four summaries to each prompt. They are paired up, and each pair
-is shown to a few reviewers drawn from the population, each of whom votes; every vote is
-learnt from once. Both models start from the start policy. Accuracy is the expected one
-on votes about validation prompts, next to that of knowing the population's
-probabilities.
+is shown to a few reviewers drawn from the population, each of whom votes; no vote is
+read twice. Both models start from the start policy. Accuracy is the expected one on
+votes about validation prompts, next to that of knowing the population's probabilities.
 """
 
 import dataclasses
@@ -211,7 +210,7 @@ def _fit(task, model, comparisons, settings, key, folder, title) -> Any:
         folder=folder,
         name=title,
         save_every=max(1, num_steps // 3),
-        show=("loss", "accuracy"),
+        show=("loss",),
     )
     return state.model
 

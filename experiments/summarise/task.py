@@ -74,15 +74,19 @@ class Task:
             pad_id=self.tokenizer.pad_id,
         )
 
+    def require(self, split: str, setting: str, number: int) -> None:
+        """Raises if a split has fewer prompts than a setting asks for."""
+        available = len(self.prompts[split].tokens) if split in self.prompts else 0
+        if available < number:
+            raise ValueError(
+                f"--{setting} asks for {number} prompts, and the {split} split has "
+                f"{available}; ask for fewer, or harvest more packages with "
+                "--text.packages installed."
+            )
+
     def rows(self, split: str, num_prompts: int, seed: int) -> np.ndarray:
         """Returns distinct rows of a split, drawn once and for all by the seed."""
         available = len(self.prompts[split].tokens)
-        if available < num_prompts:
-            raise ValueError(
-                f"The {split} split has {available} prompts, fewer than the "
-                f"{num_prompts} asked for; ask for fewer, or harvest more packages "
-                "with --text.packages installed."
-            )
         return np.random.default_rng(seed).permutation(available)[:num_prompts]
 
     def write(
@@ -151,11 +155,14 @@ def load(policy: pathlib.Path, folder: pathlib.Path, text: Text) -> Task:
     start = policies.load_pretrained(policy)
     tokenizer = data.load_tokenizer(policy)
     policies.check_vocabulary(tokenizer.size, start.config)
-    if text.prompt_length + text.response_length > start.policy.context:
+    # The preference model reads two responses in a row, each with its end token.
+    most = text.prompt_length + 2 * (text.response_length + 1)
+    if most > start.policy.context:
         raise ValueError(
-            f"Prompts of {text.prompt_length} and responses of {text.response_length} "
-            f"tokens exceed the {start.policy.context} tokens of the context of "
-            f"{policy}; lower --text.prompt-length or --text.response-length."
+            f"A prompt of {text.prompt_length} tokens and two responses of "
+            f"{text.response_length}, as the preference model reads them, exceed the "
+            f"{start.policy.context} tokens of the context of {policy}; lower "
+            "--text.prompt-length or --text.response-length."
         )
     corpus = data.docstrings(folder, text.packages)
     pairs, prompts = [], {}

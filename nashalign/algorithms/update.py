@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from nashalign import policies, sampling
+from nashalign import policies, preferences, sampling
 from nashalign.algorithms.method import Method, log_ratios
 from nashalign.types import Groups, Prompts, Responses, pytree
 
@@ -146,7 +146,11 @@ def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Gr
     """Asks the annotator what the method's loss reads, about the unique responses.
 
     A pair is asked about once, in one order; the other order is its complement, and a
-    response ties with itself.
+    response ties with itself. Votes may be integers or truth values.
+
+    Raises:
+      ValueError: an answer is NaN or outside [0, 1]. Inside a compiled program, where
+        nothing can be raised, it becomes NaN, and with it the loss.
     """
     key = _keys(state)[1]
     prompts, responses = groups.prompts, groups.responses
@@ -157,7 +161,7 @@ def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Gr
     first, second = jnp.triu_indices(num_responses, 1)
     y = jax.tree.map(lambda x: x[:, first], responses)
     z = jax.tree.map(lambda x: x[:, second], responses)
-    preferred = jnp.asarray(annotator.prefer(key, prompts, y, z))
+    preferred = _probabilities(annotator.prefer(key, prompts, y, z), groups)
     preferred = jax.lax.stop_gradient(preferred)
     shape = (preferred.shape[0], num_responses, num_responses)
     preference = jnp.full(shape, 0.5, preferred.dtype)
@@ -231,6 +235,14 @@ def update(
     groups = annotate(method, annotator, state, groups)
     state, metrics = learn(method, setup, state, groups, reduce)
     return state, metrics, groups
+
+
+def _probabilities(preferred, groups):
+    """An annotator's answers in the precision of the groups; none is out of range."""
+    if not isinstance(preferred, jax.core.Tracer):
+        preferences.check_preferred(preferred, "the annotator")
+    preferred = jnp.asarray(preferred, groups.reference_log_probs.dtype)
+    return jnp.where((preferred >= 0) & (preferred <= 1), preferred, jnp.nan)
 
 
 def _weights(method):

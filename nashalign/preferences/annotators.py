@@ -1,4 +1,4 @@
-"""What an annotator is, and the check at the door of those that run on the host.
+"""What an annotator is, and the check of what it answers.
 
 An annotator says how good responses are. It is a value, passed as an argument, with one
 of two methods, or both:
@@ -7,9 +7,9 @@ of two methods, or both:
     score(key, prompts, responses) -> [B, N]   a reward
 
 `y` and `z` are Responses of equal shape, M comparisons to a prompt. Annotators that
-compute with JAX are pytrees whose leaves are their weights, and can be traced.
-Annotators that read text have the attribute `host = True`: they take and return numpy
-arrays between two compiled programs.
+compute with JAX are pytrees whose leaves are their weights, and can be traced. Those
+that read text run on the host: they take and return numpy arrays, between two compiled
+programs.
 """
 
 from typing import Protocol

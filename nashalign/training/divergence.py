@@ -17,9 +17,9 @@ class TrainingDiverged(ArithmeticError):
 
     Attributes:
       step: the step, counted from 1, whose metrics say so.
-      last_good: the step of the last checkpoint, all of whose numbers are finite; None
-        if there is none.
-      batch: the file that holds the step's batch.
+      last_good: the step of the last checkpoint, which holds neither NaN nor plus
+        infinity; None if there is none.
+      batch: the file that holds the step's batch, and its record if there is one.
     """
 
     def __init__(
@@ -29,14 +29,14 @@ class TrainingDiverged(ArithmeticError):
         self.step, self.last_good, self.batch = step, last_good, batch
         good = "there is none" if last_good is None else f"step {last_good}"
         super().__init__(
-            f"{what} at step {step}; its batch is in {batch}. Last good checkpoint: "
-            f"{good}. A smaller learning_rate, in a new folder, is the first thing to "
-            "try"
+            f"{what} at step {step}; its batch and record are in {batch}. Last good "
+            f"checkpoint: {good}. If the numbers there are good, a smaller "
+            "learning_rate, in a new folder, is the first thing to try"
         )
 
 
-def holds_nan(state: PyTree) -> bool:
-    """Returns whether an array of floats in the state holds NaN.
+def is_broken(state: PyTree) -> bool:
+    """Returns whether an array of floats in the state holds NaN or plus infinity.
 
     Minus infinity is let pass: it may be a masked logit.
 
@@ -45,7 +45,7 @@ def holds_nan(state: PyTree) -> bool:
     """
     leaves = jax.tree.leaves(state)
     floats = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-    return bool(floats) and bool(_any_nan(floats))
+    return bool(floats) and bool(_any_broken(floats))
 
 
 def save_batch(path: pathlib.Path, batch: PyTree) -> None:
@@ -67,6 +67,7 @@ def save_batch(path: pathlib.Path, batch: PyTree) -> None:
 
 
 @jax.jit
-def _any_nan(leaves: list[jax.Array]) -> jax.Array:
-    """Whether one of the arrays holds NaN."""
-    return jnp.any(jnp.stack([jnp.any(jnp.isnan(leaf)) for leaf in leaves]))
+def _any_broken(leaves: list[jax.Array]) -> jax.Array:
+    """Whether one of the arrays holds NaN or plus infinity."""
+    broken = [jnp.any(jnp.isnan(leaf) | jnp.isposinf(leaf)) for leaf in leaves]
+    return jnp.any(jnp.stack(broken))

@@ -127,11 +127,18 @@ def _length_up_to(path: pathlib.Path, step: int) -> int:
     length = 0
     with open(path, "rb") as lines:
         for line in lines:
-            # A kill may have cut the last line anywhere, also just before its end.
-            if not line.endswith(b"\n") or json.loads(line)["step"] > step:
+            if _step_of(line) > step:
                 break
             length += len(line)
     return length
+
+
+def _step_of(line: bytes) -> float:
+    """The step of a line; infinity if a kill or a crash has cut or garbled it."""
+    try:
+        return json.loads(line)["step"] if line.endswith(b"\n") else math.inf
+    except (ValueError, TypeError, KeyError):
+        return math.inf
 
 
 def _text(line: Mapping) -> str:

@@ -85,13 +85,13 @@ def run(
       The state after `num_steps` steps.
 
     Raises:
-      TrainingDiverged: if a metric or the state is not finite.
+      TrainingDiverged: if a metric is not finite, or the state is NaN or plus infinity.
       KeyboardInterrupt: after Ctrl-C, when the state is saved.
       SystemExit: after SIGTERM, when the state is saved; the code is 143.
       ValueError: if the folder's checkpoint is of another model or a longer run.
       OSError: if the folder cannot be written.
     """
-    _require_positive(save_every=save_every, evaluate_every=evaluate_every or 1)
+    _require_positive(save_every=save_every, evaluate_every=evaluate_every)
     folder = pathlib.Path(folder)
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints", keep))
@@ -107,7 +107,9 @@ def run(
             rollouts_of=rollouts_of,
             evaluate=evaluate,
             saves=_schedule(save_every, num_steps),
-            evaluates=_schedule(evaluate_every or num_steps, num_steps),
+            evaluates=_schedule(
+                num_steps if evaluate_every is None else evaluate_every, num_steps
+            ),
         )
         interrupts = stack.enter_context(Interrupts())
         for index in range(done, num_steps):
@@ -150,8 +152,8 @@ class _Keeper:
             self.settle(self.evaluate(state))
         if self.saves(done.step) or stop:
             self.settle()
-            if divergence.holds_nan(state):
-                raise self._diverged("the state holds NaN", done)
+            if divergence.is_broken(state):
+                raise self._diverged("the state holds NaN or infinity", done)
             self.checkpoints.save(done.step, state)
 
     def settle(self, evaluation: Mapping[str, float] | None = None) -> None:
@@ -183,7 +185,7 @@ class _Keeper:
     def _diverged(self, what: str, done: _Done) -> TrainingDiverged:
         """The end of the run, with the batch written down."""
         path = self.folder / f"diverged_step_{done.step}.npz"
-        divergence.save_batch(path, done.batch)
+        divergence.save_batch(path, {"batch": done.batch, "record": done.record})
         self.checkpoints.wait()
         saved = self.checkpoints.steps()
         return TrainingDiverged(what, done.step, saved[-1] if saved else None, path)
@@ -214,8 +216,8 @@ def _schedule(every: int, last: int) -> Callable[[int], bool]:
     return lambda step: step % every == 0 or step == last
 
 
-def _require_positive(**counts: int) -> None:
-    """Raises for a count below 1, naming it."""
+def _require_positive(**counts: int | None) -> None:
+    """Raises for a count below 1, naming it; None is one that was left out."""
     for name, count in counts.items():
-        if count < 1:
+        if count is not None and count < 1:
             raise ValueError(f"{name} is {count}; it must be at least 1")

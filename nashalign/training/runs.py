@@ -90,6 +90,8 @@ def open_run(
     On a new folder, `config.json` is written: the configuration, the versions and the
     devices. On an old one the configuration must be the same; other versions or devices
     are a warning, because bit-identical resuming is promised for the same ones only.
+    A block that raises before anything else is in the folder leaves it empty, so that a
+    setting that turns out wrong can be mended and given again.
 
     Args:
       folder: the output folder; made if need be.
@@ -119,7 +121,12 @@ def open_run(
         files.require_writable(folder, space)
         if not resumed:
             files.write_text(folder / CONFIG, _json(record))
-        yield Run(folder=folder, resumed=resumed)
+        try:
+            yield Run(folder=folder, resumed=resumed)
+        except BaseException:
+            if [path.name for path in folder.iterdir()] == [CONFIG]:
+                (folder / CONFIG).unlink()
+            raise
 
 
 @contextlib.contextmanager

@@ -82,6 +82,46 @@ def test_each_pair_is_asked_about_once_and_the_rest_is_complement():
     np.testing.assert_array_equal(z.tokens, table.tokens[:, [1, 2, 2]])
 
 
+class Answering:
+    """An annotator that says the same of every pair."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def prefer(self, key, prompts, y, z):
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [True, 1, np.int8(1), 1.0])
+def test_votes_are_probabilities_whatever_their_type(answer):
+    method, state = configured("online_ipo"), token_game.moved_state()
+    groups = roll(method, state)
+    votes = Answering(np.full((3, 1), answer))
+    groups = algorithms.annotate(method, votes, state, groups)
+    expected = np.broadcast_to([[0.5, 1.0], [0.0, 0.5]], (3, 2, 2))
+    np.testing.assert_array_equal(groups.preference, expected)
+    assert groups.preference.dtype == groups.reference_log_probs.dtype
+
+
+@pytest.mark.parametrize("answer", [1.5, -0.1, np.nan])
+def test_an_answer_that_is_no_probability_is_never_learnt_from(answer):
+    method, state = configured("online_ipo"), token_game.moved_state()
+    groups, answers = roll(method, state), np.full((3, 1), 0.5)
+    answers[1] = answer
+    with pytest.raises(ValueError, match=r"the annotator.*entry \(1, 0\)"):
+        algorithms.annotate(method, Answering(answers), state, groups)
+    with jax.debug_nans(False):
+        preference = jax.jit(
+            lambda answers: (
+                algorithms.annotate(
+                    method, Answering(answers), state, groups
+                ).preference
+            )
+        )(answers)
+        broken = np.isnan(np.asarray(preference)[:, 0, 1])
+    np.testing.assert_array_equal(broken, [False, True, False])
+
+
 def test_step_moves_the_policy_counts_itself_and_leaves_the_rest():
     with jax.enable_x64(True):
         state = token_game.moved_state()

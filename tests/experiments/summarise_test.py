@@ -1,6 +1,5 @@
 """The main job, end to end, with a tiny start policy."""
 
-import json
 import pathlib
 
 import jax
@@ -54,6 +53,7 @@ def arguments(start_policy, harvested):
             "--smoke",
             *("--policy", str(start_policy), "--data", str(harvested)),
             *("--methods", "rl", "nash_md_pg", "--output", str(output)),
+            *("--training.num-steps", "3"),
             *more,
         ]
 
@@ -99,7 +99,7 @@ def test_the_job_leaves_what_it_promises(finished):
 def test_every_rollout_can_be_judged_again(finished):
     lines = training.read_log(finished / "nash_md_pg/rollouts.jsonl")
     batch = configs.smoke().training
-    assert len(lines) == batch.num_steps * batch.batch_size
+    assert len(lines) == 3 * batch.batch_size
     assert {"id", "code", "responses", "preference"} <= lines[0].keys()
     assert len(lines[0]["responses"]) == 2
 
@@ -117,16 +117,19 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(
     arguments, finished, tmp_path, monkeypatch
 ):
     output = tmp_path / "broken"
-    save = policies.save_pretrained
+    rollouts = align.Aligner._rollouts
 
-    def killed(*_, **__):
-        raise MemoryError
+    def killed(self, step, prompts, groups):
+        if step == 3:
+            raise MemoryError
+        return rollouts(self, step, prompts, groups)
 
-    monkeypatch.setattr(policies, "save_pretrained", killed)
-    with pytest.raises(MemoryError):
-        summarise._run(arguments(output))
-    assert not (output / "finished.json").exists()
-    monkeypatch.setattr(policies, "save_pretrained", save)
+    with monkeypatch.context() as patch:
+        patch.setattr(align.Aligner, "_rollouts", killed)
+        with pytest.raises(MemoryError):
+            summarise._run(arguments(output))
+    assert [line["step"] for line in training.read_log(output / "rl/metrics.jsonl")]
+    assert not (output / "policies").exists()
     assert summarise._run(arguments(output)) == 0
     for name in ("rl", "nash_md_pg"):
         jax.tree.map(
@@ -144,7 +147,7 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
     monkeypatch.setattr(sweep, "SEEDS", (0,))
     command = arguments(tmp_path / "run", "--sweep", "--methods", "online_ipo")
     validate = align.Aligner.validate
-    left = iter([validate, validate])  # While training, and after; then the kill.
+    left = iter([validate] * 3)  # Twice while training, and after; then the kill.
 
     def killed(self, params, seed):
         return next(left)(self, params, seed)
@@ -186,15 +189,35 @@ def test_another_configuration_on_an_old_folder_shows_the_difference(
         (["--methods", "ipo_nd"], "ipo_md"),
         (["--methods", "ipo_md", "--settings.ipo-md.tau", "0"], "tau > 0"),
         (["--settings.nash-md-pg.mix", "1.5"], "[0, 1]"),
+        (["--settings.rl.mix", "0.5"], "no setting 'mix'"),
+        (["--settings.rl.learning-rate", "nan"], "settings.rl.learning-rate is nan"),
+        (["--methods"], "no method"),
+        (["--seed", "-1"], "--seed is -1; it must be at least 0"),
+        (["--training.num-steps", "1"], "--training.num-steps is 1"),
+        (["--training.evaluate-every", "0"], "--training.evaluate-every is 0"),
+        (["--evaluation.num-prompts", "1"], "--evaluation.num-prompts is 1"),
+        (["--evaluation.num-prompts", "9999"], "the test split has"),
+        (["--judges.num-voters", "0"], "--judges.num-voters is 0"),
+        (["--judges.batch-size", "64"], "two batches"),
         (["--policy", "nowhere"], "nowhere"),
-        (["--text.prompt-length", "200"], "context"),
+        (["--text.prompt-length", "79"], "context"),
     ],
 )
-def test_bad_settings_are_named_before_anything_is_trained(
+def test_bad_settings_are_named_before_anything_is_done(
     arguments, tmp_path, more, named
 ):
     assert named in summarise._run(arguments(tmp_path / "run", *more))
-    assert not list((tmp_path / "run").glob("judges"))
+    # So that the mended command is not met by a run with other settings.
+    assert not list((tmp_path / "run").glob("*"))
+
+
+def test_a_stop_outside_a_loop_says_how_to_go_on(monkeypatch, capsys):
+    def stopped(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(summarise, "main", stopped)
+    assert summarise._run([]) == 130
+    assert capsys.readouterr().err == "stopped; the same command goes on\n"
 
 
 def test_a_misspelt_setting_names_its_neighbours(arguments, tmp_path, capsys):
@@ -211,6 +234,22 @@ def test_samples_are_printed_for_a_users_file(start_policy, tmp_path, capsys):
     assert [line.split(":")[0] for line in lines if ":" in line][:1] == ["twice"]
 
 
+def test_a_sample_longer_than_the_context_is_refused(start_policy, tmp_path):
+    file = tmp_path / "module.py"
+    file.write_text("def twice(x):\n    return 2 * x\n")
+    with pytest.raises(ValueError, match="--prompt-length 97 .* 128 tokens"):
+        sample.main(sample.Config(folder=start_policy, file=file, prompt_length=97))
+
+
+def test_code_that_is_cut_for_a_sample_is_counted(start_policy, tmp_path, capsys):
+    file = tmp_path / "module.py"
+    file.write_text(
+        "def f(x):\n    return x\n\n\ndef g(y):\n    return y" + " + 1" * 99
+    )
+    sample.main(sample.Config(folder=start_policy, file=file))
+    assert "1 of 2 are longer than 48 tokens" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "named"), [("def f(:", "not valid Python"), ("x = 1\n", "no function")]
 )
@@ -224,4 +263,5 @@ def test_a_file_without_functions_is_an_error(start_policy, tmp_path, text, name
 def test_settings_are_recorded_without_places(tmp_path):
     record = configs.smoke().recorded()
     assert "output" not in record and "data" not in record
-    json.dumps(record, default=str)
+    with training.open_run(tmp_path, record):
+        assert "smoke" not in (tmp_path / "config.json").read_text()

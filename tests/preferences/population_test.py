@@ -160,7 +160,7 @@ def test_annotator_decodes_the_responses_and_reads_the_code_of_each_id():
         [CODES[1], CODES[0]], ["Return the name.", "Returns the name."]
     )
     preferred = annotator.prefer(None, PROMPTS, y, z)
-    assert annotator.host and preferred.shape == (2, 1)
+    assert preferred.shape == (2, 1)
     np.testing.assert_array_equal(preferred[:, 0], judge.prefer(u_y, u_z))
     swapped = annotator.prefer(None, PROMPTS, z, y)
     np.testing.assert_allclose(preferred + swapped, 1, rtol=0, atol=1e-15)

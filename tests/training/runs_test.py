@@ -37,6 +37,19 @@ def test_a_new_folder_holds_configuration_versions_and_devices(tmp_path):
     assert written["environment"]["devices"] == "8 x cpu"
 
 
+def test_a_run_that_breaks_off_before_it_left_anything_binds_nobody(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        with training.open_run(tmp_path, Config(seed=1)):
+            raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        with training.open_run(tmp_path, Config(seed=2)) as run:
+            (run.folder / "votes").write_text("paid for")
+            raise ZeroDivisionError
+    with pytest.raises(training.ConfigChanged):
+        with training.open_run(tmp_path, Config(seed=1)):
+            raise AssertionError("opened")
+
+
 def test_the_same_configuration_goes_on(tmp_path):
     with training.open_run(tmp_path, Config()):
         before = (tmp_path / "config.json").stat().st_mtime_ns
@@ -83,7 +96,8 @@ def test_a_finished_folder_is_kept(tmp_path):
 
 def test_a_run_that_fails_is_not_finished(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        with training.open_run(tmp_path, Config()):
+        with training.open_run(tmp_path, Config()) as run:
+            (run.folder / "votes").write_text("paid for")
             raise KeyboardInterrupt
     with training.open_run(tmp_path, Config()) as run:
         assert run.resumed
