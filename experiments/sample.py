@@ -1,4 +1,4 @@
-"""Prints a one-line summary for every function of a Python file.
+"""Prints a one-line summary for the functions and methods of a Python file.
 
 Run: python -m experiments.sample FOLDER FILE.py
 
@@ -7,6 +7,7 @@ FOLDER is a Hugging Face folder with its tokenizer: one of `policies/` in the ou
 """
 
 import dataclasses
+import importlib.util
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,8 @@ class Config:
     folder: tyro.conf.Positional[pathlib.Path]
     """Hugging Face folder of the policy."""
     file: tyro.conf.Positional[pathlib.Path]
-    """Python file whose functions are summarised; only its code is read."""
+    """Python file whose functions are summarised, those with a body on lines of its
+    own; only code is read, no docstrings."""
     prompt_length: int = 48
     """Most tokens of a prompt; longer code is cut on the right."""
     response_length: int = 32
@@ -44,6 +46,8 @@ def main(config: Config) -> None:
     codes = [code for _, code in functions]
     if config.temperature <= 0:
         raise ValueError(f"temperature must be > 0, not {config.temperature}.")
+    if config.response_length < 1:
+        raise ValueError(f"response-length must be > 0, not {config.response_length}.")
     start = policies.load_pretrained(config.folder)
     tokenizer = data.load_tokenizer(config.folder)
     policies.check_vocabulary(tokenizer.size, start.config)
@@ -116,13 +120,14 @@ def summaries(
 def _functions(file: pathlib.Path) -> list[tuple[str, str]]:
     """Names and code of the file's functions, or an error that says what is wrong."""
     try:
-        functions = data.functions_of(file.read_text("utf-8"))
+        text = importlib.util.decode_source(file.read_bytes())
+        functions = data.functions_of(text)
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}.") from error
-    except SyntaxError as error:
+    except (SyntaxError, UnicodeError) as error:
         raise ValueError(f"{file} is not valid Python: {error}.") from error
     if not functions:
-        raise ValueError(f"{file} has no function with a body to summarise.")
+        raise ValueError(f"{file} has no function with a body on lines of its own.")
     return functions
 
 

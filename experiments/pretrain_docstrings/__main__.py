@@ -1,15 +1,18 @@
 """Pre-trains the start policy: from a function's code to its one-line summary.
 
-What it shows: a Llama decoder of 2.4 M parameters, trained from nothing on the
-docstrings of permissively licensed packages for less than an hour and a half on two
-shared CPU cores, writes one-line summaries on topic. It is where every run of
-`experiments.summarise` begins, shipped as the Hugging Face folder
-`experiments/start_policy`, whose README.md says what it was trained on, for how long,
-and how well it does on packages that it never saw.
+What it shows: a Llama decoder of 2.4 M parameters, trained on the docstrings of
+permissively licensed packages for two and a half hours on two CPU cores, writes
+one-line summaries, mostly on topic. It is where every run of `experiments.summarise`
+begins, shipped as the Hugging Face folder `experiments/start_policy`, whose README.md
+says what it was trained on, for how long, and how well it does on packages that it
+never saw.
 
-Command (the corpus is a second environment, filled with `pip install --no-deps`):
+Commands (the corpus is a second environment, filled with `pip install --no-deps`; the
+second goes on from the model of the first):
 
     python -m experiments.pretrain_docstrings --site-packages CORPUS/site-packages
+    python -m experiments.pretrain_docstrings --site-packages CORPUS/site-packages \
+        --start MODEL --output runs/pretrain_on --destination experiments/start_policy
 
 Only training packages are trained on (`data.split_of`), by the same hash as everywhere,
 and a text that also occurs in a test or validation package is never a training text.
@@ -18,6 +21,7 @@ longer. Started again on the same output folder, it goes on from its last checkp
 """
 
 import dataclasses
+import sys
 
 import jax
 import numpy as np
@@ -28,10 +32,22 @@ from experiments import sample
 from experiments.pretrain_docstrings import card, corpus, fit
 from experiments.pretrain_docstrings.config import Config, llama_config
 from experiments.pretrain_docstrings.sequences import encode
-from nashalign import policies
+from nashalign import policies, training
 
 
 def main(config: Config) -> None:
+    """Trains and publishes in an output folder that holds one configuration."""
+    record = dataclasses.asdict(config)
+    del record["output"], record["destination"]
+    try:
+        with training.open_run(config.output, record) as run:
+            _train(config)
+            run.finish()
+    except training.RunFinished as finished:
+        rich.console.Console().print(str(finished))
+
+
+def _train(config: Config) -> None:
     """Harvests, encodes, trains until the time is up, and publishes the model."""
     console = rich.console.Console()
     pairs = corpus.corpus(config, console)
@@ -65,7 +81,8 @@ def main(config: Config) -> None:
         console.rule(f"{pair.package}: {pair.name}", align="left")
         console.print(pair.code, highlight=False, markup=False)
         console.print(f"-> {summary}", style="bold", markup=False)
-    card.publish(config, config.destination, params, record)
+    destination = config.destination or config.output / "model"
+    card.publish(config, destination, params, record)
 
 
 def _start(config: Config, policy: policies.Policy) -> policies.Params:
@@ -82,4 +99,7 @@ def _start(config: Config, policy: policies.Policy) -> policies.Params:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    try:
+        main(tyro.cli(Config))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")

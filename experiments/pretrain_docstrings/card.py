@@ -40,6 +40,7 @@ def _card(config: Config, record: dict) -> str:
         train_pairs=f"{counts['pairs']['train']:,}",
         sources=corpus.licences(config, set(counts["trained_on"])),
         before=_training_before(config),
+        after=", going on from there" if config.start else "",
     )
 
 
@@ -71,8 +72,8 @@ nashalign's experiments and knows nothing but docstrings.
   {counts[duplicates]:,} duplicates and {counts[unparsable]} unparsable files left out.
   Validation and test packages, chosen by a fixed hash of the name, were not trained on,
   nor were copies of their texts in other packages.
-{before}- **Training**: `python -m experiments.pretrain_docstrings`,
-  {record[minutes]:.0f} minutes on two shared CPU cores, {record[step]:,} steps of
+{before}- **Training{after}**: `python -m experiments.pretrain_docstrings`,
+  {record[minutes]:.0f} minutes on two CPU cores with Muon, {record[step]:,} steps of
   {config.batch_tokens:,} tokens, {record[sequences]:,} pairs seen; in the first part,
   {config.short_share:.0%} of the time, prompts had {config.short_prompt_length} tokens
   at most.

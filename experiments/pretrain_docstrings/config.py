@@ -12,7 +12,8 @@ class Config:
 
     Attributes:
       output: where corpus, checkpoints, log and intermediate models go.
-      destination: where the finished Hugging Face folder is written.
+      destination: where the finished Hugging Face folder is written, over one that is
+        there; in the output folder where it is left out.
       site_packages: folders of packages to learn from, beside the standard library
         and this project's dependencies, which are always there.
       start: Hugging Face folder of a model to go on from, with its tokenizer; a new
@@ -45,7 +46,7 @@ class Config:
     """
 
     output: pathlib.Path = pathlib.Path("runs/pretrain_docstrings")
-    destination: pathlib.Path = pathlib.Path("experiments/start_policy")
+    destination: pathlib.Path | None = None
     site_packages: tuple[pathlib.Path, ...] = ()
     start: pathlib.Path | None = None
     excluded: tuple[str, ...] = ("certifi", "docutils", "hypothesis", "tqdm")

@@ -1,5 +1,6 @@
 """The training itself: by the clock, resumable."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -82,14 +83,17 @@ def fit(
         seconds=jnp.zeros(()),
     )
     budget, log = 60 * config.minutes, config.output / "log.jsonl"
-    with (
-        training.Checkpoints(config.output / "checkpoints") as checkpoints,
-        training.progress_bar("seconds of training", round(budget)) as advance,
-    ):
+    with contextlib.ExitStack() as stack:
+        checkpoints = stack.enter_context(
+            training.Checkpoints(config.output / "checkpoints")
+        )
         restored = checkpoints.restore_latest(fresh)
         state = restored[1] if restored else fresh
-        shown = 0
-        while (seconds := float(state.seconds)) < budget:
+        shown = round(float(state.seconds))
+        advance = stack.enter_context(
+            training.progress_bar("seconds of training", round(budget), shown)
+        )
+        while float(state.seconds) < budget:
             state, losses = _stretch(config, update, batches, state)
             record = _record(
                 state, losses, _evaluation(score, state.params, validation)
@@ -98,8 +102,9 @@ def fit(
             with log.open("a") as lines:
                 lines.write(json.dumps(record) + "\n")
             card.publish(config, config.output / "latest", state.params, record)
-            advance(round(seconds) - shown, f"loss {record['validation_loss']:.3f}")
-            shown = round(seconds)
+            gone = round(float(state.seconds))
+            advance(gone - shown, f"loss {record['validation_loss']:.3f}")
+            shown = gone
     return state.params, training.read_log(log)[-1]
 
 

@@ -9,6 +9,7 @@ Run: python -m experiments.summarise
 
 import contextlib
 import dataclasses
+import json
 import pathlib
 import sys
 import time
@@ -39,7 +40,7 @@ class Command:
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
     """Two steps of one method, nearly all of it compiling: a minute."""
     sweep: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Train every method over tau and three seeds instead; hours, resumable."""
+    """Train every method over taus and seeds of its own instead; hours, resumable."""
 
 
 def main(arguments: list[str]) -> None:
@@ -48,9 +49,12 @@ def main(arguments: list[str]) -> None:
     command = tyro.cli(Command, default=Command(config=preset()), args=arguments)
     config = command.config
     configs.check(config)
+    training.require_writable(config.data)
     _keep_compiled(config.data)
-    record = config.recorded() | {"sweep": command.sweep}
-    output = config.output.with_name(config.output.name + "-sweep" * command.sweep)
+    record, output = config.recorded(), config.output
+    if command.sweep:
+        record, output = sweep.recorded(config), output.resolve()
+        output = output.with_name(output.name + "-sweep")
     try:
         with _compiled_quickly(command.smoke), training.open_run(output, record) as run:
             if run.resumed:
@@ -86,6 +90,7 @@ def _begin(
     for split, setting, number in config.prompts_needed():
         loaded.require(split, setting, number)
     rich.console.Console().print(_described(loaded))
+    _require_same_prompts(run.folder, loaded)
     # The policies are compared under the preference model, whatever they learn from.
     read = {config.settings[name].method(name).annotation for name in config.methods}
     learned = judges.learned_judges(
@@ -106,6 +111,21 @@ def _begin(
             seed=config.seed,
         ),
     )
+
+
+def _require_same_prompts(folder: pathlib.Path, loaded: task.Task) -> None:
+    """Keeps what the prompts are, or shows how they differ from those begun with."""
+    path, found = folder / "prompts.json", loaded.fingerprint()
+    if not path.exists():
+        training.write_text(path, json.dumps(found, indent=2) + "\n")
+    begun = json.loads(path.read_text("utf-8"))
+    if begun != found:
+        changed = [
+            (f"prompts.{split}", begun.get(split), found.get(split))
+            for split in sorted(begun.keys() | found.keys())
+            if begun.get(split) != found.get(split)
+        ]
+        raise training.ConfigChanged(folder, changed)
 
 
 def _sweep(config: configs.Config, run: training.Run) -> None:

@@ -1,11 +1,9 @@
 """Alignment of one policy: the shared update, a row of the table, a learned judge."""
 
-import json
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import optax
 
 from experiments.summarise import task as tasks
@@ -67,9 +65,22 @@ class Aligner:
         return setup, compiled
 
     def align(
-        self, name: str, settings: Settings, seed: int, folder: pathlib.Path
+        self,
+        name: str,
+        settings: Settings,
+        seed: int,
+        folder: pathlib.Path,
+        label: str = "",
     ) -> Any:
-        """Trains one method in its folder and returns the policy."""
+        """Trains one method in its folder and returns the policy.
+
+        Args:
+          name: key of the table of methods.
+          settings: of the method.
+          seed: of the prompts' order and of every draw.
+          folder: where the run is kept.
+          label: what the progress bar calls it, if not the method's title.
+        """
         method = settings.method(name)
         judge = self._judges[method.annotation]
         setup, compiled = self._step(settings.learning_rate)
@@ -86,7 +97,7 @@ class Aligner:
             ),
             self._training.num_steps,
             folder=folder,
-            name=method.title,
+            name=label or method.title,
             save_every=self._training.save_every,
             show=("log_ratio", "win_rate"),
             rollouts_of=self._rollouts,
@@ -128,11 +139,5 @@ class Aligner:
 
 
 def seconds(folder: pathlib.Path) -> float:
-    """Training time from the log's clock, pauses between sessions left out."""
-    lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
-    gaps = np.diff([json.loads(line)["time"] for line in lines])
-    if not len(gaps):
-        return 0.0
-    # A pause is a gap that no step explains.
-    usual = np.where(gaps > 20 * np.median(gaps), np.median(gaps), gaps)
-    return float(usual.sum() + np.median(gaps))
+    """Training time by the log, compilation included, pauses between sessions not."""
+    return sum(line["seconds"] for line in training.read_log(folder / "metrics.jsonl"))

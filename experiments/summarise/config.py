@@ -1,6 +1,7 @@
 """Settings of the main job, and its three sizes."""
 
 import dataclasses
+import hashlib
 import math
 import pathlib
 from typing import Literal
@@ -133,8 +134,12 @@ class Config:
         )
 
     def recorded(self) -> dict:
-        """Every setting that results depend on, for the output folder's door."""
-        record = dataclasses.asdict(self)
+        """Every setting that results depend on, for the output folder's door.
+
+        The start policy is known by its name and a hash of its files, so that another
+        one in the same place is noticed.
+        """
+        record = dataclasses.asdict(self) | {"policy": _fingerprint(self.policy)}
         record["settings"] = {name: record["settings"][name] for name in self.methods}
         del record["output"], record["data"]
         return record
@@ -165,6 +170,15 @@ def check(config: Config) -> None:
             f"--judges.batch-size is {config.judges.batch_size}; a judge is trained "
             f"for two batches or more, and there are {votes} prompts with a pairing."
         )
+
+
+def _fingerprint(folder: pathlib.Path) -> str:
+    """Name of a policy's folder, and a hash of the files in it that are read."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*")):
+        if file.suffix in (".json", ".safetensors") and file.is_file():
+            digest.update(file.name.encode() + file.read_bytes())
+    return f"{folder.resolve().name} sha256:{digest.hexdigest()[:16]}"
 
 
 _AT_LEAST_TWO = ("training.num_steps", "evaluation.num_prompts")

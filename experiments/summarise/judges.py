@@ -8,6 +8,7 @@ votes about validation prompts, next to that of knowing the population's probabi
 
 import dataclasses
 import functools
+import json
 import pathlib
 from collections.abc import Callable, Collection
 from typing import Any
@@ -76,10 +77,12 @@ def learned_judges(
     """Returns the annotators by what methods read: a preference, or a reward.
 
     Votes and fits are kept in `folder`, and not made twice; what is not among `wanted`
-    is not fitted.
+    is not fitted. `report.json` holds accuracies and the share of intransitive triples.
     """
-    console = rich.console.Console()
-    asked = functools.partial(_comparisons, task=task, seed=seed, console=console)
+    console, report = rich.console.Console(), {}
+    asked = functools.partial(
+        _comparisons, task=task, seed=seed, console=console, report=report
+    )
     train = asked(
         split="train",
         num_prompts=settings.num_prompts,
@@ -97,6 +100,7 @@ def learned_judges(
         path=folder / "held_out_votes.npz",
     )
     best = preferences.best_attainable_accuracy(held_out.preferred)
+    report["best_attainable_accuracy"] = best
     judges = {}
     for number, (kind, model) in enumerate(_MODELS.items()):
         if kind not in wanted:
@@ -117,11 +121,23 @@ def learned_judges(
             f"(best attainable {best:.3f}, coin 0.500)"
         )
         judges[kind] = judge
+        report[f"{kind}_model_accuracy"] = accuracy
+    training.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     return judges
 
 
 def _comparisons(
-    *, task, split, num_prompts, num_pairings, num_voters, seed, stage, path, console
+    *,
+    task,
+    split,
+    num_prompts,
+    num_pairings,
+    num_voters,
+    seed,
+    stage,
+    path,
+    console,
+    report,
 ) -> Comparisons:
     """Samples and votes on a split's prompts, from the file if they are there."""
     rows = task.rows(split, num_prompts, seed + stage)
@@ -136,12 +152,6 @@ def _comparisons(
         )
         utilities = task.utilities(written)
         population = task.annotator.population
-        preference = population.matrix(utilities)
-        share = preferences.intransitive_share(preference)
-        console.print(
-            f"reviewers: {share:.1%} of the triples of sampled responses ({split}) are "
-            "intransitive"
-        )
         votes = population.votes(
             np.random.default_rng(seed + stage),
             utilities[..., :, None],
@@ -154,11 +164,17 @@ def _comparisons(
                 tokens=written.responses.tokens,
                 mask=written.responses.mask,
                 truncated=written.responses.truncated,
-                preference=preference.astype(np.float32),
+                preference=population.matrix(utilities).astype(np.float32),
                 votes=votes.astype(np.float32),
             )
     with np.load(path) as stored:
         arrays = dict(stored)
+    share = preferences.intransitive_share(arrays["preference"])
+    report[f"intransitive_share_{split}"] = share
+    console.print(
+        f"reviewers: {share:.1%} of the triples of sampled responses ({split}) are "
+        "intransitive"
+    )
     prompts = task.batch(split, rows)
     pairings = [
         _paired(prompts, arrays, *pairing) for pairing in _PAIRINGS[:num_pairings]

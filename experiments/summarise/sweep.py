@@ -8,16 +8,25 @@ from experiments.summarise.config import Config, Settings
 from nashalign import evaluation, training
 
 TAUS = {
-    "rl": (0.02, 0.05, 0.1, 0.2, 0.5),
-    "online_dpo": (0.05, 0.1, 0.2, 0.5, 1.0),
+    "rl": (0.01, 0.02, 0.05, 0.1, 0.2),
+    "online_dpo": (0.02, 0.05, 0.1, 0.2, 0.5),
     "online_slic": (0.05, 0.1, 0.2, 0.5, 1.0),
-    "online_ipo": (0.01, 0.02, 0.04, 0.1, 0.2),
+    "online_ipo": (0.005, 0.01, 0.02, 0.04, 0.1),
     "nash_md_pg": (0.005, 0.01, 0.02, 0.05, 0.1),
-    "ipo_md": (0.01, 0.02, 0.04, 0.1, 0.2),
+    "ipo_md": (0.005, 0.01, 0.02, 0.04, 0.1),
 }
 """Strengths of the regularisation tried for each method, a decade or more."""
 
 SEEDS = (0, 1, 2)
+
+
+def recorded(config: Config) -> dict:
+    """Every setting that the sweep depends on: its own taus and seeds, no others."""
+    record = config.recorded() | {"seeds": SEEDS}
+    for name, settings in record["settings"].items():
+        del settings["tau"]
+        settings["taus"] = TAUS[name]
+    return record
 
 
 def sweep(config: Config, aligner: Aligner, folder: pathlib.Path) -> None:
@@ -38,19 +47,23 @@ def sweep(config: Config, aligner: Aligner, folder: pathlib.Path) -> None:
         for tau in TAUS[name]
         if (name, tau, seed) not in done
     ]
-    with training.progress_bar("sweep", len(runs) + len(done), len(done)) as advance:
-        for name, tau, seed in runs:
+    total = len(runs) + len(done)
+    with training.progress_bar("sweep", total, len(done)) as advance:
+        for number, (name, tau, seed) in enumerate(runs, len(done) + 1):
             chosen = config.settings[name]
             settings = Settings(
                 tau=tau, mix=chosen.mix, learning_rate=chosen.learning_rate
             )
             run = folder / f"{name}-tau{tau:g}-seed{seed}"
-            params = aligner.align(name, settings, seed, run)
+            title = settings.method(name).title
+            label = f"[{number}/{total}] {title} tau {tau:g} seed {seed}"
+            params = aligner.align(name, settings, seed, run, label)
             records.append(
                 {
                     "name": name,
-                    "method": settings.method(name).title,
+                    "method": title,
                     "tau": tau,
+                    "mix": settings.mix,
                     "seed": seed,
                     "learning_rate": settings.learning_rate,
                     **aligner.validate(params, seed),
@@ -58,6 +71,6 @@ def sweep(config: Config, aligner: Aligner, folder: pathlib.Path) -> None:
             )
             text = "".join(json.dumps(record) + "\n" for record in records)
             training.write_text(results, text)
-            advance(1, f"{name} tau {tau:g} seed {seed}")
+            advance(1, "")
     with training.replacing(folder / "sweep.png") as path:
         evaluation.save_figure(evaluation.frontier_figure(records), path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -73,6 +74,15 @@ class Task:
             length=self.prompt_length,
             pad_id=self.tokenizer.pad_id,
         )
+
+    def fingerprint(self) -> dict[str, str]:
+        """Number and hash of each split's prompts, as text."""
+        found = {}
+        for split, prompts in self.prompts.items():
+            codes = "\0".join(self.pairs[index].code for index in prompts.ids)
+            digest = hashlib.sha256(codes.encode()).hexdigest()[:16]
+            found[split] = f"{len(prompts.tokens):,} sha256:{digest}"
+        return found
 
     def require(self, split: str, setting: str, number: int) -> None:
         """Raises if a split has fewer prompts than a setting asks for."""

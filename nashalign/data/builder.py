@@ -5,9 +5,12 @@ the Python sources that are installed, writes array records, and the data source
 come back are random-access sequences of dictionaries of bytes.
 """
 
+import contextlib
 import dataclasses
 import difflib
+import fcntl
 import pathlib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
 import rich.console
@@ -95,6 +98,12 @@ class Docstrings(tfds.core.GeneratorBasedBuilder):
             if pairs
         }
 
+    def _log_download_bytes(self) -> None:
+        """Says nothing: there is no download, and the harvest has a progress bar."""
+
+    def _log_download_done(self) -> None:
+        """Says nothing either."""
+
     def _generate_examples(self, pairs: list[harvest.Pair]) -> Iterator:
         """Yields the examples of a split."""
         for index, pair in enumerate(pairs):
@@ -144,7 +153,7 @@ def docstrings(
     """Returns the docstrings data set, harvested at the first call only.
 
     The data set is built in a folder of its own and then renamed: one that is there is
-    whole, whenever an earlier build was killed.
+    whole, whenever an earlier build was killed. A second process waits for the first.
 
     Args:
       data_dir: where data sets are kept.
@@ -167,12 +176,24 @@ def docstrings(
         raise ValueError(
             f"packages is {packages!r}, and must be one of {sorted(_SOURCES)}{hint}"
         )
-    builder = Docstrings(
-        config=packages, data_dir=str(data_dir), sources=sources, console=console
-    )
     tfds.disable_progress_bar()
-    builder.download_and_prepare()
+    with _alone_in(pathlib.Path(data_dir), packages):
+        builder = Docstrings(
+            config=packages, data_dir=str(data_dir), sources=sources, console=console
+        )
+        builder.download_and_prepare()
     return Corpus(
         splits={split: builder.as_data_source(split) for split in builder.info.splits},
         **{name: int(builder.info.metadata[name]) for name in COUNTS},
     )
+
+
+@contextlib.contextmanager
+def _alone_in(data_dir: pathlib.Path, packages: str) -> Iterator[None]:
+    """Holds the folder of data sets, and clears away what killed builds have left."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with open(data_dir / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in data_dir.glob(f"{Docstrings.name}/{packages}/incomplete.*"):
+            shutil.rmtree(left)
+        yield

@@ -225,7 +225,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def _tracked(sources: list[Source], console: rich.console.Console) -> Iterator[Source]:
-    """Yields the sources under a progress bar with rate and remaining time."""
+    """Yields the sources under a progress bar with remaining time."""
     columns = (
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),

@@ -105,6 +105,11 @@ def load_tokenizer(folder: pathlib.Path | str) -> Tokenizer:
         config = json.loads(settings)
     except Exception as error:  # The tokenizers library raises bare exceptions.
         raise ValueError(f"The tokenizer in {folder} is unreadable: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(
+            f"{folder / 'tokenizer_config.json'} holds a {type(config).__name__}, not "
+            "the names of the special tokens."
+        )
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = True

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import matplotlib.axes
 import matplotlib.figure
+import matplotlib.ticker
 import numpy as np
 
 from nashalign.evaluation import paper, tables
@@ -138,8 +139,9 @@ def learning_curves_figure(
 ) -> matplotlib.figure.Figure:
     """A panel for each metric, a line for each method.
 
-    The thin line is what was logged, the thick one its running mean. A method that has
-    no such metric has no line; records that lack it are passed over.
+    The thin line is what was logged, the thick one its running mean; where there are
+    too few records for one, each is marked. A method that has no such metric has no
+    line; records that lack it are passed over.
 
     Args:
       curves: records of each method, as read from its metrics file: mappings from the
@@ -165,14 +167,22 @@ def learning_curves_figure(
             ]
             if points:
                 steps, values = np.array(points, float).T
-                color = drawn[name].color
-                axes.plot(steps, values, color=color, linewidth=0.6, alpha=0.35)
-                axes.plot(steps, _running_mean(values, window), color=color, label=name)
+                _draw_curve(axes, steps, values, drawn[name].color, name, window)
         finish_axes(axes, step, label)
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     for axes in panels[len(metrics) :]:
         axes.set_axis_off()
     _legend_below(figure, panels)
     return figure
+
+
+def _draw_curve(axes, steps, values, color, name, window):
+    """One method's line: smoothed if it is long, else with a mark for each record."""
+    if len(values) < 3 * window:
+        axes.plot(steps, values, color=color, marker="o", markersize=3, label=name)
+        return
+    axes.plot(steps, values, color=color, linewidth=0.6, alpha=0.35)
+    axes.plot(steps, _running_mean(values, window), color=color, label=name)
 
 
 def _running_mean(values, window):

@@ -209,8 +209,11 @@ def _read_leaf(stored, path, leaf):
     whole = np.empty(leaf.shape, np.float32)
     parts = whole if _is_stacked(path) else whole[None]
     for part, name in zip(parts, _names(path, leaf.shape[0]), strict=True):
-        tensor = stored[name][0].get_tensor(name)
+        file, place = stored[name]
+        tensor = file.get_tensor(name)
         part[...] = tensor.T if _is_kernel(path) else tensor
+        if not np.isfinite(part).all():
+            raise ValueError(f"{place}: {name} holds NaN or infinity; copy it again.")
     return whole
 
 

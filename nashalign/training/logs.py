@@ -56,6 +56,7 @@ class Logs:
     def write(
         self,
         step: int,
+        seconds: float,
         metrics: Mapping[str, float],
         rollouts: Iterable[Mapping] = (),
     ) -> None:
@@ -63,6 +64,7 @@ class Logs:
 
         Args:
           step: number of steps done, with this one.
+          seconds: that it took, or compiling and it.
           metrics: scalars by name.
           rollouts: one mapping a response, of what JSON can hold and numpy arrays;
             NaN and infinity become null.
@@ -70,7 +72,8 @@ class Logs:
         Raises:
           OSError: if it cannot be written.
         """
-        line = {"step": step, "time": round(time.time(), 3), **metrics}
+        clock = {"time": round(time.time(), 3), "seconds": round(seconds, 3)}
+        line = {"step": step, **clock, **metrics}
         self._metrics.write([line])
         self._rollouts.write({"step": step, **rollout} for rollout in rollouts)
         self._show(_finite(line))
@@ -78,7 +81,7 @@ class Logs:
     def _show(self, line: Mapping) -> None:
         """Writes one line's scalars for TensorBoard."""
         for name, value in line.items():
-            if name not in ("step", "time") and value is not None:
+            if name not in ("step", "time", "seconds") and value is not None:
                 self._board.add_scalar(name, value, line["step"], line["time"])
 
 

@@ -16,6 +16,7 @@ import dataclasses
 import math
 import os
 import pathlib
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -143,6 +144,7 @@ class _Keeper:
     saves: Callable[[int], bool]
     evaluates: Callable[[int], bool]
     pending: _Done | None = None
+    clock: float = dataclasses.field(default_factory=time.monotonic)
 
     def tend(self, state: PyTree, stop: bool) -> None:
         """Evaluates and saves where the pending step asks for it, or the user does."""
@@ -162,7 +164,8 @@ class _Keeper:
             return
         done, metrics = self.pending, self._require_finite()
         metrics |= {name: float(value) for name, value in (evaluation or {}).items()}
-        self.logs.write(done.step, metrics, self._rollouts(done))
+        before, self.clock = self.clock, time.monotonic()
+        self.logs.write(done.step, self.clock - before, metrics, self._rollouts(done))
         shown = [name for name in self.show if name in metrics]
         self.advance(1, "  ".join(f"{name} {metrics[name]:.4g}" for name in shown))
         self.pending = None

@@ -1,5 +1,6 @@
 """The docstrings data set: built once, whole or not at all, without TensorFlow."""
 
+import concurrent.futures
 import io
 import subprocess
 import sys
@@ -72,6 +73,27 @@ def test_a_build_that_breaks_off_leaves_nothing_to_read(tmp_path, files, monkeyp
             data.docstrings(tmp_path, sources=files, console=QUIET)
     corpus = data.docstrings(tmp_path, sources=files, console=QUIET)
     assert len(corpus.splits["train"]) == 3
+
+
+def test_what_a_killed_build_left_is_cleared_away_and_nothing_is_said_of_downloads(
+    tmp_path, files, capsys
+):
+    left = tmp_path / "docstrings" / "dependencies" / "incomplete.ABC_1.0.0"
+    left.mkdir(parents=True)
+    data.docstrings(tmp_path, sources=files, console=QUIET)
+    assert not left.exists()
+    assert "ownload" not in "".join(capsys.readouterr())
+
+
+def test_a_second_process_waits_for_the_first_one_to_build(tmp_path, files):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        with builder._alone_in(tmp_path, "dependencies"):
+            second = pool.submit(
+                data.docstrings, tmp_path, sources=files, console=QUIET
+            )
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.5)
+        assert len(second.result().splits["train"]) == 3
 
 
 @pytest.mark.parametrize("packages", ["dependency", "instaled"])

@@ -103,6 +103,12 @@ def test_an_unreadable_file_is_an_error_that_names_the_folder(folder, name):
         data.load_tokenizer(folder)
 
 
+def test_a_list_in_the_place_of_the_settings_is_an_error(folder):
+    (folder / "tokenizer_config.json").write_text("[]")
+    with pytest.raises(ValueError, match="holds a list"):
+        data.load_tokenizer(folder)
+
+
 def test_a_tokenizer_without_an_end_token_is_an_error(folder):
     with pytest.raises(ValueError, match="names no eos_token"):
         configure(folder, pad_token="<|pad|>")

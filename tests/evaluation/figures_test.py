@@ -82,11 +82,20 @@ def test_a_curve_is_drawn_only_for_methods_that_logged_the_metric():
     np.testing.assert_allclose(kl.lines[0].get_ydata(), np.arange(30) / 10)
 
 
-@pytest.mark.parametrize("length", [1, 3, 40])
+@pytest.mark.parametrize("length", [27, 40])
 def test_the_running_mean_of_a_constant_is_the_constant(length):
     records = [{"step": t, "kl": 2.0} for t in range(length)]
     figure = evaluation.learning_curves_figure({"IPO": records}, {"kl": "KL"})
     np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), 2.0)
+
+
+@pytest.mark.parametrize("length", [1, 6, 26])
+def test_a_few_records_are_drawn_as_they_are_each_with_a_mark(length):
+    records = [{"step": t, "win_rate": t % 3} for t in range(length)]
+    figure = evaluation.learning_curves_figure({"IPO": records}, {"win_rate": "win"})
+    (line,) = figure.axes[0].lines
+    np.testing.assert_array_equal(line.get_ydata(), np.arange(length) % 3)
+    assert line.get_marker() == "o"
 
 
 def test_a_policy_looks_the_same_in_every_figure():

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
 
 import numpy as np
 import pytest
@@ -10,13 +9,13 @@ import pytest
 from experiments.pretrain_docstrings import __main__ as pretrain
 from experiments.pretrain_docstrings import sequences
 from experiments.pretrain_docstrings.config import Config
-from nashalign import data, policies
+from nashalign import data, policies, training
 from nashalign.data import harvest
 
 PAIRS = [
     harvest.Pair(
         name=f"reset_{n}",
-        package="package",
+        package="chex",
         code=f"def reset_{n}(self):\n    self.count = {n}",
         summary=f"Reset the counter number {n} of this thing to what it was.",
     )
@@ -24,27 +23,19 @@ PAIRS = [
 ]
 
 
-def corpus(folder: pathlib.Path) -> None:
-    """Writes what a harvest would have left."""
-    folder.mkdir(parents=True)
-    for split, pairs in (("train", PAIRS[:32]), ("validation", PAIRS[32:])):
-        lines = [json.dumps(dataclasses.asdict(pair)) for pair in pairs]
-        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
-    counts = {
-        "files": 1,
-        "unparsable": 0,
-        "duplicates": 0,
-        "pairs": {"train": 32, "validation": 8},
-        "packages": {"train": 1, "validation": 1},
-        "trained_on": ["chex"],
-    }
-    (folder / "counts.json").write_text(json.dumps(counts))
+@pytest.fixture(scope="module", autouse=True)
+def harvested():
+    """A harvest of a few functions, in no time."""
+    pairs = {"train": PAIRS[:32], "validation": PAIRS[32:], "test": []}
+    found = harvest.Harvest(pairs=pairs, files=1, unparsable=0, duplicates=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harvest, "harvest", lambda files, console: found)
+        yield
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Config:
     folder = tmp_path_factory.mktemp("pretrain")
-    corpus(folder / "run")
     return Config(
         output=folder / "run",
         destination=folder / "model",
@@ -92,8 +83,14 @@ def test_a_finished_training_is_not_done_again(trained):
 
 
 @pytest.mark.slow
+def test_other_settings_on_an_old_folder_are_refused(trained):
+    for changed in ({"most_per_package": 1}, {"excluded": ("jax",)}):
+        with pytest.raises(training.ConfigChanged, match=next(iter(changed))):
+            pretrain.main(dataclasses.replace(trained, **changed))
+
+
+@pytest.mark.slow
 def test_another_shape_cannot_go_on_from_a_model(trained, tmp_path):
-    corpus(tmp_path / "run")
     wider = dataclasses.replace(
         trained, output=tmp_path / "run", start=trained.destination, width=32
     )

@@ -1,6 +1,8 @@
 """The main job, end to end, with a tiny start policy."""
 
+import json
 import pathlib
+import shutil
 
 import jax
 import numpy as np
@@ -76,7 +78,9 @@ def test_the_job_leaves_what_it_promises(finished):
     for name in (
         "config.json",
         "finished.json",
+        "prompts.json",
         "judges/votes.npz",
+        "judges/report.json",
         "rl/metrics.jsonl",
         "rl/rollouts.jsonl",
         "policies/nash_md_pg/model.safetensors",
@@ -162,6 +166,8 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
     assert summarise._run(command) == 0
     both = training.read_log(folder / "sweep.jsonl")
     assert both[0] == first[0] and [record["tau"] for record in both] == [0.1, 0.5]
+    monkeypatch.setattr(sweep, "TAUS", {"online_ipo": (0.2,)})
+    assert "settings.online_ipo.taus: [0.1, 0.5] -> [0.2]" in summarise._run(command)
     assert (folder / "sweep.png").stat().st_size
     assert not (folder / "judges" / "reward").exists()
 
@@ -172,6 +178,27 @@ def test_a_finished_folder_is_left_alone(arguments, finished, capsys):
     assert summarise._run(arguments(finished)) == 0
     assert "finished" in capsys.readouterr().out
     assert (finished / "results/win_rates.csv").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_going_on_from_another_start_policy_or_other_prompts_is_refused(
+    arguments, finished, start_policy, tmp_path
+):
+    unfinished = tmp_path / "run"
+    shutil.copytree(finished, unfinished)
+    (unfinished / "finished.json").unlink()
+    other = tmp_path / "elsewhere" / start_policy.name
+    shutil.copytree(start_policy, other)
+    command = [*arguments(unfinished), "--policy", str(other)]
+    with (other / "config.json").open("a") as file:
+        file.write("\n")
+    assert "policy: policy sha256:" in summarise._run(command)
+    shutil.rmtree(other)
+    shutil.copytree(start_policy, other)
+    prompts = json.loads((unfinished / "prompts.json").read_text())
+    prompts["train"] = "7 sha256:0"
+    (unfinished / "prompts.json").write_text(json.dumps(prompts))
+    assert "prompts.train: 7 sha256:0 ->" in summarise._run(command)
 
 
 @pytest.mark.slow
@@ -239,6 +266,21 @@ def test_a_sample_longer_than_the_context_is_refused(start_policy, tmp_path):
     file.write_text("def twice(x):\n    return 2 * x\n")
     with pytest.raises(ValueError, match="--prompt-length 97 .* 128 tokens"):
         sample.main(sample.Config(folder=start_policy, file=file, prompt_length=97))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"# coding: latin-1\ndef f(x):\n    return '\xe9'\n",
+        b"\xef\xbb\xbfdef f(x):\n    return x\n",
+    ],
+)
+def test_files_of_any_declared_encoding_are_read(
+    start_policy, tmp_path, content, capsys
+):
+    (tmp_path / "module.py").write_bytes(content)
+    sample.main(sample.Config(folder=start_policy, file=tmp_path / "module.py"))
+    assert capsys.readouterr().out.startswith("f:")
 
 
 def test_code_that_is_cut_for_a_sample_is_counted(start_policy, tmp_path, capsys):

@@ -315,6 +315,14 @@ OTHER_FILES = {
         ValueError,
         "model.norm.weight is stored as I8",
     ),
+    "not a number": (
+        lambda f: change_weights(
+            f,
+            lambda t: t.update({"model.norm.weight": np.full(16, np.nan, np.float32)}),
+        ),
+        ValueError,
+        "model.safetensors: model.norm.weight holds NaN",
+    ),
     "another head": (
         lambda f: change_weights(
             f, lambda t: t.update({"lm_head.weight": np.ones((23, 16), np.float32)})

@@ -85,6 +85,7 @@ def logged(folder):
         lines[path.stem] = training.read_log(path)
         for line in lines[path.stem]:
             line.pop("time", None)
+            line.pop("seconds", None)
     return lines
 
 
