@@ -38,7 +38,7 @@ class Command:
     quick: tyro.conf.FlagCreatePairsOff[bool] = False
     """A fifth of the updates, for a first impression: five minutes on 2 cores."""
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Two steps of one method, nearly all of it compiling: a minute."""
+    """Two steps of one method, nearly all of it compiling: under a minute."""
     sweep: tyro.conf.FlagCreatePairsOff[bool] = False
     """Train every method over taus and seeds of its own instead; hours, resumable."""
 

@@ -169,7 +169,9 @@ def learning_curves_figure(
                 steps, values = np.array(points, float).T
                 _draw_curve(axes, steps, values, drawn[name].color, name, window)
         finish_axes(axes, step, label)
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(
+            matplotlib.ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10])
+        )
     for axes in panels[len(metrics) :]:
         axes.set_axis_off()
     _legend_below(figure, panels)
