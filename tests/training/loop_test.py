@@ -279,6 +279,15 @@ def test_a_broken_state_is_not_saved_even_if_the_metrics_are_finite(tmp_path, ba
     assert (error.value.step, error.value.last_good) == (8, 4)
 
 
+@pytest.fixture
+def in_the_foreground():
+    """Listens to Ctrl-C, which a job of a shell's background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("in_the_foreground")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_step_end_and_saves(tmp_path, unbroken, number, capsys):
     def signalled(state, batch):
@@ -301,6 +310,7 @@ def test_a_signal_lets_the_step_end_and_saves(tmp_path, unbroken, number, capsys
     same_as(unbroken, tmp_path, train(tmp_path))
 
 
+@pytest.mark.usefixtures("in_the_foreground")
 def test_a_second_signal_acts_at_once(tmp_path):
     def signalled(state, batch):
         signal.raise_signal(signal.SIGINT)
