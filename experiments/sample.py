@@ -10,7 +10,6 @@ import dataclasses
 import importlib.util
 import pathlib
 import sys
-from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -43,7 +42,6 @@ def main(config: Config) -> None:
     """Loads the policy, reads the file and prints a line for each function."""
     console = rich.console.Console()
     functions = _functions(config.file)
-    codes = [code for _, code in functions]
     if config.temperature <= 0:
         raise ValueError(f"temperature must be > 0, not {config.temperature}.")
     if config.response_length < 1:
@@ -57,23 +55,25 @@ def main(config: Config) -> None:
             f"{config.response_length} exceed the {start.policy.context} tokens of the "
             f"context of {config.folder}; lower one."
         )
+    encoded = data.prompt_ids(
+        tokenizer, [code for _, code in functions], length=config.prompt_length
+    )
+    if encoded.cut:
+        console.print(
+            f"{encoded.cut} of {len(functions)} are longer than "
+            f"{config.prompt_length} tokens and were cut on the right",
+            style="dim",
+        )
     written = summaries(
         start.policy,
         start.params,
         tokenizer,
-        codes,
+        encoded,
         prompt_length=config.prompt_length,
         response_length=config.response_length,
         temperature=config.temperature,
         seed=config.seed,
     )
-    cut = data.prompt_ids(tokenizer, codes, length=config.prompt_length).cut
-    if cut:
-        console.print(
-            f"{cut} of {len(codes)} are longer than {config.prompt_length} tokens and "
-            "were cut on the right",
-            style="dim",
-        )
     for (name, _), summary in zip(functions, written, strict=True):
         console.print(f"[bold]{name}[/bold]: ", end="")
         console.print(summary, markup=False)
@@ -83,15 +83,14 @@ def summaries(
     policy: policies.Policy,
     params: policies.Params,
     tokenizer: data.Tokenizer,
-    codes: Sequence[str],
+    encoded: data.PromptIds,
     *,
     prompt_length: int,
     response_length: int,
     temperature: float = 1.0,
     seed: int = 0,
 ) -> list[str]:
-    """Returns one sampled summary of each text of code."""
-    encoded = data.prompt_ids(tokenizer, codes, length=prompt_length)
+    """Returns one sampled summary for each prompt."""
     prompts = data.pad_prompts(
         encoded.tokens, encoded.ids, length=prompt_length, pad_id=tokenizer.pad_id
     )

@@ -32,7 +32,7 @@ from experiments import sample
 from experiments.pretrain_docstrings import card, corpus, fit
 from experiments.pretrain_docstrings.config import Config, llama_config
 from experiments.pretrain_docstrings.sequences import encode
-from nashalign import policies, training
+from nashalign import data, policies, training
 
 
 def main(config: Config) -> None:
@@ -68,11 +68,12 @@ def _train(config: Config) -> None:
         (short_train, train),
         encode(config, tokenizer, held_out),
     )
+    codes = [pair.code for pair in held_out[:10]]
     samples = sample.summaries(
         policy,
         params,
         tokenizer,
-        [pair.code for pair in held_out[:10]],
+        data.prompt_ids(tokenizer, codes, length=config.prompt_length),
         prompt_length=config.prompt_length,
         response_length=config.response_length,
         seed=config.seed,

@@ -9,7 +9,6 @@ Run: python -m experiments.summarise
 
 import contextlib
 import dataclasses
-import json
 import pathlib
 import sys
 import time
@@ -90,7 +89,7 @@ def _begin(
     for split, setting, number in config.prompts_needed():
         loaded.require(split, setting, number)
     rich.console.Console().print(_described(loaded))
-    _require_same_prompts(run.folder, loaded)
+    run.require_same("prompts", loaded.fingerprint())
     # The policies are compared under the preference model, whatever they learn from.
     read = {config.settings[name].method(name).annotation for name in config.methods}
     learned = judges.learned_judges(
@@ -111,21 +110,6 @@ def _begin(
             seed=config.seed,
         ),
     )
-
-
-def _require_same_prompts(folder: pathlib.Path, loaded: task.Task) -> None:
-    """Keeps what the prompts are, or shows how they differ from those begun with."""
-    path, found = folder / "prompts.json", loaded.fingerprint()
-    if not path.exists():
-        training.write_text(path, json.dumps(found, indent=2) + "\n")
-    begun = json.loads(path.read_text("utf-8"))
-    if begun != found:
-        changed = [
-            (f"prompts.{split}", begun.get(split), found.get(split))
-            for split in sorted(begun.keys() | found.keys())
-            if begun.get(split) != found.get(split)
-        ]
-        raise training.ConfigChanged(folder, changed)
 
 
 def _sweep(config: configs.Config, run: training.Run) -> None:

@@ -177,7 +177,9 @@ def _fingerprint(folder: pathlib.Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*")):
         if file.suffix in (".json", ".safetensors") and file.is_file():
-            digest.update(file.name.encode() + file.read_bytes())
+            with file.open("rb") as content:
+                own = hashlib.file_digest(content, "sha256").digest()
+            digest.update(file.name.encode() + own)
     return f"{folder.resolve().name} sha256:{digest.hexdigest()[:16]}"
 
 

@@ -71,6 +71,25 @@ class Run:
     folder: pathlib.Path
     resumed: bool
 
+    def require_same(self, name: str, inputs: Mapping) -> None:
+        """Keeps what a run was begun with, or refuses to go on with anything else.
+
+        For what is known only after the door: data that was read, for instance.
+
+        Args:
+          name: of the file, `NAME.json`, and in the message.
+          inputs: what JSON can hold.
+
+        Raises:
+          ConfigChanged: if the run was begun with others.
+        """
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            files.write_text(path, _json(inputs))
+        begun = json.loads(path.read_text(encoding="utf-8"))
+        if changes := _differences(begun, _plain(inputs), name):
+            raise ConfigChanged(self.folder, changes)
+
     def finish(self, **summary) -> None:
         """Marks the run as finished; it will never be overwritten from now on.
 

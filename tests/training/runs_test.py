@@ -50,6 +50,16 @@ def test_a_run_that_breaks_off_before_it_left_anything_binds_nobody(tmp_path):
             raise AssertionError("opened")
 
 
+def test_what_was_read_must_be_the_same_again_and_the_difference_is_shown(tmp_path):
+    with training.open_run(tmp_path, Config()) as run:
+        run.require_same("prompts", {"train": "7", "test": "3"})
+    with training.open_run(tmp_path, Config()) as run:
+        run.require_same("prompts", {"train": "7", "test": "3"})
+        with pytest.raises(training.ConfigChanged) as error:
+            run.require_same("prompts", {"train": "8", "test": "3"})
+    assert error.value.differences == [("prompts.train", "7", "8")]
+
+
 def test_the_same_configuration_goes_on(tmp_path):
     with training.open_run(tmp_path, Config()):
         before = (tmp_path / "config.json").stat().st_mtime_ns
