@@ -1,25 +1,35 @@
-r"""Dynamics: the iterations that look for the Nash policy of a finite game.
+r"""Dynamics: how policies move towards equilibrium, as pure `(init, update)` pairs.
 
-A dynamics is a `Solver`, a pair of pure functions: `init(reference)` starts at the
-reference, `update(state, preference)` takes one step. Both can be compiled, mapped over
-games and differentiated. Steps are geometric, so that states hold logarithms:
+    solver = games.nash_md(tau=0.1, eta=1.0)
+    state = solver.init(reference)
+    state = solver.update(state, preference)
+    state.log_policy, state.average
 
-    log pi' = (1 - eta tau) log pi + eta tau log mu + eta P(y > opponent) + constant
+A `Solver` is two pure functions, and its state a pytree of arrays: it compiles, maps
+over games, seeds and hyperparameters, and is sharded like the reference that it starts
+from. The dynamics themselves are in `mirror`, `optimistic`, `proximal` and
+`gradient_flows`; here is what they share. Most of them move by
 
-and dynamics differ in who the opponent is. `eta` is always the mirror-descent step, the
-factor of the win rates; papers that write its inverse are converted by the caller.
+    pi' proportional to pi^(1 - eta tau) mu^(eta tau) exp(eta P(y > opponent)),
+
+the p that maximises P(p > opponent) - tau KL(p || mu) - (1/eta - tau) KL(p || pi), and
+differ in who the opponent is, what mu is and what they remember. `eta` is always this
+step; where a paper writes its inverse or another multiple, the factory's docstring says
+how it is converted.
+
+Everything is computed in the precision of the reference. Float32 sees differences of
+probabilities down to about 1e-7: distances and rates below that need float64, inside
+`jax.enable_x64(True)`.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from nashalign.games import measures
-
-Step = float | chex.Array | Callable[[chex.Array], chex.Array]
+Schedule = float | chex.Array | Callable[[chex.Array], chex.Array]
 
 
 class State(NamedTuple):
@@ -27,13 +37,18 @@ class State(NamedTuple):
 
     Attributes:
       log_policy: `[*B, Y]` logarithm of the current policy, nats.
-      log_reference: `[*B, Y]` logarithm of the reference, nats.
+      log_reference: `[*B, Y]` logarithm of the policy that it is held to, nats: the
+        reference, or the last one where a dynamics moves it.
+      average: `[*B, Y]` mean of all policies so far, the first one included.
       step: `[]` number of updates taken, int32.
+      memory: what else the dynamics remembers, a pytree of arrays.
     """
 
     log_policy: jax.Array
     log_reference: jax.Array
+    average: jax.Array
     step: jax.Array
+    memory: Any = ()
 
 
 class Solver(NamedTuple):
@@ -48,101 +63,138 @@ class Solver(NamedTuple):
     update: Callable[[State, chex.Array], State]
 
 
-def mirror_descent(*, tau: float, eta: Step) -> Solver:
-    r"""Returns online mirror descent: the opponent is the current policy.
-
-    .. math:: \pi_{t+1} \propto m_t \exp(\eta P(y > \pi_t)), \quad
-              m_t \propto \pi_t^{1-\eta\tau} \mu^{\eta\tau}
-
-    Wherever it converges, it is at the Nash policy of `tau`. It diverges for large eta,
-    and for every eta at tau = 0 (multiplicative weights). INPO's exact update, whose
-    eta is the inverse of ours: Zhang et al. 2024 (arXiv:2407.00617).
+def make_solver(
+    advance: Callable[[State, chex.Array], State],
+    remember: Callable[[jax.Array], Any] = lambda log_reference: (),
+) -> Solver:
+    """Returns the solver that moves by `advance`; the average and the count are kept.
 
     Args:
-      tau: strength of the regularisation, >= 0.
-      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
+      advance: `(state, preference) -> state` with the next policy and memory, and
+        perhaps another reference.
+      remember: the memory to begin with, from `log_reference [*B, Y]`.
 
     Returns:
       The solver.
-
-    Raises:
-      ValueError: if tau or a constant eta is out of range.
     """
-    return _solver(tau, eta, lambda policy, anchor, respond: policy)
-
-
-def nash_md(*, tau: float, eta: Step) -> Solver:
-    r"""Returns Nash-MD: the opponent is the mixture of policy and reference.
-
-    .. math:: \pi_{t+1} \propto m_t \exp(\eta P(y > m_t)), \quad
-              m_t \propto \pi_t^{1-\eta\tau} \mu^{\eta\tau}
-
-    With constant eta its limit is *not* the Nash policy of tau: the limit's mixture is
-    the Nash policy of tau / (1 - eta tau). With eta_t = 2 / (tau (t + 2)) it is, and
-    KL(Nash || pi_T) <= 8 / (tau^2 (T + 1)). Munos et al. 2023 (arXiv:2312.00886).
-
-    Args:
-      tau: strength of the regularisation, >= 0.
-      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
-
-    Returns:
-      The solver.
-
-    Raises:
-      ValueError: if tau or a constant eta is out of range.
-    """
-    return _solver(tau, eta, lambda policy, anchor, respond: anchor)
-
-
-def extragradient(*, tau: float, eta: Step) -> Solver:
-    r"""Returns extragradient: the opponent is the policy half a step ahead.
-
-    .. math:: \pi_{t+1/2} \propto m_t \exp(\eta P(y > \pi_t)), \quad
-              \pi_{t+1} \propto m_t \exp(\eta P(y > \pi_{t+1/2}))
-
-    Converges to the Nash policy of tau at the rate (1 - eta tau)^t for eta at most
-    1 / (tau + 3). EGPO: Zhou et al. 2025 (arXiv:2503.08942).
-
-    Args:
-      tau: strength of the regularisation, >= 0.
-      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
-
-    Returns:
-      The solver.
-
-    Raises:
-      ValueError: if tau or a constant eta is out of range.
-    """
-    return _solver(tau, eta, lambda policy, anchor, respond: respond(policy))
-
-
-def _solver(tau, eta, opponent):
-    """Returns the solver whose opponent is `opponent(policy, anchor, respond)`."""
-    _check_step(tau, eta)
 
     def init(reference):
-        log_reference = jnp.log(jnp.asarray(reference))
-        return State(log_reference, log_reference, jnp.zeros((), jnp.int32))
+        reference = jnp.asarray(reference)
+        log_reference = jnp.log(reference)
+        return State(
+            log_policy=log_reference,
+            log_reference=log_reference,
+            average=reference,
+            step=jnp.zeros((), jnp.int32),
+            memory=remember(log_reference),
+        )
 
     def update(state, preference):
         chex.assert_equal_shape_suffix([state.log_policy, preference], 1)
-        step = eta(state.step) if callable(eta) else eta
-        log_anchor = jax.nn.log_softmax(
-            (1 - step * tau) * state.log_policy + step * tau * state.log_reference
-        )
-
-        def respond(rival):
-            wins = measures.win_rates(preference, jnp.exp(rival))
-            return jax.nn.log_softmax(log_anchor + step * wins)
-
-        rival = opponent(state.log_policy, log_anchor, respond)
-        return State(respond(rival), state.log_reference, state.step + 1)
+        after = advance(state, preference)
+        weight = 1 / (state.step + 2).astype(state.average.dtype)
+        average = state.average + weight * (jnp.exp(after.log_policy) - state.average)
+        return after._replace(average=average, step=state.step + 1)
 
     return Solver(init, update)
 
 
-def _check_step(tau, eta):
-    """Raises if the anchor would give either policy a negative weight."""
+def anchored(
+    log_policy: chex.Array, log_reference: chex.Array, weight: chex.Numeric
+) -> jax.Array:
+    r"""Returns the geometric mixture of a policy and a reference.
+
+    .. math:: w \propto \pi^{1-weight} \mu^{weight}
+
+    Args:
+      log_policy: `[*B, Y]` log pi, nats.
+      log_reference: `[*B, Y]` log mu, nats.
+      weight: of the reference, in [0, 1].
+
+    Returns:
+      `[*B, Y]` log w, normalised.
+    """
+    return jax.nn.log_softmax((1 - weight) * log_policy + weight * log_reference)
+
+
+def voting(solver: Solver, key: chex.PRNGKey, *, num_votes: int) -> Solver:
+    """Returns the dynamics whose annotator casts votes instead of naming probabilities.
+
+    At every step, each pair of responses is put to `num_votes` voters, and the share of
+    votes takes the preference's place. The two orders of a pair are one question, so
+    that the shares obey the laws of a preference.
+
+    Args:
+      solver: the dynamics.
+      key: of the votes; step t draws with `fold_in(key, t)`.
+      num_votes: per pair and step, >= 1.
+
+    Returns:
+      The solver, with the same states. Map over keys for independent seeds.
+
+    Raises:
+      ValueError: if there is no vote.
+    """
+    if num_votes < 1:
+        raise ValueError(f"num_votes must be at least 1, not {num_votes}")
+
+    def update(state, preference):
+        preference = jnp.asarray(preference)
+        drawn = jax.random.fold_in(key, state.step)
+        votes = jax.random.binomial(drawn, num_votes, preference)
+        upper = jnp.triu(votes / num_votes, 1).astype(preference.dtype)
+        lower = jnp.tril(1 - jnp.swapaxes(upper, -1, -2), -1)
+        tie = 0.5 * jnp.eye(preference.shape[-1], dtype=preference.dtype)
+        return solver.update(state, upper + lower + tie)
+
+    return Solver(solver.init, update)
+
+
+def run(
+    solver: Solver,
+    preference: chex.Array,
+    start: State,
+    *,
+    num_steps: int,
+    every: int = 1,
+    measure: Callable[[State], Any] = lambda state: state.log_policy,
+) -> tuple[State, Any]:
+    """Takes many steps, measuring now and then: one loop, for `jax.jit` and `jax.vmap`.
+
+    Args:
+      solver: the dynamics.
+      preference: `[*B, Y, Y]` preference.
+      start: the state to go on from, such as `solver.init(reference)`.
+      num_steps: number of steps, a multiple of `every`.
+      every: steps from one measurement to the next, the last of them measured.
+      measure: a pytree of arrays from a state; the policies themselves by default.
+
+    Returns:
+      The last state, and the measurements stacked along a new first axis
+      `[num_steps // every, ...]`.
+
+    Raises:
+      ValueError: if the steps do not divide into measurements.
+    """
+    if every < 1 or num_steps % every:
+        raise ValueError(f"num_steps = {num_steps} is no multiple of every = {every}")
+
+    def leap(state, _):
+        state = jax.lax.fori_loop(
+            0, every, lambda _, state: solver.update(state, preference), state
+        )
+        return state, measure(state)
+
+    return jax.lax.scan(leap, start, length=num_steps // every)
+
+
+def at(schedule: Schedule, step: chex.Array) -> chex.Numeric:
+    """Returns the value of a schedule at a step; a constant is its own schedule."""
+    return schedule(step) if callable(schedule) else schedule
+
+
+def check_step(tau: chex.Numeric, eta: Schedule) -> None:
+    """Raises a ValueError if an anchor would give a policy a negative weight."""
     if any(callable(x) or isinstance(x, jax.core.Tracer) for x in (tau, eta)):
         return
     if not (tau >= 0 and eta > 0 and eta * tau <= 1):

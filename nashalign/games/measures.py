@@ -107,6 +107,37 @@ def exploitability(policy: chex.Array, preference: chex.Array) -> jax.Array:
     return duality_gap(policy, preference) / 2
 
 
+def nash_conv(
+    policy: chex.Array,
+    opponent: chex.Array,
+    preference: chex.Array,
+    reference: chex.Array | None = None,
+    tau: chex.Numeric = 0.0,
+) -> jax.Array:
+    r"""Returns what two players together can gain by deviating, each alone.
+
+    .. math:: \max_p J(p, q) - J(\pi, q) + J(\pi, q) - \min_p J(\pi, p)
+
+    Of a policy with itself it is `duality_gap`; as the game is symmetric, of two it is
+    the mean of theirs (Lanctot et al. 2017, arXiv:1711.00832).
+
+    Args:
+      policy: `[*B, Y]` policy pi of the first player.
+      opponent: `[*B, Y]` policy q of the second.
+      preference: `[*B, Y, Y]` preference.
+      reference: `[*B, Y]` policy mu; may be left out where tau is 0.
+      tau: strength of the regularisation, >= 0.
+
+    Returns:
+      `[*B]` gain in win probability, >= 0 and 0 only at an equilibrium.
+
+    Raises:
+      ValueError: if tau is given without a reference.
+    """
+    gaps = [duality_gap(p, preference, reference, tau) for p in (policy, opponent)]
+    return (gaps[0] + gaps[1]) / 2
+
+
 def kl(policy: chex.Array, reference: chex.Array) -> jax.Array:
     r"""Returns the Kullback-Leibler divergence of a policy from a reference.
 

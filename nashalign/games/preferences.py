@@ -8,14 +8,8 @@ is assumed: a preference need not come from a reward, and may run in circles.
 Everything here is NumPy in float64 on the host, where games are made and checked.
 """
 
-import numbers
-from collections.abc import Sequence
-
 import chex
 import numpy as np
-
-# Three dice, each of which beats the next with probability 5/9.
-CYCLIC_DICE = ((2, 4, 9), (1, 6, 8), (3, 5, 7))
 
 
 def check(preference: chex.Array, *, tolerance: float = 1e-6) -> np.ndarray:
@@ -49,32 +43,32 @@ def check(preference: chex.Array, *, tolerance: float = 1e-6) -> np.ndarray:
     return preference
 
 
-def rock_paper_scissors(strength: float = 1.0) -> np.ndarray:
-    """Returns the 3-cycle in which each response beats the next one.
+def check_policy(policy: chex.Array, name: str) -> np.ndarray:
+    """Returns a policy in float64 if it is one and has full support.
 
     Args:
-      strength: probability in [1/2, 1] with which it does so.
+      policy: `[*B, Y]` probabilities, positive, adding up to 1 within 1e-5 (float32).
+      name: what an error calls it.
 
     Returns:
-      `[3, 3]` preference; its Nash policy is uniform.
+      `[*B, Y]` float64.
+
+    Raises:
+      ValueError: naming the first entry that is not positive, or the wrong sum.
     """
-    step = np.roll(np.eye(3), 1, axis=1)
-    return check(0.5 + (strength - 0.5) * (step - step.T))
-
-
-def dice(faces: Sequence[Sequence[float]] = CYCLIC_DICE) -> np.ndarray:
-    """Returns the probability that one die shows more than another, ties halved.
-
-    Args:
-      faces: `[Y, F]` the numbers on each die; those of the default form a 3-cycle.
-
-    Returns:
-      `[Y, Y]` preference.
-    """
-    faces = np.asarray(faces, np.float64)
-    chex.assert_rank(faces, 2)
-    difference = faces[:, None, :, None] - faces[None, :, None, :]
-    return check((0.5 + 0.5 * np.sign(difference)).mean(axis=(-1, -2)))
+    policy = np.asarray(policy, np.float64)
+    positive = (policy > 0) & np.isfinite(policy)
+    if not np.all(positive):
+        entry = tuple(int(axis) for axis in np.argwhere(~positive)[0])
+        raise ValueError(
+            f"{name}{list(entry)} = {policy[entry]:.6g}, but must be positive: a "
+            "response of probability 0 is left out of the game instead"
+        )
+    total = policy.sum(axis=-1, keepdims=True)
+    if np.abs(total - 1).max() > 1e-5:
+        worst = total.flat[np.abs(total - 1).argmax()]
+        raise ValueError(f"{name} must add up to 1 over responses, not to {worst:.6g}")
+    return policy
 
 
 def from_rewards(rewards: chex.Array) -> np.ndarray:
@@ -96,23 +90,33 @@ def from_rewards(rewards: chex.Array) -> np.ndarray:
     return check(0.5 + 0.5 * np.tanh(difference / 2))
 
 
-def random_preference(seed: int, shape: int | Sequence[int]) -> np.ndarray:
-    """Returns preferences whose pairs are independent and uniform on [0, 1].
+def from_votes(wins: chex.Array, *, prior: float = 0.5) -> np.ndarray:
+    r"""Returns the preference estimated from counts of votes.
 
-    The dense random games of Zhou et al. 2025 (EGPO, arXiv:2503.08942).
+    .. math:: P_{yz} = \frac{n_{yz} + a}{n_{yz} + n_{zy} + 2 a}
 
     Args:
-      seed: of NumPy's generator; the same seed and shape give the same game.
-      shape: `(*B, Y)`, or just `Y`.
+      wins: `[*B, Y, Y]` number of votes n for the row over the column, >= 0; the
+        diagonal is not looked at.
+      prior: votes a that each side is given beforehand, > 0; the default is Jeffreys's.
+        A pair without a vote is a tie.
 
     Returns:
       `[*B, Y, Y]` preference.
+
+    Raises:
+      ValueError: if a count is negative or not a number, or the prior not positive.
     """
-    shape = (shape,) if isinstance(shape, numbers.Integral) else tuple(shape)
-    draws = np.random.default_rng(seed).uniform(size=(*shape, shape[-1]))
-    upper = np.triu(draws, 1)
-    lower = np.swapaxes(np.triu(1 - draws, 1), -1, -2)
-    return check(upper + lower + 0.5 * np.eye(shape[-1]))
+    wins = np.asarray(wins, np.float64)
+    if not prior > 0:
+        raise ValueError(f"prior must be positive, not {prior}")
+    if not np.all(wins >= 0):
+        entry = tuple(int(axis) for axis in np.argwhere(~(wins >= 0))[0])
+        raise ValueError(f"wins{list(entry)} = {wins[entry]:.6g} is no number of votes")
+    losses = np.swapaxes(wins, -1, -2)
+    preference = (wins + prior) / (wins + losses + 2 * prior)
+    np.einsum("...yy->...y", preference)[...] = 0.5
+    return check(preference)
 
 
 def population(preferences: chex.Array, weights: chex.Array) -> np.ndarray:
@@ -140,32 +144,11 @@ def population(preferences: chex.Array, weights: chex.Array) -> np.ndarray:
     return np.tensordot(weights, preferences, axes=1)
 
 
-def intransitive_share(preference: chex.Array) -> np.ndarray:
-    """Returns the share of triples of responses that form a cycle.
-
-    A triple is a cycle if each of its responses beats another with probability above
-    1/2. Ties make no cycle, and fewer than three responses no triple (share 0).
-
-    Args:
-      preference: `[*B, Y, Y]` preference.
-
-    Returns:
-      `[*B]` share in [0, 1]; at most a little above 1/4 for many responses.
-    """
-    preference = check(preference)
-    num_responses = preference.shape[-1]
-    num_triples = num_responses * (num_responses - 1) * (num_responses - 2) / 6
-    beats = (preference > 0.5).astype(np.float64)
-    # A cycle of three is walked from each of its members, in one direction only.
-    cycles = np.einsum("...xy,...yx->...", beats @ beats, beats) / 3
-    return cycles / max(num_triples, 1)
-
-
-def _refuse(preference, broken, law):
+def _refuse(values, broken, law):
     """Raises with the first entry at which a law is broken."""
     if np.any(broken):
         entry = tuple(int(axis) for axis in np.argwhere(broken)[0])
         raise ValueError(
-            f"preference{list(entry)} = {preference[entry]:.6g} {law}: rows must hold "
+            f"preference{list(entry)} = {values[entry]:.6g} {law}: rows must hold "
             "P(row beats column), with P + P^T = 1"
         )

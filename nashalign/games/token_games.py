@@ -14,12 +14,14 @@ whole responses: no logits, no sampler and no model are involved.
 """
 
 import dataclasses
+import itertools
+from collections.abc import Callable
 
 import chex
 import numpy as np
 from scipy.special import logsumexp
 
-from nashalign.games import equilibria, preferences
+from nashalign.games import preferences, regularized
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +58,8 @@ class TokenTree:
         Raises:
           ValueError: if an argument breaks its law.
         """
-        policy = equilibria.check_policy(policy, "policy")
-        reference = equilibria.check_policy(reference, "reference")
+        policy = preferences.check_policy(policy, "policy")
+        reference = preferences.check_policy(reference, "reference")
         chex.assert_equal_shape([policy, reference])
         chex.assert_axis_dimension(policy, -1, self.passes.shape[1])
         _check_mix(mix)
@@ -118,6 +120,63 @@ def token_tree(tokens: chex.Array, mask: chex.Array) -> TokenTree:
     return TokenTree(passes, np.array([nodes[prefix[:-1]] for prefix in nodes]))
 
 
+@dataclasses.dataclass(frozen=True)
+class TokenGame:
+    """A game whose responses are all the strings over a vocabulary.
+
+    Attributes:
+      responses: the strings, as tuples of tokens, Y of them in lexicographic order.
+      preference: `[Y, Y]` the preference between them.
+      tree: of their prefixes.
+    """
+
+    responses: tuple[tuple[int, ...], ...]
+    preference: np.ndarray
+    tree: TokenTree
+
+
+def token_game(
+    vocabulary: int,
+    length: int,
+    prefer: Callable[[tuple[int, ...], tuple[int, ...]], float],
+    *,
+    eos: int | None = 0,
+) -> TokenGame:
+    """Returns the game of all strings, under any preference between two of them.
+
+    Args:
+      vocabulary: number of tokens, 0 to vocabulary - 1.
+      length: most tokens of a string, >= 1.
+      prefer: P(y beats z), called once a pair with y before z.
+      eos: the token that ends a string, and is its last one unless it is cut at
+        `length`; None if all strings have the full length.
+
+    Returns:
+      The game.
+
+    Raises:
+      ValueError: if a probability is not in [0, 1].
+    """
+    responses = tuple(
+        tokens
+        for size in range(1, length + 1)
+        for tokens in itertools.product(range(vocabulary), repeat=size)
+        if eos not in tokens[:-1] and (size == length or tokens[-1] == eos)
+    )
+    responses = tuple(sorted(responses))
+    preference = np.full((len(responses), len(responses)), 0.5)
+    for y, z in itertools.combinations(range(len(responses)), 2):
+        preference[y, z] = prefer(responses[y], responses[z])
+        preference[z, y] = 1 - preference[y, z]
+    tokens = np.zeros((len(responses), length), int)
+    mask = np.zeros((len(responses), length), bool)
+    for row, response in enumerate(responses):
+        tokens[row, : len(response)] = response
+        mask[row, : len(response)] = True
+    tree = token_tree(tokens, mask)
+    return TokenGame(responses, preferences.check(preference), tree)
+
+
 def token_mixture_fixed_point(
     tree: TokenTree,
     preference: chex.Array,
@@ -137,28 +196,32 @@ def token_mixture_fixed_point(
 
     Args:
       tree: the responses.
-      preference: `[Y, Y]` preference.
-      reference: `[Y]` policy mu, positive everywhere.
+      preference: `[*B, Y, Y]` preference.
+      reference: `[*B, Y]` policy mu, positive everywhere.
       tau: strength of the regularisation, > 0.
       mix: the reference's weight in the mixture, in [0, 1].
 
     Returns:
-      `[Y]` policy pi, float64, with tau max|log pi - log BR(w)| <= 1e-10.
+      `[*B, Y]` policy pi, float64, with tau max|log pi - log BR(w)| <= 1e-10.
 
     Raises:
       ValueError: if an argument breaks its law.
       ArithmeticError: if no fixed point was found to that accuracy.
     """
     preference = preferences.check(preference)
-    log_reference = np.log(equilibria.check_policy(reference, "reference"))
-    chex.assert_shape(log_reference, tree.passes.shape[1:])
+    log_reference = np.log(preferences.check_policy(reference, "reference"))
+    chex.assert_shape(log_reference, (*preference.shape[:-2], tree.passes.shape[1]))
     _check_mix(mix)
-    opponent = _mixture_opponent(tree, log_reference, mix)
-    return np.exp(equilibria.follow_path(preference, log_reference, tau, opponent))
+    size = log_reference.shape[-1]
+    anchors = log_reference.reshape(-1, size)
+    opponent = _mixture_opponent(tree, anchors, mix)
+    games = preference.reshape(-1, size, size)
+    log_policy = regularized.follow_path(games, anchors, tau, opponent)
+    return np.exp(log_policy).reshape(log_reference.shape)
 
 
 def _mixture_opponent(tree, log_reference, mix):
-    """Returns the mixture as a function of log pi `[Y]`, with its derivative."""
+    """Returns the mixture as a function of log pi `[N, Y]`, with its derivative."""
     anchor = tree._log_mass(log_reference)
     siblings = tree._siblings()
 
@@ -167,11 +230,12 @@ def _mixture_opponent(tree, log_reference, mix):
         mixed = tree._mix(log_mass, anchor, mix)
         weights = np.exp(mixed @ tree.passes)
         # Each derivative with respect to log pi follows the line it differentiates.
-        share = np.exp(np.where(tree.passes, log_policy - log_mass[:, None], -np.inf))
+        within = log_policy[:, None, :] - log_mass[:, :, None]
+        share = np.exp(np.where(tree.passes, within, -np.inf))
         slope = (1 - mix) * share
-        slope -= (siblings * np.exp(mixed)) @ slope
+        slope -= (siblings * np.exp(mixed)[:, None, :]) @ slope
         log_slope = tree.passes.T @ slope
-        return weights, lambda matrix: (matrix * weights) @ log_slope
+        return weights, lambda matrix: (matrix * weights[:, None, :]) @ log_slope
 
     return opponent
 

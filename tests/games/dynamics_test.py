@@ -1,10 +1,12 @@
-"""Tests of dynamics: the definition of their steps, and what theory says of limits."""
+"""Tests of dynamics: what theory says of their limits, and of how they are run.
+
+Their steps are tested against their definitions in `steps_test`.
+"""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.optimize
-import scipy.special
 
 from nashalign import games
 
@@ -35,45 +37,10 @@ def divergence(policy, log_other):
     return (policy * (np.log(policy) - log_other)).sum(axis=-1)
 
 
-def proximal(opponent, policy, tau, eta):
-    """Returns argmax_p P(p > opponent) - tau KL(p||mu) - (1/eta - tau) KL(p||pi)."""
-
-    def loss(logits):
-        log_p = scipy.special.log_softmax(logits)
-        p = np.exp(log_p)
-        towards_reference = p @ (log_p - np.log(REFERENCE))
-        towards_policy = p @ (log_p - np.log(policy))
-        return (
-            -p @ PREFERENCE @ opponent
-            + tau * towards_reference
-            + (1 / eta - tau) * towards_policy
-        )
-
-    found = scipy.optimize.minimize(loss, np.log(policy), tol=1e-10)
-    return scipy.special.softmax(found.x)
-
-
 def mixture(policy, mix):
     """Returns the geometric mixture with the reference."""
     unnormalised = policy ** (1 - mix) * REFERENCE**mix
     return unnormalised / unnormalised.sum()
-
-
-OPPONENTS = {
-    games.mirror_descent: lambda policy, tau, eta: policy,
-    games.nash_md: lambda policy, tau, eta: mixture(policy, eta * tau),
-    games.extragradient: lambda policy, tau, eta: proximal(policy, policy, tau, eta),
-}
-
-
-@pytest.mark.parametrize("tau, eta", [(0.1, 2.0), (0.5, 0.7), (0.0, 1.0)])
-@pytest.mark.parametrize("factory", SOLVERS)
-def test_a_step_solves_the_proximal_problem_of_its_opponent(factory, tau, eta):
-    policy = np.array([0.4, 0.1, 0.3, 0.2])
-    opponent = OPPONENTS[factory](policy, tau, eta)
-    expected = proximal(opponent, policy, tau, eta)
-    state = factory(tau=tau, eta=eta).update(started_at(policy, REFERENCE), PREFERENCE)
-    np.testing.assert_allclose(np.exp(state.log_policy), expected, atol=2e-5)
 
 
 def test_a_step_of_nash_md_worked_by_hand():
@@ -85,14 +52,6 @@ def test_a_step_of_nash_md_worked_by_hand():
         np.exp(state.log_policy), [0.491, 0.309, 0.200], atol=6e-4
     )
     assert state.step == 1
-
-
-@pytest.mark.parametrize("factory", SOLVERS)
-def test_a_solver_starts_at_its_reference(factory):
-    state = factory(tau=0.1, eta=1.0).init(REFERENCE)
-    np.testing.assert_allclose(np.exp(state.log_policy), REFERENCE, rtol=1e-6)
-    np.testing.assert_array_equal(state.log_policy, state.log_reference)
-    assert state.step == 0
 
 
 @pytest.mark.parametrize("factory", [games.mirror_descent, games.extragradient])
@@ -172,19 +131,6 @@ def test_speed_near_the_equilibrium_of_rock_paper_scissors(factory, factor, tau,
     assert measured == pytest.approx(factor(1 - eta * tau, eta), rel=2e-5)
 
 
-@pytest.mark.parametrize("factory", SOLVERS)
-def test_games_of_a_batch_do_not_know_of_each_other(factory):
-    preference = games.random_preference(1, (2, 3, 4))
-    reference = np.random.default_rng(1).dirichlet(np.ones(4), size=(2, 3))
-    solver = factory(tau=0.1, eta=0.5)
-    update = jax.jit(solver.update)
-    state = update(update(solver.init(reference), preference), preference)
-    one = solver.init(reference[1, 2])
-    for _ in range(2):
-        one = solver.update(one, preference[1, 2])
-    np.testing.assert_allclose(state.log_policy[1, 2], one.log_policy, atol=1e-6)
-
-
 def test_one_preference_serves_a_batch_of_references():
     reference = np.random.default_rng(1).dirichlet(np.ones(4), size=3)
     solver = games.extragradient(tau=0.1, eta=0.5)
@@ -209,3 +155,215 @@ def test_hyperparameters_can_be_mapped_over():
 def test_a_step_outside_its_range_is_refused(factory, tau, eta):
     with pytest.raises(ValueError, match=f"not tau = {tau}, eta = {eta}"):
         factory(tau=tau, eta=eta)
+
+
+def gap_after(solver, preference, num_steps, *, average=False):
+    """Returns the plain duality gap of the last or of the average policy."""
+    size = preference.shape[-1]
+    with jax.enable_x64(True):
+        start = solver.init(np.full(size, 1 / size) + 0.1 * (np.arange(size) == 0))
+        state, _ = games.run(solver, preference, start, num_steps=num_steps, every=10)
+        policy = state.average if average else jnp.exp(state.log_policy)
+        return float(games.duality_gap(policy / policy.sum(), preference))
+
+
+@pytest.mark.parametrize(
+    "solver, num_steps",
+    [
+        (games.comal(tau=0.1, eta=0.3, num_inner=200), 20_000),
+        (games.magnetic_descent(tau=0.3, eta=0.3, num_inner=100), 40_000),
+        (games.omwu(eta=1.0), 2_000),
+        (games.onpo(eta=1.0), 2_000),
+    ],
+)
+def test_the_last_policy_reaches_the_nash_policy_without_regularisation(
+    solver, num_steps
+):
+    assert gap_after(solver, games.three_cycle(), num_steps) < 1e-9
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [
+        games.mirror_descent(tau=0.0, eta=0.3),
+        games.dno(eta=0.3),
+        games.comal(tau=1.0, eta=0.3, num_inner=1),
+        games.omwu(eta=4.0),
+    ],
+)
+def test_the_last_policy_of_these_never_settles(solver):
+    assert gap_after(solver, games.three_cycle(), 5_000) > 0.3
+
+
+@pytest.mark.parametrize("eta, bound", [(0.3, 4.0), (0.1, 12.0)])
+def test_the_average_of_onpo_is_as_good_as_its_rate(eta, bound):
+    for num_steps in (100, 1_000, 10_000):
+        gap = gap_after(
+            games.onpo(eta=eta), games.three_cycle(), num_steps, average=True
+        )
+        assert num_steps * gap < bound
+
+
+def test_fictitious_play_finds_the_nash_policy_on_average():
+    gap = gap_after(games.fictitious_play(), games.three_cycle(), 50_000, average=True)
+    assert gap < 0.02
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [
+        games.fictitious_play(tau=0.2),
+        games.nash_ema(tau=0.2, eta=0.4, decay=0.5),
+        games.multiplayer(tau=0.2, eta=0.4, weights=(0.5, 0.5)),
+        games.rspo(tau=0.2, eta=0.4),
+        games.online_ipo(tau=0.2, learning_rate=0.05),
+        games.self_play_pg(tau=0.2, learning_rate=1.0),
+    ],
+)
+def test_these_too_reach_the_regularized_nash_policy(solver):
+    with jax.enable_x64(True):
+        start = solver.init(REFERENCE)
+        state, _ = games.run(solver, PREFERENCE, start, num_steps=20_000, every=100)
+        nash = games.regularized_nash(PREFERENCE, REFERENCE, 0.2)
+        np.testing.assert_allclose(jnp.exp(state.log_policy), nash, atol=2e-5)
+
+
+@pytest.mark.parametrize("slope", [games.forward_kl, games.chi_squared])
+def test_rspo_ends_where_win_rate_and_slope_are_in_balance(slope):
+    solver = games.rspo(tau=0.5, eta=0.1, slope=slope)
+    with jax.enable_x64(True):
+        start = solver.init(REFERENCE)
+        state, _ = games.run(solver, PREFERENCE, start, num_steps=4_000, every=100)
+        wins = games.win_rates(PREFERENCE, jnp.exp(state.log_policy))
+        balance = wins - 0.5 * slope(state.log_policy, state.log_reference)
+        assert np.ptp(balance) < 1e-9
+
+
+def test_rspo_of_the_code_of_the_paper_is_a_mirror_step():
+    # Minimises (1/2)(log pi/pi_t - (P - 1/2)/beta)^2 + c (log pi/mu)^2 a response.
+    beta, weight = 0.8, 0.3
+    policy = np.array([0.4, 0.1, 0.3, 0.2])
+    target = (PREFERENCE @ policy - 0.5) / beta
+    minimiser = (np.log(policy) + target + 2 * weight * np.log(REFERENCE)) / (
+        1 + 2 * weight
+    )
+    solver = games.rspo(tau=2 * weight * beta, eta=1 / (beta * (1 + 2 * weight)))
+    state = solver.update(started_at(policy, REFERENCE), PREFERENCE)
+    expected = np.exp(minimiser) / np.exp(minimiser).sum()
+    np.testing.assert_allclose(np.exp(state.log_policy), expected, rtol=1e-5)
+
+
+def test_multiplayer_with_one_opponent_is_inpo():
+    many = games.multiplayer(tau=0.1, eta=0.5, weights=(1.0, 0.0))
+    one = games.inpo(tau=0.1, eta=0.5)
+    np.testing.assert_allclose(
+        iterate(many, PREFERENCE, REFERENCE, 9),
+        iterate(one, PREFERENCE, REFERENCE, 9),
+        rtol=1e-5,
+    )
+
+
+def test_votes_are_drawn_with_the_probabilities_of_the_preference():
+    seen = games.Solver(
+        lambda reference: None,
+        lambda state, preference: state._replace(memory=preference),
+    )
+    state = games.mirror_descent(tau=0.1, eta=0.5).init(REFERENCE)
+    draw = games.voting(seen, jax.random.key(0), num_votes=5).update
+    shares = jax.vmap(lambda step: draw(state._replace(step=step), PREFERENCE).memory)
+    shares = np.asarray(shares(jnp.arange(2_000)))
+    np.testing.assert_allclose(shares + np.swapaxes(shares, 1, 2), 1, atol=1e-6)
+    np.testing.assert_allclose(shares * 10, np.round(shares * 10), atol=1e-5)
+    np.testing.assert_array_equal(np.einsum("tyy->ty", shares), 0.5)
+    upper = np.triu_indices(4, 1)
+    counts, expected = 5 * shares.sum(axis=0)[upper], 10_000 * PREFERENCE[upper]
+    z = (counts - expected) / np.sqrt(expected * (1 - PREFERENCE[upper]))
+    assert np.abs(z).max() < 4
+    np.testing.assert_allclose(
+        shares.var(axis=0)[upper], (PREFERENCE * PREFERENCE.T / 5)[upper], atol=0.003
+    )
+
+
+def test_independent_voters_move_a_policy_apart_around_its_expectation():
+    solver = games.mirror_descent(tau=0.5, eta=0.02)
+
+    def last(key):
+        state = games.voting(solver, key, num_votes=1).init(REFERENCE)
+        noisy = games.voting(solver, key, num_votes=1)
+        return games.run(noisy, PREFERENCE, state, num_steps=500, every=500)[0].average
+
+    averages = np.asarray(jax.vmap(last)(jax.random.split(jax.random.key(0), 50)))
+    exact = games.run(
+        solver, PREFERENCE, solver.init(REFERENCE), num_steps=500, every=500
+    )[0].average
+    assert averages.std(axis=0).min() > 1e-4
+    np.testing.assert_allclose(averages.mean(axis=0), exact, atol=3e-3)
+
+
+def test_voting_needs_a_vote():
+    with pytest.raises(ValueError, match="num_votes must be at least 1, not 0"):
+        games.voting(games.omwu(eta=1.0), jax.random.key(0), num_votes=0)
+
+
+def test_a_run_measures_every_so_many_steps_and_can_be_gone_on_with():
+    solver = games.extragradient(tau=0.1, eta=0.5)
+    path = iterate(solver, PREFERENCE, REFERENCE, 30)
+    start = solver.init(REFERENCE)
+    state, measured = games.run(solver, PREFERENCE, start, num_steps=20, every=10)
+    np.testing.assert_allclose(measured, path[[9, 19]], rtol=1e-5)
+    state, steps = games.run(
+        solver,
+        PREFERENCE,
+        state,
+        num_steps=10,
+        every=5,
+        measure=lambda state: state.step,
+    )
+    np.testing.assert_allclose(state.log_policy, path[29], rtol=1e-5)
+    np.testing.assert_array_equal(steps, [25, 30])
+
+
+@pytest.mark.parametrize("every", [0, 7])
+def test_a_run_refuses_steps_that_do_not_divide(every):
+    solver = games.omwu(eta=1.0)
+    start = solver.init(REFERENCE)
+    with pytest.raises(ValueError, match=f"is no multiple of every = {every}"):
+        games.run(solver, PREFERENCE, start, num_steps=20, every=every)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: games.nash_ema(tau=0.1, eta=1.0, decay=1.5),
+        lambda: games.fictitious_play(tau=-1.0),
+        lambda: games.sppo(eta=0.0),
+        lambda: games.rebel(rewards=[0.0], eta=-1.0),
+        lambda: games.comal(tau=1.0, eta=0.5, num_inner=0),
+        lambda: games.multiplayer(tau=0.1, eta=0.5, weights=(0.5, 0.4)),
+        lambda: games.online_ipo(tau=0.0, learning_rate=0.1),
+        lambda: games.ipo_md(tau=0.1, mix=1.5, learning_rate=0.1),
+        lambda: games.nash_md_pg(tau=-0.1, mix=0.5, learning_rate=0.1),
+    ],
+)
+def test_a_setting_outside_its_range_is_refused(make):
+    with pytest.raises(ValueError, match="must be|need"):
+        make()
+
+
+def test_games_shared_among_eight_devices_move_as_on_one():
+    preference = games.random_preference(2, (16, 5))
+    reference = np.full((16, 5), 0.2)
+    solver = games.nash_md(tau=0.1, eta=0.5)
+    run = jax.jit(
+        lambda reference, preference: games.run(
+            solver, preference, solver.init(reference), num_steps=50, every=10
+        )
+    )
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("games",))
+    shard = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("games"))
+    state, measured = run(*jax.device_put((reference, preference), shard))
+    alone, expected = run(reference, preference)
+    assert len(state.log_policy.sharding.device_set) == 8
+    assert len(measured.sharding.device_set) == 8
+    np.testing.assert_allclose(state.average, alone.average, rtol=1e-6)
+    np.testing.assert_allclose(measured, expected, rtol=1e-5)

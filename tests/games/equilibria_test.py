@@ -8,7 +8,7 @@ import scipy.optimize
 import scipy.special
 
 from nashalign import games
-from nashalign.games import equilibria
+from nashalign.games import regularized
 
 # Liu et al. 2024 (COMAL): b beats a and c beats b with 0.9, a beats c with 0.8.
 COMAL = np.array([[0.5, 0.1, 0.8], [0.9, 0.5, 0.1], [0.2, 0.9, 0.5]])
@@ -190,9 +190,11 @@ def test_the_path_takes_few_steps_down_to_a_small_tau():
         nonlocal num_evaluations
         num_evaluations += 1
         policy = np.exp(log_policy)
-        return policy, lambda matrix: matrix * policy
+        return policy, lambda matrix: matrix * policy[:, None, :]
 
-    log_policy = equilibria.follow_path(preference, np.log(reference), 1e-3, opponent)
+    log_policy = regularized.follow_path(
+        preference[None], np.log(reference)[None], 1e-3, opponent
+    )[0]
     expected = games.regularized_nash(preference, reference, 1e-3)
     np.testing.assert_array_equal(np.exp(log_policy), expected)
     assert num_evaluations < 150
@@ -205,9 +207,8 @@ def test_games_of_a_batch_are_solved_one_by_one():
     for index in np.ndindex(2, 3):
         np.testing.assert_array_equal(nash[index], games.nash(preference[index]))
         regularized.append(games.regularized_nash(preference[index], reference, 0.1))
-    np.testing.assert_array_equal(
-        games.regularized_nash(preference, reference, 0.1).reshape(6, 5), regularized
-    )
+    together = games.regularized_nash(preference, reference, 0.1)
+    np.testing.assert_allclose(together.reshape(6, 5), regularized, rtol=1e-13)
 
 
 @pytest.mark.parametrize(
@@ -232,3 +233,71 @@ def test_a_bad_argument_is_named(reference, tau, message):
 def test_a_preference_that_breaks_a_law_is_refused(solve):
     with pytest.raises(ValueError, match=r"preference\[0, 1\] = 0.9 and its mirror"):
         solve([[0.5, 0.9], [0.2, 0.5]])
+
+
+def segment_ends(preference):
+    """Returns the vertices of the Nash policies of a small game by trying supports."""
+    size, found = len(preference), []
+    for count in range(1, size + 1):
+        for support in itertools.combinations(range(size), count):
+            # A vertex is the only policy that plays just these and ties with enough.
+            for binding in itertools.combinations(range(size), count - 1):
+                system = np.vstack(
+                    [preference[np.ix_(binding, support)] - 0.5, np.ones(count)]
+                )
+                if np.linalg.matrix_rank(system, tol=1e-9) < count:
+                    continue
+                policy = np.zeros(size)
+                policy[list(support)] = np.linalg.solve(
+                    system, np.append(np.zeros(count - 1), 1.0)
+                )
+                if policy.min() > -1e-12 and (preference @ policy).max() < 0.5 + 1e-12:
+                    found.append(np.maximum(policy, 0).round(9))
+    return np.unique(found, axis=0)
+
+
+def doubled(preference, copies):
+    """Returns the game with some responses there more than once."""
+    return preference[np.ix_(copies, copies)]
+
+
+@pytest.mark.parametrize(
+    "preference",
+    [
+        games.random_preference(0, 5),
+        doubled(COMAL, [0, 1, 2, 0]),
+        doubled(games.random_preference(3, 4), [0, 0, 1, 2, 2, 3]),
+        0.5 + 0.5 * np.sign(np.round(2 * games.random_preference(5, 6) - 1, 0)),
+        0.5 + 0.5 * np.round(2 * games.random_preference(6, 6) - 1, 0),
+        np.full((4, 4), 0.5),
+        games.from_rewards([1.0, 1.0, 0.0, 1.0]),
+    ],
+)
+def test_nash_vertices_are_those_found_by_trying_every_support(preference):
+    vertices = games.nash_vertices(preference)
+    np.testing.assert_allclose(vertices, segment_ends(preference), atol=1e-8)
+    assert (preference @ vertices.T).max() - 0.5 < 1e-12
+
+
+def test_the_vertices_of_a_larger_face_span_every_nash_policy():
+    # Three copies of a cycle: each of its weights may be spread over its copies.
+    preference = doubled(COMAL, [0, 1, 2] * 3)
+    vertices = games.nash_vertices(preference)
+    assert len(vertices) == 27
+    totals = vertices.reshape(27, 3, 3).sum(axis=1)
+    np.testing.assert_allclose(totals, [[4 / 11, 3 / 11, 4 / 11]] * 27, rtol=1e-9)
+
+
+def test_regularized_nash_of_many_small_games_is_solved_together():
+    preference = games.random_preference(8, (1_000, 10))
+    policy = games.regularized_nash(preference, np.full(10, 0.1), 1e-2)
+    assert residual(policy, preference, np.full(10, 0.1), 1e-2).max() < 1e-12
+
+
+@pytest.mark.slow
+def test_regularized_nash_of_ten_thousand_responses():
+    preference = games.low_rank(0, 10_000, rank=3)
+    reference = np.full(10_000, 1e-4)
+    policy = games.regularized_nash(preference, reference, 0.2)
+    assert residual(policy, preference, reference, 0.2) < 1e-11
+    assert games.total_variation(policy, reference) > 0.05

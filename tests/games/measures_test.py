@@ -146,3 +146,17 @@ def test_a_compiled_batch_gives_what_its_members_give(tau):
     for index in np.ndindex(2, 3):
         one = games.duality_gap(policy[index], preference[index], reference[index], tau)
         np.testing.assert_allclose(gaps[index], one, rtol=1e-5)
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.3])
+def test_nash_conv_is_what_both_players_gain_by_deviating_alone(tau):
+    opponent = np.array([0.05, 0.3, 0.3, 0.15, 0.2])
+    now = value(POLICY, opponent, tau)
+    if tau:
+        _, better = maximise(lambda p: value(p, opponent, tau))
+        _, worse = maximise(lambda q: -value(POLICY, q, tau))
+    else:
+        better, worse = max(PREFERENCE @ opponent), -min(POLICY @ PREFERENCE)
+    gain = (better - now) + (now + worse)
+    found = games.nash_conv(POLICY, opponent, PREFERENCE, REFERENCE, tau)
+    np.testing.assert_allclose(found, gain, rtol=1e-5)

@@ -128,3 +128,29 @@ def test_intransitive_share_counts_the_cyclic_triples():
 )
 def test_intransitive_share_of_known_games(preference, share):
     assert games.intransitive_share(preference) == share
+
+
+def test_votes_estimate_a_preference():
+    exact = games.random_preference(0, 4)
+    counts = np.random.default_rng(0).binomial(100_000, np.triu(exact, 1))
+    wins = counts + np.tril(100_000 - counts.T, -1)
+    np.testing.assert_allclose(games.from_votes(wins), exact, atol=0.008)
+
+
+def test_pairs_without_votes_are_ties_and_few_votes_are_never_certain():
+    preference = games.from_votes([[7, 3, 0], [0, 7, 0], [0, 0, 7]])
+    np.testing.assert_allclose(preference[0], [0.5, 3.5 / 4, 0.5])
+    np.testing.assert_allclose(preference[2], 0.5)
+
+
+@pytest.mark.parametrize(
+    "wins, prior, message",
+    [
+        ([[0, -1], [2, 0]], 0.5, r"wins\[0, 1\] = -1 is no number of votes"),
+        ([[0, np.nan], [2, 0]], 0.5, r"wins\[0, 1\] = nan is no number of votes"),
+        ([[0, 1], [2, 0]], 0.0, "prior must be positive, not 0"),
+    ],
+)
+def test_what_are_no_votes_is_refused(wins, prior, message):
+    with pytest.raises(ValueError, match=message):
+        games.from_votes(wins, prior=prior)

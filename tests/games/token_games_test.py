@@ -225,3 +225,41 @@ def test_a_policy_without_full_support_is_refused():
     tree, half = tree_of([(1,), (2,)]), np.array([0.5, 0.5])
     with pytest.raises(ValueError, match=r"policy\[1\] = 0, but must be positive"):
         tree.mixture(np.array([1.0, 0.0]), half, 0.5)
+
+
+def test_a_token_game_has_every_string_once():
+    game = games.token_game(3, 2, lambda y, z: 0.9)
+    assert game.responses == ((0,), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2))
+    assert game.preference[1, 4] == 0.9 and game.preference[4, 1] == pytest.approx(0.1)
+    assert game.tree.passes.shape == (1 + 3 + 6, 7)
+    full = games.token_game(3, 2, lambda y, z: 0.5, eos=None)
+    assert len(full.responses) == 9
+
+
+def test_the_preference_of_a_token_game_may_be_any_function_of_two_strings():
+    def longer(y, z):
+        return 0.5 + 0.1 * (len(y) - len(z))
+
+    game = games.token_game(2, 3, longer)
+    for y, one in enumerate(game.responses):
+        for z, other in enumerate(game.responses):
+            assert game.preference[y, z] == pytest.approx(longer(one, other))
+
+
+def test_a_token_game_refuses_what_is_no_probability():
+    with pytest.raises(ValueError, match="is not a probability"):
+        games.token_game(2, 2, lambda y, z: 1.5)
+
+
+def test_fixed_points_of_a_batch_of_contexts_are_those_of_each():
+    game = games.token_game(2, 2, lambda y, z: 0.5)
+    preference = games.random_preference(0, (2, 3, 3))
+    reference = np.random.default_rng(0).dirichlet(np.full(3, 3.0), size=(2, 3))
+    together = games.token_mixture_fixed_point(
+        game.tree, preference, reference, 0.1, 0.3
+    )
+    for index in np.ndindex(2, 3):
+        alone = games.token_mixture_fixed_point(
+            game.tree, preference[index], reference[index], 0.1, 0.3
+        )
+        np.testing.assert_allclose(together[index], alone, rtol=1e-11)

@@ -1,0 +1,298 @@
+r"""Mirror-family dynamics: one gradient a step, against one opponent.
+
+    pi' proportional to pi^(1 - eta tau) mu^(eta tau) exp(eta P(y > opponent))
+
+Read `dynamics` first. Which opponent makes which method:
+
+    the policy itself                         mirror_descent, inpo, dno
+    the step's own mixture of pi and mu       nash_md
+    the running geometric mean of the past    nash_ema
+    the average of the past                   fictitious_play
+    none: rewards instead of win rates        rebel
+"""
+
+from collections.abc import Callable
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign.games import dynamics, measures
+from nashalign.games.dynamics import Schedule, Solver
+
+
+def mirror_descent(*, tau: float, eta: Schedule) -> Solver:
+    r"""Returns online mirror descent: the opponent is the current policy.
+
+    .. math:: \pi_{t+1} \propto \pi_t^{1-\eta\tau} \mu^{\eta\tau}
+              \exp(\eta P(y > \pi_t))
+
+    Wherever it converges, it is at the Nash policy of `tau`. It diverges for large eta,
+    and for every constant eta at tau = 0, where it is known as multiplicative weights,
+    SPO's inner step (Swamy et al. 2024, arXiv:2401.04056) and SPPO's ideal one (Wu et
+    al. 2024, arXiv:2405.00675); there only the average converges.
+
+    Args:
+      tau: strength of the regularisation, >= 0.
+      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
+
+    Returns:
+      The solver.
+
+    Raises:
+      ValueError: if tau or a constant eta is out of range.
+    """
+    return _solver(tau, eta, lambda policy, anchor: policy)
+
+
+def inpo(*, tau: float, eta: Schedule) -> Solver:
+    r"""Returns INPO's exact iteration: `mirror_descent`, in our convention.
+
+    .. math:: \arg\min_\pi E_{y, z \sim \pi_t} (h_t(\pi, y, z)
+              - \eta (P(y > z) - 1/2))^2, \quad
+              h_t = \log \frac{\pi(y)}{\pi(z)} - \log \frac{m_t(y)}{m_t(z)}, \quad
+              m_t = \pi_t^{1-\eta\tau} \mu^{\eta\tau}
+
+    Zhang et al. 2024 (arXiv:2407.00617), whose eta is 1 / eta, and whose tau / eta is
+    our eta tau. With the decaying step eta_t = 2 / (tau (t + 2)) and log-ratios bounded
+    by B, KL(Nash || pi_T) <= 32 C^2 / (tau^2 (T + 1)), C = max(B tau, 1) (theorem 4).
+
+    Args:
+      tau: strength of the regularisation, >= 0.
+      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
+
+    Returns:
+      The solver.
+
+    Raises:
+      ValueError: if tau or a constant eta is out of range.
+    """
+    return mirror_descent(tau=tau, eta=eta)
+
+
+def dno(*, eta: Schedule) -> Solver:
+    r"""Returns DNO's exact iteration: `mirror_descent` at tau = 0, in our convention.
+
+    .. math:: \pi_{t+1} \propto \pi_t \exp(\eta r_t), \quad r_t(y) = P(y > \pi_t)
+
+    It minimises the cross-entropy between sigmoid(r_t(y) - r_t(z)) and
+    sigmoid((h(y) - h(z)) / eta), h = log pi / pi_t, whatever distribution of pairs it
+    is summed over. Rosset et al. 2024 (arXiv:2404.03715, algorithm 1), whose eta is
+    1 / eta.
+
+    Args:
+      eta: step, > 0; a number or a function of the step's index.
+
+    Returns:
+      The solver.
+
+    Raises:
+      ValueError: if a constant eta is out of range.
+    """
+    return mirror_descent(tau=0.0, eta=eta)
+
+
+def nash_md(*, tau: float, eta: Schedule) -> Solver:
+    r"""Returns Nash-MD: the opponent is the mixture of policy and reference.
+
+    .. math:: \pi_{t+1} \propto m_t \exp(\eta P(y > m_t)), \quad
+              m_t \propto \pi_t^{1-\eta\tau} \mu^{\eta\tau}
+
+    With constant eta its limit is *not* the Nash policy of tau: the limit's mixture is
+    the Nash policy of tau / (1 - eta tau). With eta_t = 2 / (tau (t + 2)) it is, and
+    KL(Nash || pi_T) <= 8 / (tau^2 (T + 1)). Munos et al. 2023 (arXiv:2312.00886).
+
+    Args:
+      tau: strength of the regularisation, >= 0.
+      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
+
+    Returns:
+      The solver.
+
+    Raises:
+      ValueError: if tau or a constant eta is out of range.
+    """
+    return _solver(tau, eta, lambda policy, anchor: anchor)
+
+
+def nash_ema(*, tau: float, eta: Schedule, decay: float) -> Solver:
+    r"""Returns Nash-EMA: the opponent is a running geometric mean of past policies.
+
+    .. math:: \pi_{t+1} \propto \pi_t^{1-\eta\tau} \mu^{\eta\tau}
+              \exp(\eta P(y > \bar\pi_t)), \quad
+              \log \bar\pi_t = decay \log \bar\pi_{t-1} + (1 - decay) \log \pi_t
+
+    The mean of log-policies is that of parameters, for a softmax policy (Munos et al.
+    2023, arXiv:2312.00886, section 7, where the mean is written with theta_0 in the
+    place of its own last value; it starts there: bar pi_{-1} = mu).
+
+    Args:
+      tau: strength of the regularisation, >= 0.
+      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
+      decay: of the mean, in [0, 1]; 0 is `mirror_descent`, 1 plays against mu.
+
+    Returns:
+      The solver; its memory is the logarithm of the mean, `[*B, Y]`.
+
+    Raises:
+      ValueError: if tau, a constant eta or the decay is out of range.
+    """
+    dynamics.check_step(tau, eta)
+    if not isinstance(decay, jax.core.Tracer) and not 0 <= decay <= 1:
+        raise ValueError(f"decay must be in [0, 1], not {decay}")
+
+    def advance(state, preference):
+        mean = decay * state.memory + (1 - decay) * state.log_policy
+        mean = jax.nn.log_softmax(mean)
+        step = dynamics.at(eta, state.step)
+        anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
+        moved = _respond(preference, mean, anchor, step)
+        return state._replace(log_policy=moved, memory=mean)
+
+    return dynamics.make_solver(advance, lambda log_reference: log_reference)
+
+
+def fictitious_play(*, tau: float = 0.0) -> Solver:
+    r"""Returns fictitious play: the best response to the average of the past.
+
+    .. math:: \pi_{t+1} = \arg\max_p P(p > \bar\pi_t) - \tau KL(p || \mu)
+
+    `state.average` is what converges (Brown 1951; Robinson 1951). At tau = 0 the
+    response is pure, the first of the best ones; with tau > 0 it is smooth (Fudenberg &
+    Levine 1998), and both policy and average tend to the Nash policy of tau.
+
+    Args:
+      tau: strength of the regularisation, >= 0, not traced.
+
+    Returns:
+      The solver.
+
+    Raises:
+      ValueError: if tau is negative.
+    """
+    if not tau >= 0:
+        raise ValueError(f"tau must be at least 0, not {tau}")
+
+    def advance(state, preference):
+        wins = measures.win_rates(preference, state.average)
+        if tau == 0:
+            best = jax.nn.one_hot(jnp.argmax(wins, -1), wins.shape[-1], dtype=bool)
+            return state._replace(log_policy=jnp.where(best, 0.0, -jnp.inf))
+        logits = state.log_reference + wins / tau
+        return state._replace(log_policy=jax.nn.log_softmax(logits))
+
+    return dynamics.make_solver(advance)
+
+
+def sppo(*, eta: Schedule) -> Solver:
+    r"""Returns SPPO's practical iteration, in which eta / 2 stands for log Z.
+
+    .. math:: \pi_{t+1} = \arg\min_\pi E_{y \sim \pi_t}
+              (\log \frac{\pi(y)}{\pi_t(y)} - \eta (P(y > \pi_t) - 1/2))^2
+
+    Wu et al. 2024 (arXiv:2405.00675, eq. 4.6). Over policies, which must add up to 1,
+    its minimiser is pi_t exp(l), where l + c exp(l) = eta (P - 1/2) and c >= 0 makes
+    the sum 1. It is not `mirror_descent` at tau = 0, the ideal step, which the paper's
+    theorem is about, unless log Z is eta / 2; the two differ from the second order on.
+
+    Args:
+      eta: step, > 0; a number or a function of the step's index.
+
+    Returns:
+      The solver.
+
+    Raises:
+      ValueError: if a constant eta is out of range.
+    """
+    dynamics.check_step(0.0, eta)
+
+    def advance(state, preference):
+        wins = measures.win_rates(preference, jnp.exp(state.log_policy))
+        target = dynamics.at(eta, state.step) * (wins - 0.5)
+        log_ratio = _normalising(state.log_policy, target)
+        moved = jax.nn.log_softmax(state.log_policy + log_ratio)
+        return state._replace(log_policy=moved)
+
+    return dynamics.make_solver(advance)
+
+
+def rebel(*, rewards: chex.Array, eta: Schedule) -> Solver:
+    r"""Returns REBEL's exact iteration: rewards take the place of win rates.
+
+    .. math:: \pi_{t+1} = \arg\min_\pi E_{y, z \sim \pi_t}
+              (h(y) - h(z) - \eta (r(y) - r(z)))^2 \propto \pi_t \exp(\eta r), \quad
+              h = \log \pi / \pi_t
+
+    It goes to the best reward without end: a comparison for games whose preference is
+    not a reward's. Gao et al. 2024 (arXiv:2404.16767), with its eta.
+
+    Args:
+      rewards: `[Y]` or `[*B, Y]` rewards r; the preference is not looked at.
+      eta: step, > 0; a number or a function of the step's index.
+
+    Returns:
+      The solver.
+
+    Raises:
+      ValueError: if a constant eta is out of range.
+    """
+    dynamics.check_step(0.0, eta)
+
+    def advance(state, preference):
+        step = dynamics.at(eta, state.step)
+        gain = step * jnp.broadcast_to(rewards, state.log_policy.shape)
+        return state._replace(log_policy=jax.nn.log_softmax(state.log_policy + gain))
+
+    return dynamics.make_solver(advance)
+
+
+def _solver(
+    tau: chex.Numeric,
+    eta: Schedule,
+    opponent: Callable[[jax.Array, jax.Array], jax.Array],
+) -> Solver:
+    """Returns the solver whose opponent is `opponent(log_policy, log_anchor)`."""
+    dynamics.check_step(tau, eta)
+
+    def advance(state, preference):
+        step = dynamics.at(eta, state.step)
+        anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
+        rival = opponent(state.log_policy, anchor)
+        return state._replace(log_policy=_respond(preference, rival, anchor, step))
+
+    return dynamics.make_solver(advance)
+
+
+def _respond(preference, log_opponent, log_anchor, step):
+    """Returns log of the anchor times exp(step P(y > opponent)), normalised."""
+    wins = measures.win_rates(preference, jnp.exp(log_opponent))
+    return jax.nn.log_softmax(log_anchor + step * wins)
+
+
+def _normalising(log_policy, target):
+    """Returns l with l + c exp(l) = target and sum of policy exp(l) = 1, `[*B, Y]`."""
+
+    def solution(shift):
+        # With c = exp(shift), u = l + shift is Wright's omega of target + shift.
+        return _omega(target + shift) - shift
+
+    def halve(_, bounds):
+        low, high = bounds
+        middle = (low + high) / 2
+        total = jnp.sum(jnp.exp(log_policy + solution(middle)), -1, keepdims=True)
+        return jnp.where(total > 1, middle, low), jnp.where(total > 1, high, middle)
+
+    # As a mean of exp(target) over the policy is at least 1, the least c is 0.
+    low = jnp.full_like(target[..., :1], -40.0)
+    high = jnp.log1p(jnp.abs(target).max(axis=-1, keepdims=True)) + 3.0
+    low, high = jax.lax.fori_loop(0, 60, halve, (low, high))
+    return solution((low + high) / 2)
+
+
+def _omega(x):
+    """Returns u with u + exp(u) = x."""
+    u = jnp.where(x < 0, x, jnp.log1p(jnp.maximum(x, 0)))
+    # The left-hand side is convex, and this is above the root: Newton cannot overshoot.
+    for _ in range(6):
+        u = u - (u + jnp.exp(u) - x) / (1 + jnp.exp(u))
+    return u

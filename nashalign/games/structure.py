@@ -1,0 +1,148 @@
+r"""Structure: how far a preference is from one that a ranking or a reward could hold.
+
+Everything here is NumPy in float64 on the host.
+"""
+
+from typing import NamedTuple
+
+import chex
+import numpy as np
+import scipy.sparse.csgraph
+import scipy.special
+
+from nashalign.games import preferences
+
+
+def intransitive_share(preference: chex.Array) -> np.ndarray:
+    """Returns the share of triples of responses that form a cycle.
+
+    A triple is a cycle if each of its responses beats another with probability above
+    1/2. Ties make no cycle, and fewer than three responses no triple (share 0).
+
+    Args:
+      preference: `[*B, Y, Y]` preference.
+
+    Returns:
+      `[*B]` share in [0, 1]; at most a little above 1/4 for many responses.
+    """
+    preference = preferences.check(preference)
+    num_responses = preference.shape[-1]
+    num_triples = num_responses * (num_responses - 1) * (num_responses - 2) / 6
+    beats = (preference > 0.5).astype(np.float64)
+    # A cycle of three is walked from each of its members, in one direction only.
+    cycles = np.einsum("...xy,...yx->...", beats @ beats, beats) / 3
+    return cycles / max(num_triples, 1)
+
+
+def condorcet_winner(preference: chex.Array) -> np.ndarray:
+    """Returns the response that beats every other one, if there is one.
+
+    Args:
+      preference: `[*B, Y, Y]` preference.
+
+    Returns:
+      `[*B]` index of the response, -1 where none wins every comparison with a
+      probability above 1/2.
+    """
+    preference = preferences.check(preference)
+    wins = (preference > 0.5).sum(axis=-1)
+    winner = wins.argmax(axis=-1)
+    return np.where(wins.max(axis=-1) == preference.shape[-1] - 1, winner, -1)
+
+
+def top_cycle(preference: chex.Array) -> np.ndarray:
+    """Returns the smallest set of responses that beat all the others.
+
+    Also the Smith set (Smith 1973): every response in it beats every response outside
+    with a probability above 1/2. It is a Condorcet winner alone, if there is one, and
+    the support of every Nash policy lies inside it.
+
+    Args:
+      preference: `[*B, Y, Y]` preference.
+
+    Returns:
+      `[*B, Y]` bool, whether a response belongs to it.
+    """
+    preference = preferences.check(preference)
+    members = np.empty(preference.shape[:-1], bool)
+    for index in np.ndindex(preference.shape[:-2]):
+        # Along the edges "is not beaten by", the set is the one component that reaches
+        # all the others.
+        holds = preference[index] >= 0.5
+        _, component = scipy.sparse.csgraph.connected_components(
+            holds, connection="strong"
+        )
+        # A member of the set wins more comparisons than anyone outside it.
+        strongest = (preference[index] > 0.5).sum(axis=-1).argmax()
+        members[index] = component == component[strongest]
+    return members
+
+
+class BradleyTerryFit(NamedTuple):
+    """The Bradley-Terry preference nearest to a preference.
+
+    Attributes:
+      rewards: `[*B, Y]` rewards r, nats, of mean 0.
+      divergence: `[*B]` mean over ordered pairs of KL(P(y > z) || sigmoid(r_y - r_z)),
+        nats; 0 where the preference is a reward's.
+      error: `[*B]` largest |P(y > z) - sigmoid(r_y - r_z)|, a probability.
+    """
+
+    rewards: np.ndarray
+    divergence: np.ndarray
+    error: np.ndarray
+
+
+def fit_bradley_terry(
+    preference: chex.Array, weights: chex.Array | None = None
+) -> BradleyTerryFit:
+    r"""Returns the rewards that explain a preference best, and how well they do.
+
+    .. math:: \arg\min_r - \sum_{yz} w_y w_z P_{yz} \log \sigma(r_y - r_z)
+
+    What a reward model learns from any number of votes on pairs drawn with these
+    weights (Bradley & Terry 1952). By Newton's method, to a gradient below 1e-12.
+
+    Args:
+      preference: `[*B, Y, Y]` preference, strictly inside (0, 1): a response that never
+        loses has no finite reward.
+      weights: `[Y]` or `[*B, Y]` policy that writes the pairs, positive everywhere; the
+        uniform one by default.
+
+    Returns:
+      The fit; its divergence and error are over all pairs, unweighted.
+
+    Raises:
+      ValueError: if the preference breaks a law, or some probability is 0 or 1.
+    """
+    preference = preferences.check(preference)
+    if not np.all((preference > 0) & (preference < 1)):
+        raise ValueError("a Bradley-Terry fit needs probabilities strictly in (0, 1)")
+    size = preference.shape[-1]
+    if weights is None:
+        weights = np.full(size, 1 / size)
+    weights = preferences.check_policy(weights, "weights")
+    pairs = weights[..., :, None] * weights[..., None, :]
+    rewards = np.zeros(preference.shape[:-1])
+    for _ in range(100):
+        fitted = scipy.special.expit(rewards[..., :, None] - rewards[..., None, :])
+        gradient = (pairs * (fitted - preference)).sum(axis=-1)
+        if np.abs(gradient).max(initial=0) < 1e-14:
+            break
+        curvature = pairs * fitted * (1 - fitted)
+        # Adding 1 in the direction that all rewards share makes their mean stay 0.
+        hessian = np.eye(size) * curvature.sum(axis=-1, keepdims=True) - curvature
+        hessian = hessian + hessian.max(initial=0) / size
+        step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
+        # Newton's steps are long where fitted probabilities are near 0 or 1.
+        longest = np.abs(step).max(axis=-1, keepdims=True, initial=1.0)
+        rewards = rewards - step / longest
+    rewards = rewards - rewards.mean(axis=-1, keepdims=True)
+    fitted = scipy.special.expit(rewards[..., :, None] - rewards[..., None, :])
+    ratio = scipy.special.rel_entr(preference, fitted)
+    both = ratio + np.swapaxes(ratio, -1, -2)
+    return BradleyTerryFit(
+        rewards,
+        both.sum(axis=(-1, -2)) / max(size * (size - 1), 1),
+        np.abs(preference - fitted).max(axis=(-1, -2)),
+    )
