@@ -1,0 +1,1 @@
+"""The theorems of the field, each checked by number on exact games."""

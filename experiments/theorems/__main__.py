@@ -1,0 +1,97 @@
+"""The theorems of the field, each checked by number on exact games.
+
+One row a statement: what it predicts, what is measured, and whether it holds. Nothing
+is true by construction: predictions come from formulas or from another solver than what
+is measured. What a row measures, and its derivation, are in the docstring of the
+function that measures it; `--explain` prints them.
+
+Run: python -m experiments.theorems
+"""
+
+import dataclasses
+import difflib
+import inspect
+import pathlib
+import sys
+
+import rich.console
+import rich.progress
+import tyro
+
+from experiments.theorems import (
+    bounds,
+    fixed_points,
+    gradients,
+    report,
+    rewards,
+    stability,
+)
+from experiments.theorems.theorem import examine
+
+THEOREMS = (
+    *bounds.THEOREMS,
+    *stability.THEOREMS,
+    *fixed_points.THEOREMS,
+    *gradients.THEOREMS,
+    *rewards.THEOREMS,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Check the theorems and show the table."""
+
+    output: pathlib.Path = pathlib.Path("runs/theorems")
+    """Where theorems.csv, theorems.md and theorems.png are left."""
+    only: tuple[str, ...] = ()
+    """Names of the rows to check, as --explain prints them; all by default."""
+    explain: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print what each row measures instead of measuring it."""
+
+
+def main(config: Config) -> int:
+    """Checks the theorems; returns how many do not hold."""
+    chosen = choose(config.only)
+    console = rich.console.Console()
+    if config.explain:
+        for theorem in chosen:
+            console.rule(f"[bold]{theorem.name}", align="left")
+            console.print(theorem.statement, theorem.source, sep="\n", markup=False)
+            console.print(inspect.getdoc(theorem.measure), markup=False)
+        return 0
+    config.output.mkdir(parents=True, exist_ok=True)
+    with rich.progress.Progress(console=console, transient=True) as progress:
+        task = progress.add_task("checking", total=len(chosen))
+        findings = []
+        for theorem in chosen:
+            progress.update(task, description=theorem.name)
+            findings.append(examine(theorem))
+            progress.advance(task)
+    report.save(findings, config.output)
+    console.print(report.terminal(findings))
+    broken = [finding.theorem.name for finding in findings if not finding.holds]
+    console.print(f"{len(findings) - len(broken)} of {len(findings)} hold")
+    console.print(f"left in {config.output}: theorems.csv, theorems.md, theorems.png")
+    return len(broken)
+
+
+def choose(names):
+    """Returns the theorems of these names, all if there are none.
+
+    Raises:
+      ValueError: if a name is none of theirs, with the near ones.
+    """
+    known = {theorem.name: theorem for theorem in THEOREMS}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            raise ValueError(f"no theorem is called {name!r}{hint}")
+    return [known[name] for name in names] or list(THEOREMS)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(1 if main(tyro.cli(Config, description=__doc__)) else 0)
+    except ValueError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,225 @@
+"""Rewards against preferences: what a Bradley-Terry model can and cannot hold."""
+
+import jax
+import numpy as np
+import scipy.optimize
+import scipy.special
+
+from experiments.theorems.theorem import (
+    Theorem,
+    limit,
+    random_games,
+    total_variation,
+)
+from nashalign import games
+
+TAU = 0.5
+
+
+def online_dpo_finds_rlhf() -> tuple[float, float]:
+    """Total variation of the limit from mu exp(r / tau), Bradley-Terry, 5 games."""
+    rng = np.random.default_rng(30)
+    rewards = 0.5 * rng.normal(size=(5, 6))
+    reference = rng.dirichlet(np.full(6, 4.0), size=5)
+    expected = scipy.special.softmax(np.log(reference) + rewards / TAU, axis=-1)
+    flow = games.online_dpo(tau=TAU, learning_rate=5.0)
+    found = limit(flow, games.from_rewards(rewards), reference, 20_000)
+    return 0.0, total_variation(found, expected).max()
+
+
+def online_dpo_misses_nash() -> tuple[float, float]:
+    """The least total variation of the limit from the Nash policy, 20 random games."""
+    return 0.01, _distance_from_nash(games.online_dpo, 5.0)
+
+
+def online_slic_misses_nash() -> tuple[float, float]:
+    """The least total variation of the limit from the Nash policy, 20 random games."""
+    return 0.01, _distance_from_nash(games.online_slic, 0.2)
+
+
+def online_dpo_at_nash() -> tuple[float, float]:
+    """The gradient's size at the Nash policy over that of lemma F.5's residual.
+
+    The gradient by logits is -2 tau pi (P(y > pi) - E_z sigmoid(tau h(y, z))), and at
+    the Nash policy tau h is P(y > pi) - P(z > pi).
+    """
+    preference, reference = random_games(31, 1)
+    preference, reference = preference[0], reference[0]
+    nash = games.regularized_nash(preference, reference, TAU)
+    solver = games.online_dpo(tau=TAU, learning_rate=1.0)
+    state = solver.init(reference)._replace(log_policy=np.log(nash))
+    after = np.asarray(solver.update(state, preference).log_policy)
+    gradient = np.log(nash) - after
+    wins = preference @ nash
+    residual = wins - scipy.special.expit(wins[:, None] - wins[None, :]) @ nash
+    exact = -2 * TAU * nash * residual
+    size = np.linalg.norm(exact - exact.mean())
+    return size, np.linalg.norm(gradient - gradient.mean())
+
+
+def rock_paper_scissors_is_an_exception() -> tuple[float, float]:
+    """The move of online DPO from the uniform policy and reference."""
+    uniform = np.full(3, 1 / 3)
+    flow = games.online_dpo(tau=TAU, learning_rate=1.0)
+    found = limit(flow, games.rock_paper_scissors(), uniform, 10)
+    return 0.0, total_variation(found, uniform)
+
+
+def soft_preference_optimisation() -> tuple[float, float]:
+    """Total variation of the minimiser from softmax(r / alpha), alpha 0.7, 4 weights.
+
+    The minimiser of (1/alpha) E softplus(-alpha (log pi(y_w) - log pi(y_l))) is found
+    by a general optimiser, for four distributions of pairs.
+    """
+    rng = np.random.default_rng(32)
+    rewards, alpha, worst = rng.normal(size=5), 0.7, 0.0
+    preference = games.from_rewards(rewards)
+    expected = scipy.special.softmax(rewards / alpha)
+    for _ in range(4):
+        pairs = rng.dirichlet(np.ones(25)).reshape(5, 5)
+        pairs = pairs + pairs.T
+
+        def loss(logits, pairs=pairs):
+            log_policy = jax.nn.log_softmax(logits)
+            margin = alpha * (log_policy[:, None] - log_policy[None, :])
+            return -(pairs * preference * jax.nn.log_sigmoid(margin)).sum() / alpha
+
+        found = scipy.optimize.minimize(
+            jax.jit(loss), np.zeros(5), jac=jax.jit(jax.grad(loss)), tol=1e-13
+        )
+        policy = scipy.special.softmax(found.x)
+        worst = max(worst, total_variation(policy, expected))
+    return 0.0, worst
+
+
+def _raters(shift):
+    """Returns the preference of three kinds of raters, weights 1/3 - shift and more.
+
+    Rankings 012, 201 and 120, with shares (1/3 - shift, 1/3 + shift / 2 each).
+    """
+    rankings = [(0, 1, 2), (2, 0, 1), (1, 2, 0)]
+    matrices = []
+    for ranking in rankings:
+        place = np.argsort(ranking)
+        matrices.append(0.5 + 0.5 * np.sign(place[None, :] - place[:, None]))
+    shares = np.array([1 / 3 - shift, 1 / 3 + shift / 2, 1 / 3 + shift / 2])
+    return games.population(np.array(matrices), shares)
+
+
+def nash_is_continuous() -> tuple[float, float]:
+    """How far the Nash policy moves as e goes from -0.001 to 0.001.
+
+    It weighs each response by the margin of the other two, which is 1 minus twice the
+    share of those who rank them the other way: (1/3 - e, 1/3 + 2 e, 1/3 - e).
+    """
+    shift = 1e-3
+    before, after = games.nash(_raters(-shift)), games.nash(_raters(shift))
+    return 4 * shift, total_variation(before, after)
+
+
+def rlhf_jumps() -> tuple[float, float]:
+    """How far the best response to the fitted rewards moves then: all of it."""
+    fits = [games.fit_bradley_terry(_raters(shift)) for shift in (-1e-3, 1e-3)]
+    best = [np.eye(3)[fit.rewards.argmax()] for fit in fits]
+    return 1.0, total_variation(*best)
+
+
+def regularized_rlhf_is_steep() -> tuple[float, float]:
+    """How far mu exp(r / tau) moves then, uniform mu, tau 0.01, to first order.
+
+    The fitted rewards solve the sum over z of (r_y - r_z)/4 = P(y > z) - 1/2, which
+    gives (-2 e, 0, 2 e), and the softmax around uniform moves by a third of r / tau.
+    """
+    shift, tau = 1e-3, 0.01
+    fits = [games.fit_bradley_terry(_raters(sign * shift)) for sign in (-1, 1)]
+    policies = [scipy.special.softmax(fit.rewards / tau) for fit in fits]
+    return 4 * shift / (3 * tau), total_variation(*policies)
+
+
+def constrained_policies() -> tuple[float, float]:
+    """The preference-optimal over the reward-optimal policy, where pi_1 = 2 pi_2.
+
+    Elo ratings 0, log 9, log 2: rewards choose (2/3, 1/3, 0) over (0, 0, 1), by their
+    mean, and preferences the other way round.
+    """
+    preference = games.from_rewards([0.0, np.log(9), np.log(2)])
+    by_reward, by_preference = np.array([2 / 3, 1 / 3, 0]), np.array([0.0, 0.0, 1.0])
+    return 50 / 99, by_preference @ preference @ by_reward
+
+
+def _distance_from_nash(factory, learning_rate):
+    """Returns the least distance of a flow's limit from the Nash policy, 20 games."""
+    preference, reference = random_games(33)
+    flow = factory(tau=TAU, learning_rate=learning_rate)
+    found = limit(flow, preference, reference, 20_000)
+    nash = games.regularized_nash(preference, reference, TAU)
+    return total_variation(found, nash).min()
+
+
+CALANDRIELLO = "Calandriello et al. 2024, appendix F"
+MUNOS = "Nash-MD, Munos et al. 2023"
+
+THEOREMS = (
+    Theorem(
+        "online DPO under Bradley-Terry rests at RLHF's solution mu exp(r/tau)",
+        CALANDRIELLO,
+        "=",
+        online_dpo_finds_rlhf,
+    ),
+    Theorem(
+        "online DPO's gradient at the Nash policy is not zero (its size)",
+        CALANDRIELLO + ", lemma F.5",
+        "=",
+        online_dpo_at_nash,
+    ),
+    Theorem(
+        "online DPO does not find the Nash policy of random games (least distance)",
+        CALANDRIELLO + ", theorem F.6",
+        ">=",
+        online_dpo_misses_nash,
+    ),
+    Theorem(
+        "online SLiC does not either (least distance)",
+        "ours",
+        ">=",
+        online_slic_misses_nash,
+    ),
+    Theorem(
+        "symmetric rock-paper-scissors is an exception: online DPO stays",
+        CALANDRIELLO + ", F.8",
+        "=",
+        rock_paper_scissors_is_an_exception,
+    ),
+    Theorem(
+        "soft PO rests at softmax(r/alpha), whatever pairs are drawn",
+        "Sharifnassab et al. 2024",
+        "=",
+        soft_preference_optimisation,
+        tolerance=1.0,
+    ),
+    Theorem(
+        "shares of raters move a little: so does the Nash policy",
+        MUNOS,
+        "=",
+        nash_is_continuous,
+    ),
+    Theorem(
+        "and the reward's best response jumps from one answer to another",
+        MUNOS,
+        "=",
+        rlhf_jumps,
+    ),
+    Theorem(
+        "RLHF's solution moves by 4 e/(3 tau), without bound as tau falls",
+        MUNOS,
+        "=",
+        regularized_rlhf_is_steep,
+        tolerance=0.02,
+    ),
+    Theorem(
+        "the preferred policy of a constrained set is not the rewarded one: it wins",
+        MUNOS,
+        "=",
+        constrained_policies,
+    ),
+)
