@@ -71,6 +71,7 @@ from nashalign.games.structure import (
     intransitive_share,
     top_cycle,
 )
+from nashalign.games.sweeps import average_gap, last_gap, sweep
 from nashalign.games.token_games import (
     TokenGame,
     TokenTree,
@@ -85,6 +86,7 @@ __all__ = [
     "State",
     "TokenGame",
     "TokenTree",
+    "average_gap",
     "best_response",
     "block_cyclic",
     "check",
@@ -106,6 +108,7 @@ __all__ = [
     "intransitive_share",
     "ipo_md",
     "kl",
+    "last_gap",
     "low_rank",
     "magnetic_descent",
     "mirror_descent",
@@ -133,6 +136,7 @@ __all__ = [
     "run",
     "self_play_pg",
     "sppo",
+    "sweep",
     "three_cycle",
     "token_game",
     "token_mixture_fixed_point",

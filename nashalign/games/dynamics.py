@@ -145,7 +145,8 @@ def voting(solver: Solver, key: chex.PRNGKey, *, num_votes: int) -> Solver:
         upper = jnp.triu(votes / num_votes, 1).astype(preference.dtype)
         lower = jnp.tril(1 - jnp.swapaxes(upper, -1, -2), -1)
         tie = 0.5 * jnp.eye(preference.shape[-1], dtype=preference.dtype)
-        return solver.update(state, upper + lower + tie)
+        shares = upper + lower + jnp.broadcast_to(tie, preference.shape)
+        return solver.update(state, shares)
 
     return Solver(solver.init, update)
 

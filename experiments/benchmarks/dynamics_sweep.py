@@ -1,0 +1,199 @@
+"""What a sweep of dynamics costs, against the same updates in NumPy.
+
+Ten dynamics on many small games: as `games.sweep` runs them, the games shared among as
+many virtual devices as the machine has cores; in NumPy, one step of all games at once;
+and in NumPy, one game after another. The NumPy versions are timed for as many steps as
+fit into a few seconds. That all three do the same is checked on the policies.
+
+Run: python -m experiments.benchmarks.dynamics_sweep
+"""
+
+import dataclasses
+import os
+import time
+
+import jax
+import numpy as np
+import rich.console
+import rich.progress
+import rich.table
+import scipy.special
+import tyro
+
+from nashalign import games
+
+TAU, ETA = 0.1, 0.5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Sizes."""
+
+    num_games: int = 1000
+    """Games, drawn at random."""
+    num_responses: int = 10
+    """Responses of each."""
+    num_steps: int = 5000
+    """Steps of each dynamics."""
+    every: int = 100
+    """Steps from one measured duality gap to the next."""
+
+
+def normalised(logits):
+    """Returns normalised log-probabilities."""
+    return logits - scipy.special.logsumexp(logits, axis=-1, keepdims=True)
+
+
+def wins(preference, log_policy):
+    """Returns P(y > policy) of one game or of all."""
+    return np.matmul(preference, np.exp(log_policy)[..., None])[..., 0]
+
+
+class _Numpy:
+    """The ten dynamics in NumPy: methods from log-policy and memory to the next."""
+
+    def __init__(self, preference, log_reference):
+        """Keeps what does not move."""
+        self.preference, self.log_reference = preference, log_reference
+
+    def _step(self, log_policy, log_opponent, reference=None, tau=TAU):
+        reference = self.log_reference if reference is None else reference
+        anchor = (1 - ETA * tau) * log_policy + ETA * tau * reference
+        return normalised(anchor + ETA * wins(self.preference, log_opponent))
+
+    def mirror_descent(self, policy, memory, step):
+        return self._step(policy, policy), memory
+
+    def multiplicative_weights(self, policy, memory, step):
+        return self._step(policy, policy, tau=0.0), memory
+
+    def nash_md(self, policy, memory, step):
+        anchor = (1 - ETA * TAU) * policy + ETA * TAU * self.log_reference
+        return self._step(policy, normalised(anchor)), memory
+
+    def nash_ema(self, policy, memory, step):
+        memory = self.log_reference if step == 0 else memory
+        memory = normalised(0.9 * memory + 0.1 * policy)
+        return self._step(policy, memory), memory
+
+    def extragradient(self, policy, memory, step):
+        return self._step(policy, self._step(policy, policy)), memory
+
+    def omwu(self, policy, memory, step):
+        now = wins(self.preference, policy)
+        before = now if step == 0 else memory
+        return normalised(policy + ETA * (2 * now - before)), now
+
+    def onpo(self, policy, memory, step):
+        slow = self.log_reference if step == 0 else memory
+        slow = normalised(slow + ETA * wins(self.preference, policy))
+        return normalised(slow + ETA * wins(self.preference, policy)), slow
+
+    def comal(self, policy, memory, step):
+        magnet = self.log_reference if step == 0 else memory
+        policy = self._step(policy, policy, magnet)
+        return policy, policy if (step + 1) % 50 == 0 else magnet
+
+    def rspo(self, policy, memory, step):
+        slope = TAU * (policy - self.log_reference)
+        return normalised(policy + ETA * (wins(self.preference, policy) - slope)), None
+
+    def self_play_pg(self, policy, memory, step):
+        shares = np.exp(policy)
+        gain = wins(self.preference, policy) - TAU * (policy - self.log_reference)
+        gain = gain - np.sum(shares * gain, axis=-1, keepdims=True)
+        return normalised(policy + ETA * shares * gain), memory
+
+
+SOLVERS = {
+    "mirror_descent": games.mirror_descent(tau=TAU, eta=ETA),
+    "multiplicative_weights": games.mirror_descent(tau=0.0, eta=ETA),
+    "nash_md": games.nash_md(tau=TAU, eta=ETA),
+    "nash_ema": games.nash_ema(tau=TAU, eta=ETA, decay=0.9),
+    "extragradient": games.extragradient(tau=TAU, eta=ETA),
+    "omwu": games.omwu(eta=ETA),
+    "onpo": games.onpo(eta=ETA),
+    "comal": games.comal(tau=TAU, eta=ETA, num_inner=50),
+    "rspo": games.rspo(tau=TAU, eta=ETA),
+    "self_play_pg": games.self_play_pg(tau=TAU, learning_rate=ETA),
+}
+
+
+def main(config: Config) -> None:
+    """Times ten dynamics on all games: a sweep, and NumPy batched and game by game."""
+    # Each core is a device: operations as small as these do not share cores otherwise.
+    jax.config.update("jax_num_cpu_devices", os.cpu_count())
+    console = rich.console.Console()
+    shape = (config.num_games, config.num_responses)
+    preference = games.random_preference(0, shape).astype(np.float32)
+    reference = np.full(shape, 1 / config.num_responses, np.float32)
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("games",))
+    shared = jax.device_put(
+        (preference, reference),
+        jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("games")),
+    )
+    table = rich.table.Table(
+        title=f"{config.num_steps:,} steps of {shape[0]:,} games of {shape[1]}"
+    )
+    for column in ("dynamics", "sweep", "NumPy, batched", "NumPy, game by game"):
+        table.add_column(column, justify="left" if column == "dynamics" else "right")
+    table.add_column("largest difference", justify="right")
+    totals = np.zeros(3)
+    for name, solver in SOLVERS.items():
+        start = time.perf_counter()
+        state, gaps = games.sweep(
+            lambda eta, solver=solver: solver,
+            {"eta": np.zeros(1)},
+            *shared,
+            num_steps=config.num_steps,
+            every=config.every,
+            progress=lambda steps, name=name: rich.progress.track(
+                steps, name, console=console, transient=True
+            ),
+        )
+        jax.block_until_ready((state, gaps))
+        seconds = [time.perf_counter() - start]
+        rows = (
+            (slice(None), config.num_steps),
+            (0, config.num_steps * config.num_games),
+        )
+        for games_of, steps in rows:
+            method = getattr(
+                _Numpy(preference[games_of], np.log(reference[games_of])), name
+            )
+            seconds.append(_timed(method, np.log(reference[games_of])) * steps)
+        difference = _difference(solver, name, preference, reference)
+        totals += seconds
+        table.add_row(name, *(f"{s:.1f} s" for s in seconds), f"{difference:.0e}")
+    table.add_section()
+    table.add_row("all", *(f"{s:.1f} s" for s in totals), "")
+    ratios = totals[1:] / totals[0]
+    table.add_row("times the sweep's", "1", *(f"{ratio:.1f}" for ratio in ratios), "")
+    console.print(table)
+    console.print("The sweep's time has compilation in it; NumPy's is extrapolated.")
+
+
+def _timed(method, log_policy):
+    """Returns the seconds of a step of NumPy, measured for a second or so."""
+    policy, memory = method(log_policy, None, 0)
+    start, step = time.perf_counter(), 1
+    while time.perf_counter() - start < 1:
+        policy, memory = method(policy, memory, step)
+        step += 1
+    return (time.perf_counter() - start) / (step - 1)
+
+
+def _difference(solver, name, preference, reference, num_steps=60):
+    """Returns the largest difference of policies after some steps of both."""
+    preference, reference = preference[:20], reference[:20]
+    state = solver.init(reference)
+    method = getattr(_Numpy(preference, np.log(reference)), name)
+    policy, memory = np.log(reference), None
+    for step in range(num_steps):
+        state = solver.update(state, preference)
+        policy, memory = method(policy, memory, step)
+    return np.abs(np.exp(policy) - np.exp(state.log_policy)).max()
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))

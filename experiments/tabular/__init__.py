@@ -1,0 +1,1 @@
+"""The tabular figures of the EGPO and COMAL papers, reproduced."""
