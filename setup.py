@@ -32,7 +32,12 @@ setuptools.setup(
         "tyro>=1.0.0",
     ],
     extras_require={
-        "test": ["pytest>=8.0", "ruff>=0.14"],
+        "test": [
+            "nashpy>=0.0.41",
+            "open_spiel>=1.6",
+            "pytest>=8.0",
+            "ruff>=0.14",
+        ],
         "live": ["torch>=2.4", "transformers>=5.0"],
     },
 )

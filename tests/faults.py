@@ -38,6 +38,15 @@ UPDATE_TEST = "tests/algorithms/update_test.py"
 DEVICES_TEST = "tests/algorithms/devices_test.py"
 POLICY_TEST = "tests/policies/policy_test.py"
 
+GAMES = "nashalign/games"
+DYNAMICS = f"{GAMES}/dynamics.py"
+MIRROR = f"{GAMES}/mirror.py"
+OPTIMISTIC = f"{GAMES}/optimistic.py"
+PROXIMAL = f"{GAMES}/proximal.py"
+FLOWS = f"{GAMES}/gradient_flows.py"
+REGULARIZED = f"{GAMES}/regularized.py"
+DYNAMICS_TEST = "tests/games/dynamics_test.py"
+
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
@@ -61,6 +70,11 @@ class Fault:
 def expected(row):
     """The test of a row's gradient against its objective's definition."""
     return f"{GRADIENTS_TEST} -k 'enumerated_objective and {row}'"
+
+
+def step(dynamics):
+    """The test of a dynamics' step against the problem that defines it."""
+    return f"tests/games/steps_test.py -k 'every_step and {dynamics}'"
 
 
 FAULTS = [
@@ -481,6 +495,245 @@ FAULTS = [
         "step=state.step + 1,",
         "step=state.step,",
         f"{UPDATE_TEST} -k leaves_the_rest",
+    ),
+    # Exact games: every dynamics, and what answers are held against.
+    Fault(
+        "the average forgets the first policy",
+        DYNAMICS,
+        "weight = 1 / (state.step + 2)",
+        "weight = 1 / (state.step + 1)",
+        step("mirror_descent"),
+    ),
+    Fault(
+        "anchor weights swapped",
+        DYNAMICS,
+        "(1 - weight) * log_policy + weight * log_reference",
+        "weight * log_policy + (1 - weight) * log_reference",
+        step("inpo"),
+    ),
+    Fault(
+        "both orders of a pair voted on apart",
+        DYNAMICS,
+        "lower = jnp.tril(1 - jnp.swapaxes(upper, -1, -2), -1)",
+        "lower = jnp.tril(votes / num_votes, -1)",
+        f"{DYNAMICS_TEST} -k votes_are_drawn",
+    ),
+    Fault(
+        "the same votes at every step",
+        DYNAMICS,
+        "jax.random.fold_in(key, state.step)",
+        "jax.random.fold_in(key, 0)",
+        f"{DYNAMICS_TEST} -k votes_are_drawn",
+    ),
+    Fault(
+        "mirror descent against the mixture",
+        MIRROR,
+        "_solver(tau, eta, lambda policy, anchor: policy)",
+        "_solver(tau, eta, lambda policy, anchor: anchor)",
+        step("mirror_descent"),
+    ),
+    Fault(
+        "INPO's step taken for its inverse",
+        MIRROR,
+        "    return mirror_descent(tau=tau, eta=eta)\n",
+        "    return mirror_descent(tau=tau, eta=1 / eta)\n",
+        step("inpo"),
+    ),
+    Fault(
+        "DNO's step taken for its inverse",
+        MIRROR,
+        "mirror_descent(tau=0.0, eta=eta)",
+        "mirror_descent(tau=0.0, eta=1 / eta)",
+        step("dno"),
+    ),
+    Fault(
+        "Nash-MD against the policy",
+        MIRROR,
+        "_solver(tau, eta, lambda policy, anchor: anchor)",
+        "_solver(tau, eta, lambda policy, anchor: policy)",
+        step("nash_md"),
+    ),
+    Fault(
+        "Nash-EMA's mean starts over at the reference",
+        MIRROR,
+        "mean = decay * state.memory",
+        "mean = decay * state.log_reference",
+        step("nash_ema"),
+    ),
+    Fault(
+        "fictitious play against the last policy",
+        MIRROR,
+        "measures.win_rates(preference, state.average)",
+        "measures.win_rates(preference, jnp.exp(state.log_policy))",
+        step("fictitious_play"),
+    ),
+    Fault(
+        "SPPO's target not centred",
+        MIRROR,
+        "* (wins - 0.5)",
+        "* wins",
+        step("sppo"),
+    ),
+    Fault(
+        "SPPO normalised afterwards",
+        MIRROR,
+        "return solution((low + high) / 2)",
+        "return target",
+        step("sppo"),
+    ),
+    Fault(
+        "REBEL's rewards without their step",
+        MIRROR,
+        "gain = step * jnp",
+        "gain = jnp",
+        step("rebel"),
+    ),
+    Fault(
+        "extragradient without its half step",
+        OPTIMISTIC,
+        "respond(respond(state.log_policy))",
+        "respond(state.log_policy)",
+        step("extragradient"),
+    ),
+    Fault(
+        "Nash mirror prox with the paper's step",
+        OPTIMISTIC,
+        "    return extragradient(tau=tau, eta=eta)\n",
+        "    return extragradient(tau=tau, eta=eta / ((1 + eta) * tau))\n",
+        step("nash_mirror_prox"),
+    ),
+    Fault(
+        "ONPO predicts from the fast policy",
+        OPTIMISTIC,
+        "jax.nn.log_softmax(state.memory + step * wins)",
+        "jax.nn.log_softmax(state.log_policy + step * wins)",
+        step("onpo"),
+    ),
+    Fault(
+        "OMWU's prediction has the wrong sign",
+        OPTIMISTIC,
+        "2 * wins - before",
+        "before",
+        step("omwu"),
+    ),
+    Fault(
+        "OMWU's first step is twice as long",
+        OPTIMISTIC,
+        "jnp.where(state.step == 0, wins, state.memory)",
+        "state.memory",
+        step("omwu"),
+    ),
+    Fault(
+        "COMAL's reference moves a step late",
+        PROXIMAL,
+        "after.step % num_inner == 0",
+        "state.step % num_inner == 0",
+        step("comal"),
+    ),
+    Fault(
+        "COMAL's reference never moves",
+        PROXIMAL,
+        "jnp.where(solved, after.log_policy, state.log_reference)",
+        "state.log_reference",
+        step("magnetic_descent"),
+    ),
+    Fault(
+        "RSPO rewards distance from the reference",
+        PROXIMAL,
+        "(wins - tau * pull)",
+        "(wins + tau * pull)",
+        step("rspo"),
+    ),
+    Fault(
+        "slope of the other Kullback-Leibler divergence",
+        PROXIMAL,
+        "return -jnp.exp(log_reference - log_policy)",
+        "return -jnp.exp(log_policy - log_reference)",
+        step("forward"),
+    ),
+    Fault(
+        "slope of chi squared halved",
+        PROXIMAL,
+        "return 2 * jnp.exp(log_policy - log_reference)",
+        "return jnp.exp(log_policy - log_reference)",
+        step("chi"),
+    ),
+    Fault(
+        "multiplayer history the wrong way round",
+        PROXIMAL,
+        "memory=history[:-1]",
+        "memory=history[1:]",
+        step("multiplayer"),
+    ),
+    Fault(
+        "IPO's target twice too large in a flow",
+        FLOWS,
+        "(margin - 1 / (2 * tau)) ** 2",
+        "(margin - 1 / tau) ** 2",
+        step("online_ipo"),
+    ),
+    Fault(
+        "writer of a flow not detached",
+        FLOWS,
+        "writer = jnp.exp(jax.lax.stop_gradient(writer))",
+        "writer = jnp.exp(writer)",
+        step("ipo_md"),
+    ),
+    Fault(
+        "DPO's flow pushes the loser up",
+        FLOWS,
+        "-jax.nn.log_sigmoid(tau * margin)",
+        "-jax.nn.log_sigmoid(-tau * margin)",
+        step("online_dpo"),
+    ),
+    Fault(
+        "SLiC's margin without its tau",
+        FLOWS,
+        "jax.nn.relu(1 - tau * margin)",
+        "jax.nn.relu(1 - margin)",
+        step("online_slic"),
+    ),
+    Fault(
+        "Nash-MD-PG's divergence has the wrong sign",
+        FLOWS,
+        "tau * (log_policy - log_reference) - wins",
+        "tau * (log_reference - log_policy) - wins",
+        step("nash_md_pg"),
+    ),
+    Fault(
+        "self-play against the reference",
+        FLOWS,
+        "nash_md_pg(tau=tau, mix=0.0,",
+        "nash_md_pg(tau=tau, mix=1.0,",
+        step("self_play_pg"),
+    ),
+    Fault(
+        "Jacobian without the normaliser",
+        REGULARIZED,
+        "jacobian -= jacobian.sum(axis=-1)",
+        "jacobian -= 0 * jacobian.sum(axis=-1)",
+        "tests/games/equilibria_test.py -k few_steps",
+    ),
+    Fault(
+        "twice as many steps as measured",
+        f"{GAMES}/sweeps.py",
+        "num_steps=every,",
+        "num_steps=2 * every,",
+        "tests/games/sweeps_test.py -k as_if_alone",
+    ),
+    Fault(
+        "a tie taken for a defeat",
+        f"{GAMES}/structure.py",
+        "holds = preference[index] >= 0.5",
+        "holds = preference[index] > 0.5",
+        "tests/games/structure_test.py -k top_cycle",
+    ),
+    Fault(
+        "a vertex that is only the middle of a face",
+        f"{GAMES}/equilibria.py",
+        "met = slack < 1e-9",
+        "met = slack < 1",
+        "tests/games/equilibria_test.py -k vertices",
     ),
     # Other rooms.
     Fault(

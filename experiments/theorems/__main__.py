@@ -25,6 +25,7 @@ from experiments.theorems import (
     report,
     rewards,
     stability,
+    token_mixtures,
 )
 from experiments.theorems.theorem import examine
 
@@ -42,7 +43,7 @@ class Config:
     """Check the theorems and show the table."""
 
     output: pathlib.Path = pathlib.Path("runs/theorems")
-    """Where theorems.csv, theorems.md and theorems.png are left."""
+    """Where theorems.csv, .md and .png, and token_mixtures.png, are left."""
     only: tuple[str, ...] = ()
     """Names of the rows to check, as --explain prints them; all by default."""
     explain: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -68,10 +69,13 @@ def main(config: Config) -> int:
             findings.append(examine(theorem))
             progress.advance(task)
     report.save(findings, config.output)
+    if not config.only:
+        figure = token_mixtures.draw()
+        figure.savefig(config.output / "token_mixtures.png", dpi=120)
     console.print(report.terminal(findings))
     broken = [finding.theorem.name for finding in findings if not finding.holds]
     console.print(f"{len(findings) - len(broken)} of {len(findings)} hold")
-    console.print(f"left in {config.output}: theorems.csv, theorems.md, theorems.png")
+    console.print(f"left in {config.output}: theorems.csv, .md, .png and more")
     return len(broken)
 
 

@@ -14,6 +14,7 @@ from experiments.theorems.theorem import (
     random_games,
     total_variation,
 )
+from experiments.theorems.token_mixtures import distances
 from nashalign import games
 
 
@@ -183,34 +184,20 @@ def token_mixture_and_tau() -> tuple[float, float]:
     prefix, against those of siblings: as log pi/mu is P(y > w)/tau up to a constant, by
     mix (1 - mix) / 2 times its variance within the prefix, to leading order 1/tau^2.
     """
-    (near, _), (far, _) = (_token_distances(tau, 0.5) for tau in (10.0, 20.0))
+    (near, _), (far, _) = (distances(3, tau, 0.5) for tau in (10.0, 20.0))
     return 4.0, near / far
 
 
 def token_mixture_fixed_point_and_tau() -> tuple[float, float]:
     """The same for the fixed points: another 1/tau, by which win rates count."""
-    (_, near), (_, far) = (_token_distances(tau, 0.5) for tau in (10.0, 20.0))
+    (_, near), (_, far) = (distances(3, tau, 0.5) for tau in (10.0, 20.0))
     return 8.0, near / far
 
 
 def token_mixture_and_mix() -> tuple[float, float]:
     """The mean distance of the two mixtures at mix 0.5 over that at 0.1, tau 20."""
-    (half, _), (tenth, _) = (_token_distances(20.0, mix) for mix in (0.5, 0.1))
+    (half, _), (tenth, _) = (distances(3, 20.0, mix) for mix in (0.5, 0.1))
     return 0.25 / 0.09, half / tenth
-
-
-def _token_distances(tau, mix, length=3, num_games=20):
-    """Returns the mean distances of mixtures and of fixed points, random games."""
-    tree = games.token_game(3, length, lambda y, z: 0.5).tree
-    preference, reference = random_games(16, num_games, tree.passes.shape[1])
-    token = games.token_mixture_fixed_point(tree, preference, reference, tau, mix)
-    mixed = games.regularized_nash(preference, reference, tau / (1 - mix))
-    sequence = mixture(mixed, reference, -mix / (1 - mix))
-    writer = tree.mixture(token, reference, mix)
-    return (
-        total_variation(writer, mixed).mean(),
-        total_variation(token, sequence).mean(),
-    )
 
 
 def _strings(length):
