@@ -1,12 +1,12 @@
 """How far mixing tokens is from mixing responses: by length, mix and tau.
 
 Methods that write from the token-level mixture come to rest where it is almost, but not
-quite, the Nash policy of tau / (1 - mix). Here is by how much: mean total variation over
-random games on all strings of three tokens up to a length. It vanishes for one token,
-and is proportional to mix (1 - mix) / tau^2 while tau is large (rows of the table). With
-length it grows where tau is small; where tau is large it is largest at two or three
-tokens: the more strings there are, the more alike are their win rates against a mixture
-of them all.
+quite, the Nash policy of tau / (1 - mix). Here is by how much: mean total variation
+over random games on all strings of three tokens up to a length. It vanishes for one
+token, and is proportional to mix (1 - mix) / tau^2 while tau is large (rows of the
+table). With length it grows where tau is small; where tau is large it is largest at two
+or three tokens: the more strings there are, the more alike are their win rates against
+a mixture of them all.
 """
 
 import matplotlib.figure
