@@ -41,6 +41,7 @@ POLICY_TEST = "tests/policies/policy_test.py"
 GAMES = "nashalign/games"
 DYNAMICS = f"{GAMES}/dynamics.py"
 MIRROR = f"{GAMES}/mirror.py"
+REGRESSIONS = f"{GAMES}/regressions.py"
 OPTIMISTIC = f"{GAMES}/optimistic.py"
 PROXIMAL = f"{GAMES}/proximal.py"
 FLOWS = f"{GAMES}/gradient_flows.py"
@@ -569,21 +570,21 @@ FAULTS = [
     ),
     Fault(
         "SPPO's target not centred",
-        MIRROR,
+        REGRESSIONS,
         "* (wins - 0.5)",
         "* wins",
         step("sppo"),
     ),
     Fault(
         "SPPO normalised afterwards",
-        MIRROR,
+        REGRESSIONS,
         "return solution((low + high) / 2)",
         "return target",
         step("sppo"),
     ),
     Fault(
         "REBEL's rewards without their step",
-        MIRROR,
+        REGRESSIONS,
         "gain = step * jnp",
         "gain = jnp",
         step("rebel"),

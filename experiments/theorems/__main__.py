@@ -22,6 +22,7 @@ from experiments.theorems import (
     bounds,
     fixed_points,
     gradients,
+    rates,
     report,
     rewards,
     stability,
@@ -32,7 +33,9 @@ from experiments.theorems.theorem import examine
 THEOREMS = (
     *bounds.THEOREMS,
     *stability.THEOREMS,
+    *rates.THEOREMS,
     *fixed_points.THEOREMS,
+    *token_mixtures.THEOREMS,
     *gradients.THEOREMS,
     *rewards.THEOREMS,
 )

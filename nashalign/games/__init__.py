@@ -38,8 +38,6 @@ from nashalign.games.mirror import (
     mirror_descent,
     nash_ema,
     nash_md,
-    rebel,
-    sppo,
 )
 from nashalign.games.optimistic import (
     extragradient,
@@ -63,6 +61,7 @@ from nashalign.games.proximal import (
     reverse_kl,
     rspo,
 )
+from nashalign.games.regressions import rebel, sppo
 from nashalign.games.regularized import regularized_nash
 from nashalign.games.structure import (
     BradleyTerryFit,

@@ -7,8 +7,8 @@ r"""Dynamics: how policies move towards equilibrium, as pure `(init, update)` pa
 
 A `Solver` is two pure functions, and its state a pytree of arrays: it compiles, maps
 over games, seeds and hyperparameters, and is sharded like the reference that it starts
-from. The dynamics themselves are in `mirror`, `optimistic`, `proximal` and
-`gradient_flows`; here is what they share. Most of them move by
+from. The dynamics themselves are in `mirror`, `regressions`, `optimistic`, `proximal`
+and `gradient_flows`; here is what they share. Most of them move by
 
     pi' proportional to pi^(1 - eta tau) mu^(eta tau) exp(eta P(y > opponent)),
 
