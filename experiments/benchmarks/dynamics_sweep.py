@@ -37,6 +37,8 @@ class Config:
     """Steps of each dynamics."""
     every: int = 100
     """Steps from one measured duality gap to the next."""
+    seconds: float = 1.0
+    """For how long each version in NumPy is timed."""
 
 
 def normalised(logits):
@@ -120,10 +122,14 @@ SOLVERS = {
 
 
 def main(config: Config) -> None:
-    """Times ten dynamics on all games: a sweep, and NumPy batched and game by game."""
-    # Each core is a device: operations as small as these do not share cores otherwise.
+    """Times them with each core as a device, and prints the table."""
+    # Operations as small as these do not share cores otherwise.
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
-    console = rich.console.Console()
+    compare(config, rich.console.Console())
+
+
+def compare(config: Config, console: rich.console.Console) -> None:
+    """Times ten dynamics on all games: a sweep, and NumPy batched and game by game."""
     shape = (config.num_games, config.num_responses)
     preference = games.random_preference(0, shape).astype(np.float32)
     reference = np.full(shape, 1 / config.num_responses, np.float32)
@@ -140,28 +146,10 @@ def main(config: Config) -> None:
     table.add_column("largest difference", justify="right")
     totals = np.zeros(3)
     for name, solver in SOLVERS.items():
-        start = time.perf_counter()
-        state, gaps = games.sweep(
-            lambda eta, solver=solver: solver,
-            {"eta": np.zeros(1)},
-            *shared,
-            num_steps=config.num_steps,
-            every=config.every,
-            progress=lambda steps, name=name: rich.progress.track(
-                steps, name, console=console, transient=True
-            ),
-        )
-        jax.block_until_ready((state, gaps))
-        seconds = [time.perf_counter() - start]
-        rows = (
-            (slice(None), config.num_steps),
-            (0, config.num_steps * config.num_games),
-        )
-        for games_of, steps in rows:
-            method = getattr(
-                _Numpy(preference[games_of], np.log(reference[games_of])), name
-            )
-            seconds.append(_timed(method, np.log(reference[games_of])) * steps)
+        seconds = [
+            _sweep_seconds(name, solver, shared, config, console),
+            *_numpy_seconds(name, preference, np.log(reference), config),
+        ]
         difference = _difference(solver, name, preference, reference)
         totals += seconds
         table.add_row(name, *(f"{s:.1f} s" for s in seconds), f"{difference:.0e}")
@@ -173,11 +161,40 @@ def main(config: Config) -> None:
     console.print("The sweep's time has compilation in it; NumPy's is extrapolated.")
 
 
-def _timed(method, log_policy):
-    """Returns the seconds of a step of NumPy, measured for a second or so."""
+def _sweep_seconds(name, solver, shared, config, console):
+    """Returns the seconds of a sweep of one dynamics, compilation included."""
+    start = time.perf_counter()
+    found = games.sweep(
+        lambda setting: solver,
+        {"setting": np.zeros(1)},
+        *shared,
+        num_steps=config.num_steps,
+        every=config.every,
+        progress=lambda steps: rich.progress.track(
+            steps, name, console=console, transient=True
+        ),
+    )
+    jax.block_until_ready(found)
+    return time.perf_counter() - start
+
+
+def _numpy_seconds(name, preference, log_reference, config):
+    """Returns the seconds of all games at once, and of one game after another."""
+    batched = getattr(_Numpy(preference, log_reference), name)
+    single = getattr(_Numpy(preference[0], log_reference[0]), name)
+    return (
+        _timed(batched, log_reference, config.seconds) * config.num_steps,
+        _timed(single, log_reference[0], config.seconds)
+        * config.num_steps
+        * config.num_games,
+    )
+
+
+def _timed(method, log_policy, most):
+    """Returns the seconds of a step in NumPy, repeated for so many seconds."""
     policy, memory = method(log_policy, None, 0)
     start, step = time.perf_counter(), 1
-    while time.perf_counter() - start < 1:
+    while time.perf_counter() - start < most:
         policy, memory = method(policy, memory, step)
         step += 1
     return (time.perf_counter() - start) / (step - 1)

@@ -1,0 +1,24 @@
+"""Tests of benchmarks: that what is timed is the same thing done in other ways."""
+
+import re
+
+import rich.console
+
+from experiments.benchmarks import dynamics_sweep, large_games
+
+
+def test_sweeps_and_numpy_move_policies_alike():
+    console = rich.console.Console(record=True, width=200)
+    config = dynamics_sweep.Config(num_games=16, num_steps=20, every=10, seconds=0.01)
+    dynamics_sweep.compare(config, console)
+    printed = console.export_text()
+    assert all(name in printed for name in dynamics_sweep.SOLVERS)
+    differences = [float(text) for text in re.findall(r"\d+e-\d\d", printed)]
+    assert len(differences) == len(dynamics_sweep.SOLVERS) == 10
+    assert max(differences) < 5e-6
+
+
+def test_large_games_prints_the_cost_of_a_step(capsys):
+    large_games.main(large_games.Config(sizes=(10, 20), num_steps=2))
+    printed = capsys.readouterr().out
+    assert "GB/s" in printed and "largest memory of this process" in printed
