@@ -536,15 +536,15 @@ FAULTS = [
     Fault(
         "INPO's step taken for its inverse",
         MIRROR,
-        "    return mirror_descent(tau=tau, eta=eta)\n",
-        "    return mirror_descent(tau=tau, eta=1 / eta)\n",
+        "eta=dynamics.converted(paper_eta, _inverse))\n\n\ndef dno",
+        "eta=paper_eta)\n\n\ndef dno",
         step("inpo"),
     ),
     Fault(
         "DNO's step taken for its inverse",
         MIRROR,
-        "mirror_descent(tau=0.0, eta=eta)",
-        "mirror_descent(tau=0.0, eta=1 / eta)",
+        "tau=0.0, eta=dynamics.converted(paper_eta, _inverse)",
+        "tau=0.0, eta=paper_eta",
         step("dno"),
     ),
     Fault(
@@ -599,8 +599,8 @@ FAULTS = [
     Fault(
         "Nash mirror prox with the paper's step",
         OPTIMISTIC,
-        "    return extragradient(tau=tau, eta=eta)\n",
-        "    return extragradient(tau=tau, eta=eta / ((1 + eta) * tau))\n",
+        "lambda eta: eta / ((1 + eta) * tau)",
+        "lambda eta: eta",
         step("nash_mirror_prox"),
     ),
     Fault(
@@ -630,6 +630,13 @@ FAULTS = [
         "after.step % num_inner == 0",
         "state.step % num_inner == 0",
         step("comal"),
+    ),
+    Fault(
+        "magnetic descent with the papers' step",
+        PROXIMAL,
+        "lambda eta: eta / (1 + eta * tau)",
+        "lambda eta: eta",
+        step("magnetic_descent"),
     ),
     Fault(
         "COMAL's reference never moves",

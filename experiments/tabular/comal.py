@@ -19,7 +19,7 @@ TAU, ETA, NUM_INNER, NUM_STEPS = 0.1, 0.3, 200, 10_000
 SOLVERS = {
     "iterative IPO": games.mirror_descent(tau=0.0, eta=ETA),
     "SPPO": games.sppo(eta=ETA),
-    "INPO": games.inpo(tau=TAU, eta=ETA),
+    "INPO": games.inpo(tau=TAU, paper_eta=1 / ETA),
     "COMAL": games.comal(tau=TAU, eta=ETA, num_inner=NUM_INNER),
 }
 

@@ -40,7 +40,9 @@ def inpo_one_step() -> tuple[float, float]:
     for tau in (0.05, 0.2, 1.0):
         nash = games.regularized_nash(preference, reference, tau)
         for eta in (0.05, 0.2, 0.9):
-            policies = path(games.inpo(tau=tau, eta=eta), preference, reference, 300)
+            policies = path(
+                games.inpo(tau=tau, paper_eta=1 / eta), preference, reference, 300
+            )
             scale = np.maximum(np.abs(policies - policies[0]).max((0, -1)) * tau, 1)
             distance = kl(nash, policies)
             rise = distance[1:] - (1 - eta * tau) * distance[:-1]
@@ -52,7 +54,7 @@ def inpo_last_step() -> tuple[float, float]:
     """The largest KL(Nash || pi_T) tau^2 (T + 1) / C^2, T up to 5,000, 20 games."""
     preference, reference = random_games(3)
     tau = 0.2
-    solver = games.inpo(tau=tau, eta=lambda step: 2 / (tau * (step + 2)))
+    solver = games.inpo(tau=tau, paper_eta=lambda step: tau * (step + 2) / 2)
     nash = games.regularized_nash(preference, reference, tau)
     policies = path(solver, preference, reference, 5000)
     scale = np.maximum(np.abs(policies - policies[0]).max((0, -1)) * tau, 1)
@@ -66,7 +68,7 @@ def dno_improves() -> tuple[float, float]:
     preference, reference = random_games(4)
     least = np.inf
     for eta in (0.1, 1.0, 10.0):
-        log_policies = path(games.dno(eta=eta), preference, reference, 30)
+        log_policies = path(games.dno(paper_eta=1 / eta), preference, reference, 30)
         after, before = np.exp(log_policies[1:]), np.exp(log_policies[:-1])
         wins = np.einsum("tny,nyz,tnz->tn", after, preference, before) - 0.5
         moved = kl(np.maximum(after, 1e-300), log_policies[:-1])
@@ -132,7 +134,7 @@ def magnets_approach() -> tuple[float, float]:
     nash = np.random.default_rng(0).dirichlet(np.full(10, 5.0), size=10)
     preference = games.planted(0, nash)
     uniform = np.full((10, 10), 0.1)
-    solver = games.magnetic_descent(tau=0.1, eta=0.5 / (1 + 0.05), num_inner=100)
+    solver = games.magnetic_descent(tau=0.1, paper_eta=0.5, num_inner=100)
     magnets = path(solver, preference, uniform, 20_000, every=100)
     return 0.0, np.diff(kl(nash, magnets), axis=0).max()
 

@@ -51,7 +51,7 @@ def inpo_fixed_point() -> tuple[float, float]:
     """The largest total variation from the Nash policy of tau 0.2, eta 0.4."""
     preference, reference = random_games(11)
     nash = games.regularized_nash(preference, reference, 0.2)
-    found = limit(games.inpo(tau=0.2, eta=0.4), preference, reference, 2000)
+    found = limit(games.inpo(tau=0.2, paper_eta=2.5), preference, reference, 2000)
     return 0.0, total_variation(found, nash).max()
 
 

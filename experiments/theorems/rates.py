@@ -32,7 +32,7 @@ def mirror_prox_rate() -> tuple[float, float]:
     worst = 0.0
     for tau in (0.1, 0.5, 2.0):
         nash = games.regularized_nash(preference, reference, tau)
-        solver = games.nash_mirror_prox(tau=tau, eta=2 / (1 + 2 * tau))
+        solver = games.nash_mirror_prox(tau=tau, paper_eta=2 * tau)
         distance = kl(nash, path(solver, preference, reference, 30))
         above_rounding = distance[1:] > 1e-12
         ratio = distance[1:][above_rounding] / distance[:-1][above_rounding]

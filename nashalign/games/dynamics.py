@@ -14,8 +14,8 @@ and `gradient_flows`; here is what they share. Most of them move by
 
 the p that maximises P(p > opponent) - tau KL(p || mu) - (1/eta - tau) KL(p || pi), and
 differ in who the opponent is, what mu is and what they remember. `eta` is always this
-step; where a paper writes its inverse or another multiple, the factory's docstring says
-how it is converted.
+step. Where a paper's eta is its inverse, or tied to it in another way, the factory
+takes that as `paper_eta`, converts it, and says how.
 
 Everything is computed in the precision of the reference. Float32 sees differences of
 probabilities down to about 1e-7: distances and rates below that need float64, inside
@@ -192,6 +192,21 @@ def run(
 def at(schedule: Schedule, step: chex.Array) -> chex.Numeric:
     """Returns the value of a schedule at a step; a constant is its own schedule."""
     return schedule(step) if callable(schedule) else schedule
+
+
+def converted(
+    paper_eta: Schedule, convert: Callable[[chex.Numeric], chex.Numeric]
+) -> Schedule:
+    """Returns the step for a paper's eta, constant or scheduled.
+
+    Raises:
+      ValueError: if a constant is not positive.
+    """
+    if callable(paper_eta):
+        return lambda step: convert(paper_eta(step))
+    if not isinstance(paper_eta, jax.core.Tracer) and not paper_eta > 0:
+        raise ValueError(f"paper_eta must be positive, not {paper_eta}")
+    return convert(paper_eta)
 
 
 def check_step(tau: chex.Numeric, eta: Schedule) -> None:

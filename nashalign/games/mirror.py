@@ -44,21 +44,22 @@ def mirror_descent(*, tau: float, eta: Schedule) -> Solver:
     return _solver(tau, eta, lambda policy, anchor: policy)
 
 
-def inpo(*, tau: float, eta: Schedule) -> Solver:
-    r"""Returns INPO's exact iteration: `mirror_descent`, in our convention.
+def inpo(*, tau: float, paper_eta: Schedule) -> Solver:
+    r"""Returns INPO's exact iteration: `mirror_descent` with eta = 1 / paper_eta.
 
     .. math:: \arg\min_\pi E_{y, z \sim \pi_t} (h_t(\pi, y, z)
               - \eta (P(y > z) - 1/2))^2, \quad
               h_t = \log \frac{\pi(y)}{\pi(z)} - \log \frac{m_t(y)}{m_t(z)}, \quad
               m_t = \pi_t^{1-\eta\tau} \mu^{\eta\tau}
 
-    Zhang et al. 2024 (arXiv:2407.00617), whose eta is 1 / eta, and whose tau / eta is
-    our eta tau. With the decaying step eta_t = 2 / (tau (t + 2)) and log-ratios bounded
-    by B, KL(Nash || pi_T) <= 32 C^2 / (tau^2 (T + 1)), C = max(B tau, 1) (theorem 4).
+    Zhang et al. 2024 (arXiv:2407.00617). With eta_t = tau (t + 2) / 2 in the paper's
+    convention and log-ratios bounded by B, KL(Nash || pi_T) is at most
+    32 C^2 / (tau^2 (T + 1)), C = max(B tau, 1) (theorem 4).
 
     Args:
       tau: strength of the regularisation, >= 0.
-      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
+      paper_eta: the paper's eta, an inverse step: >= tau and > 0; a number or a
+        function of the step's index.
 
     Returns:
       The solver.
@@ -66,21 +67,22 @@ def inpo(*, tau: float, eta: Schedule) -> Solver:
     Raises:
       ValueError: if tau or a constant eta is out of range.
     """
-    return mirror_descent(tau=tau, eta=eta)
+    return mirror_descent(tau=tau, eta=dynamics.converted(paper_eta, _inverse))
 
 
-def dno(*, eta: Schedule) -> Solver:
-    r"""Returns DNO's exact iteration: `mirror_descent` at tau = 0, in our convention.
+def dno(*, paper_eta: Schedule) -> Solver:
+    r"""Returns DNO's exact iteration: `mirror_descent`, tau = 0, eta = 1 / paper_eta.
 
-    .. math:: \pi_{t+1} \propto \pi_t \exp(\eta r_t), \quad r_t(y) = P(y > \pi_t)
+    .. math:: \pi_{t+1} \propto \pi_t \exp(r_t / paper\_eta), \quad
+              r_t(y) = P(y > \pi_t)
 
     It minimises the cross-entropy between sigmoid(r_t(y) - r_t(z)) and
-    sigmoid((h(y) - h(z)) / eta), h = log pi / pi_t, whatever distribution of pairs it
-    is summed over. Rosset et al. 2024 (arXiv:2404.03715, algorithm 1), whose eta is
-    1 / eta.
+    sigmoid(paper_eta (h(y) - h(z))), h = log pi / pi_t, whatever distribution of pairs
+    it is summed over. Rosset et al. 2024 (arXiv:2404.03715, algorithm 1).
 
     Args:
-      eta: step, > 0; a number or a function of the step's index.
+      paper_eta: the paper's eta, an inverse step, > 0; a number or a function of the
+        step's index.
 
     Returns:
       The solver.
@@ -88,7 +90,7 @@ def dno(*, eta: Schedule) -> Solver:
     Raises:
       ValueError: if a constant eta is out of range.
     """
-    return mirror_descent(tau=0.0, eta=eta)
+    return mirror_descent(tau=0.0, eta=dynamics.converted(paper_eta, _inverse))
 
 
 def nash_md(*, tau: float, eta: Schedule) -> Solver:
@@ -204,3 +206,8 @@ def _respond(preference, log_opponent, log_anchor, step):
     """Returns log of the anchor times exp(step P(y > opponent)), normalised."""
     wins = measures.win_rates(preference, jnp.exp(log_opponent))
     return jax.nn.log_softmax(log_anchor + step * wins)
+
+
+def _inverse(eta):
+    """Returns the step of which eta is the inverse."""
+    return 1 / eta

@@ -47,26 +47,30 @@ def extragradient(*, tau: float, eta: Schedule) -> Solver:
     return dynamics.make_solver(advance)
 
 
-def nash_mirror_prox(*, tau: float, eta: Schedule) -> Solver:
-    r"""Returns Nash mirror prox: `extragradient`, in our convention.
+def nash_mirror_prox(*, tau: float, paper_eta: Schedule) -> Solver:
+    r"""Returns Nash mirror prox: `extragradient` with another step.
 
     .. math:: \pi_{k+1/2} = \arg\min_p \frac1\tau P(\pi_k > p) + KL(p || \mu)
-              + \frac1{\eta'} KL(p || \pi_k)
+              + \frac1{\eta'} KL(p || \pi_k), \quad
+              \eta = \frac{\eta'}{(1 + \eta') \tau}
 
-    and `k + 1` against `k + 1/2`. Tiapkin et al. 2025 (arXiv:2505.19731), whose eta' is
-    ours as eta = eta' / ((1 + eta') tau). At eta' = 2 tau, hence eta = 2 / (1 + 2 tau),
-    the divergence from the Nash policy shrinks by 1 / (1 + 2 tau) a step.
+    and `k + 1` against `k + 1/2`, eta' being the paper's (Tiapkin et al. 2025,
+    arXiv:2505.19731). At eta' = 2 tau the divergence from the Nash policy shrinks by
+    1 / (1 + 2 tau) a step.
 
     Args:
       tau: strength of the regularisation, > 0.
-      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
+      paper_eta: the paper's eta', > 0; a number or a function of the step's index.
 
     Returns:
       The solver.
 
     Raises:
-      ValueError: if tau or a constant eta is out of range.
+      ValueError: if tau or a constant eta' is out of range.
     """
+    if not isinstance(tau, jax.core.Tracer) and not tau > 0:
+        raise ValueError(f"tau must be positive, not {tau}")
+    eta = dynamics.converted(paper_eta, lambda eta: eta / ((1 + eta) * tau))
     return extragradient(tau=tau, eta=eta)
 
 

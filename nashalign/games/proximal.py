@@ -53,21 +53,21 @@ def comal(*, tau: float, eta: Schedule, num_inner: int) -> Solver:
     return dynamics.make_solver(advance)
 
 
-def magnetic_descent(*, tau: float, eta: Schedule, num_inner: int) -> Solver:
-    r"""Returns magnetic mirror descent with a refreshed magnet: `comal`, converted.
+def magnetic_descent(*, tau: float, paper_eta: Schedule, num_inner: int) -> Solver:
+    r"""Returns magnetic mirror descent with a refreshed magnet: `comal`, another step.
 
     .. math:: \log \pi_{t+1} = \frac{\log \pi_t + \eta' \tau \log \rho
-              + \eta' P(y > \pi_t)}{1 + \eta' \tau} + constant
+              + \eta' P(y > \pi_t)}{1 + \eta' \tau} + constant, \quad
+              \eta = \frac{\eta'}{1 + \eta' \tau}
 
-    with the magnet rho moved to the policy every `num_inner` steps: magnetic preference
-    optimisation (MPO, Wang et al. 2024, arXiv:2410.16714) and NashPG (2025,
-    arXiv:2510.18183), whose eta' is ours as eta = eta' / (1 + eta' tau). The divergence
-    of the magnets from a Nash policy falls at every refresh once the inner game is
-    solved well enough.
+    with the magnet rho moved to the policy every `num_inner` steps and eta' that of the
+    papers: magnetic preference optimisation (MPO, Wang et al. 2024, arXiv:2410.16714)
+    and NashPG (2025, arXiv:2510.18183). The divergence of the magnets from a Nash
+    policy falls at every refresh once the inner game is solved well enough.
 
     Args:
       tau: pull of the magnet, > 0.
-      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
+      paper_eta: the papers' eta', > 0; a number or a function of the step's index.
       num_inner: steps from one magnet to the next, >= 1.
 
     Returns:
@@ -76,6 +76,7 @@ def magnetic_descent(*, tau: float, eta: Schedule, num_inner: int) -> Solver:
     Raises:
       ValueError: if an argument is out of range.
     """
+    eta = dynamics.converted(paper_eta, lambda eta: eta / (1 + eta * tau))
     return comal(tau=tau, eta=eta, num_inner=num_inner)
 
 

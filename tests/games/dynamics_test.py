@@ -171,7 +171,7 @@ def gap_after(solver, preference, num_steps, *, average=False):
     "solver, num_steps",
     [
         (games.comal(tau=0.1, eta=0.3, num_inner=200), 20_000),
-        (games.magnetic_descent(tau=0.3, eta=0.3, num_inner=100), 40_000),
+        (games.magnetic_descent(tau=0.3, paper_eta=0.33, num_inner=100), 40_000),
         (games.omwu(eta=1.0), 2_000),
         (games.onpo(eta=1.0), 2_000),
     ],
@@ -186,7 +186,7 @@ def test_the_last_policy_reaches_the_nash_policy_without_regularisation(
     "solver",
     [
         games.mirror_descent(tau=0.0, eta=0.3),
-        games.dno(eta=0.3),
+        games.dno(paper_eta=3.0),
         games.comal(tau=1.0, eta=0.3, num_inner=1),
         games.omwu(eta=4.0),
     ],
@@ -253,9 +253,26 @@ def test_rspo_of_the_code_of_the_paper_is_a_mirror_step():
     np.testing.assert_allclose(np.exp(state.log_policy), expected, rtol=1e-5)
 
 
+def test_a_step_converted_outside_keeps_its_precision_in_float64():
+    solver = games.inpo(tau=0.1, paper_eta=3.0)
+    with jax.enable_x64(True):
+        found = iterate(solver, PREFERENCE, REFERENCE, 5)
+        exact = iterate(games.inpo(tau=0.1, paper_eta=3.0), PREFERENCE, REFERENCE, 5)
+    np.testing.assert_array_equal(found, exact)
+
+
+def test_a_papers_schedule_is_converted_too():
+    scheduled = games.inpo(tau=0.1, paper_eta=lambda step: 2.0 + step)
+    own = games.mirror_descent(tau=0.1, eta=lambda step: 1 / (2.0 + step))
+    np.testing.assert_array_equal(
+        iterate(scheduled, PREFERENCE, REFERENCE, 5),
+        iterate(own, PREFERENCE, REFERENCE, 5),
+    )
+
+
 def test_multiplayer_with_one_opponent_is_inpo():
     many = games.multiplayer(tau=0.1, eta=0.5, weights=(1.0, 0.0))
-    one = games.inpo(tau=0.1, eta=0.5)
+    one = games.inpo(tau=0.1, paper_eta=2.0)
     np.testing.assert_allclose(
         iterate(many, PREFERENCE, REFERENCE, 9),
         iterate(one, PREFERENCE, REFERENCE, 9),
@@ -337,6 +354,11 @@ def test_a_run_refuses_steps_that_do_not_divide(every):
         lambda: games.nash_ema(tau=0.1, eta=1.0, decay=1.5),
         lambda: games.fictitious_play(tau=-1.0),
         lambda: games.sppo(eta=0.0),
+        lambda: games.inpo(tau=0.1, paper_eta=0.0),
+        lambda: games.inpo(tau=0.1, paper_eta=0.05),
+        lambda: games.dno(paper_eta=-1.0),
+        lambda: games.nash_mirror_prox(tau=0.0, paper_eta=1.0),
+        lambda: games.magnetic_descent(tau=0.1, paper_eta=0.0, num_inner=5),
         lambda: games.rebel(rewards=[0.0], eta=-1.0),
         lambda: games.comal(tau=1.0, eta=0.5, num_inner=0),
         lambda: games.multiplayer(tau=0.1, eta=0.5, weights=(0.5, 0.4)),

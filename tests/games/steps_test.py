@@ -15,7 +15,7 @@ from nashalign import games
 PREFERENCE = games.random_preference(0, 4)
 REFERENCE = np.array([0.1, 0.5, 0.15, 0.25])
 REWARDS = np.array([0.3, -0.2, 1.1, 0.4])
-TAU, ETA = 0.2, 1.5
+TAU, ETA, PAPER_ETA = 0.2, 1.5, 0.8
 # Pairs may come from anywhere in DNO's objective.
 FIRST, SECOND = np.array([[0.4, 0.3, 0.2, 0.1], [0.1, 0.1, 0.3, 0.5]])
 
@@ -70,8 +70,8 @@ def pairs(loss, y, z):
 
 def inpo(past):
     policy = past[-1]
-    anchor = mixture(policy, REFERENCE, ETA * TAU)
-    target = ETA * (PREFERENCE - 0.5)
+    anchor = mixture(policy, REFERENCE, TAU / PAPER_ETA)
+    target = (PREFERENCE - 0.5) / PAPER_ETA
     objective = pairs(lambda h: (h - target) ** 2, policy, policy)
     return best(lambda p: objective(np.log(p / anchor)), policy)
 
@@ -82,7 +82,7 @@ def dno(past):
 
     def entropy(h):
         soft = scipy.special.expit(gap)
-        inner = h / ETA
+        inner = PAPER_ETA * h
         return soft * np.log1p(np.exp(-inner)) + (1 - soft) * np.log1p(np.exp(inner))
 
     objective = pairs(entropy, FIRST, SECOND)
@@ -133,15 +133,12 @@ def extragradient(past):
 
 
 def nash_mirror_prox(past):
-    # The paper's eta' is such that eta = eta' / ((1 + eta') tau).
-    step = ETA * TAU / (1 - ETA * TAU)
-
     def half(opponent):
         return best(
             lambda p: (
                 -(opponent @ PREFERENCE @ p) / TAU
                 - kl(p, REFERENCE)
-                - kl(p, past[-1]) / step
+                - kl(p, past[-1]) / PAPER_ETA
             ),
             past[-1],
         )
@@ -172,10 +169,9 @@ def comal(past):
 
 
 def magnetic_descent(past):
-    magnet, step = past[2 * ((len(past) - 1) // 2)], ETA / (1 - ETA * TAU)
-    gain = wins(past[-1])
+    magnet, gain = past[2 * ((len(past) - 1) // 2)], wins(past[-1])
     return best(
-        lambda p: p @ gain - TAU * kl(p, magnet) - kl(p, past[-1]) / step, past[-1]
+        lambda p: p @ gain - TAU * kl(p, magnet) - kl(p, past[-1]) / PAPER_ETA, past[-1]
     )
 
 
@@ -265,8 +261,8 @@ STEPS = {
         games.mirror_descent(tau=0.0, eta=ETA),
         lambda past: proximal(past[-1], past[-1], tau=0.0),
     ),
-    "inpo": (games.inpo(**BOTH), inpo),
-    "dno": (games.dno(eta=ETA), dno),
+    "inpo": (games.inpo(tau=TAU, paper_eta=PAPER_ETA), inpo),
+    "dno": (games.dno(paper_eta=PAPER_ETA), dno),
     "nash_md": (games.nash_md(**BOTH), nash_md),
     "nash_ema": (games.nash_ema(**BOTH, decay=0.7), nash_ema),
     "fictitious_play": (games.fictitious_play(), fictitious_play),
@@ -274,11 +270,17 @@ STEPS = {
     "sppo": (games.sppo(eta=ETA), sppo),
     "rebel": (games.rebel(rewards=REWARDS, eta=ETA), rebel),
     "extragradient": (games.extragradient(**BOTH), extragradient),
-    "nash_mirror_prox": (games.nash_mirror_prox(**BOTH), nash_mirror_prox),
+    "nash_mirror_prox": (
+        games.nash_mirror_prox(tau=TAU, paper_eta=PAPER_ETA),
+        nash_mirror_prox,
+    ),
     "onpo": (games.onpo(eta=ETA), onpo),
     "omwu": (games.omwu(eta=ETA), omwu),
     "comal": (games.comal(**BOTH, num_inner=2), comal),
-    "magnetic_descent": (games.magnetic_descent(**BOTH, num_inner=2), magnetic_descent),
+    "magnetic_descent": (
+        games.magnetic_descent(tau=TAU, paper_eta=PAPER_ETA, num_inner=2),
+        magnetic_descent,
+    ),
     "rspo, reverse KL": (games.rspo(**BOTH), rspo(lambda p: kl(p, REFERENCE))),
     "rspo, forward KL": (
         games.rspo(**BOTH, slope=games.forward_kl),
