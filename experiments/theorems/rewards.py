@@ -139,11 +139,17 @@ def regularized_rlhf_is_steep() -> tuple[float, float]:
 def constrained_policies() -> tuple[float, float]:
     """The preference-optimal over the reward-optimal policy, where pi_1 = 2 pi_2.
 
-    Elo ratings 0, log 9, log 2: rewards choose (2/3, 1/3, 0) over (0, 0, 1), by their
-    mean, and preferences the other way round.
+    Of policies (2 a, a, 1 - 3 a), under Elo ratings 0, log 9 and log 2: both are looked
+    for among 1,000 values of a, the second as the Nash policy of the game among them.
+    By hand they are (2/3, 1/3, 0) and (0, 0, 1).
     """
-    preference = games.from_rewards([0.0, np.log(9), np.log(2)])
-    by_reward, by_preference = np.array([2 / 3, 1 / 3, 0]), np.array([0.0, 0.0, 1.0])
+    ratings = np.array([0.0, np.log(9), np.log(2)])
+    share = np.linspace(0, 1 / 3, 1000)
+    policies = np.stack([2 * share, share, 1 - 3 * share], axis=-1)
+    preference = games.from_rewards(ratings)
+    by_reward = policies[(policies @ ratings).argmax()]
+    among = policies @ preference @ policies.T
+    by_preference = games.nash(among) @ policies
     return 50 / 99, by_preference @ preference @ by_reward
 
 

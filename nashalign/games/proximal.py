@@ -40,7 +40,7 @@ def comal(*, tau: float, eta: Schedule, num_inner: int) -> Solver:
     Raises:
       ValueError: if an argument is out of range.
     """
-    if num_inner < 1:
+    if not isinstance(num_inner, jax.core.Tracer) and num_inner < 1:
         raise ValueError(f"num_inner must be at least 1, not {num_inner}")
     inner = mirror.mirror_descent(tau=tau, eta=eta)
 

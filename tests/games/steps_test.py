@@ -354,3 +354,57 @@ def test_games_of_a_batch_do_not_know_of_each_other(solver):
     np.testing.assert_allclose(together[1, 2], alone, atol=2e-5)
     mapped = jax.vmap(lambda r, p: third(solver.init(r), p))(reference, preference)
     np.testing.assert_allclose(mapped, together, atol=2e-5)
+
+
+def weighted(tau, eta):
+    return games.multiplayer(tau=tau, eta=eta, weights=(0.6, 0.4))
+
+
+FACTORIES = {
+    "mirror_descent": lambda tau, eta: games.mirror_descent(tau=tau, eta=eta),
+    "inpo": lambda tau, eta: games.inpo(tau=tau, paper_eta=eta),
+    "dno": lambda tau, eta: games.dno(paper_eta=eta),
+    "nash_md": lambda tau, eta: games.nash_md(tau=tau, eta=eta),
+    "nash_ema": lambda tau, eta: games.nash_ema(tau=tau, eta=1.0, decay=eta),
+    "sppo": lambda tau, eta: games.sppo(eta=eta),
+    "rebel": lambda tau, eta: games.rebel(rewards=REWARDS, eta=eta),
+    "extragradient": lambda tau, eta: games.extragradient(tau=tau, eta=eta),
+    "nash_mirror_prox": lambda tau, eta: games.nash_mirror_prox(tau=tau, paper_eta=eta),
+    "onpo": lambda tau, eta: games.onpo(eta=eta),
+    "omwu": lambda tau, eta: games.omwu(eta=eta),
+    "comal": lambda tau, eta: games.comal(tau=tau, eta=eta, num_inner=2),
+    "magnetic_descent": lambda tau, eta: games.magnetic_descent(
+        tau=tau, paper_eta=eta, num_inner=2
+    ),
+    "rspo": lambda tau, eta: games.rspo(tau=tau, eta=eta, slope=games.forward_kl),
+    "multiplayer": weighted,
+    "online_ipo": lambda tau, eta: games.online_ipo(tau=tau, learning_rate=0.1 * eta),
+    "ipo_md": lambda tau, eta: games.ipo_md(tau=tau, mix=eta, learning_rate=0.05),
+    "online_dpo": lambda tau, eta: games.online_dpo(tau=tau, learning_rate=eta),
+    "online_slic": lambda tau, eta: games.online_slic(tau=tau, learning_rate=eta),
+    "nash_md_pg": lambda tau, eta: games.nash_md_pg(
+        tau=tau, mix=eta, learning_rate=1.0
+    ),
+    "self_play_pg": lambda tau, eta: games.self_play_pg(tau=tau, learning_rate=eta),
+}
+
+
+@pytest.mark.parametrize("factory", FACTORIES.values(), ids=FACTORIES)
+def test_hyperparameters_can_be_mapped_over(factory):
+    settings = {"tau": np.array([0.3, 0.6]), "eta": np.array([0.4, 0.8])}
+    reference = REFERENCE.astype(np.float32)
+    state, _ = games.sweep(
+        factory,
+        settings,
+        PREFERENCE[None].astype(np.float32),
+        reference[None],
+        num_steps=3,
+        every=3,
+    )
+    for index in range(2):
+        solver = factory(settings["tau"][index], settings["eta"][index])
+        alone = solver.init(reference)
+        for _ in range(3):
+            alone = solver.update(alone, PREFERENCE)
+        np.testing.assert_allclose(state.average[index, 0], alone.average, atol=1e-5)
+    assert np.abs(state.average[0] - state.average[1]).max() > 1e-4
