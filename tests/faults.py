@@ -732,8 +732,8 @@ FAULTS = [
     Fault(
         "a tie taken for a defeat",
         f"{GAMES}/structure.py",
-        "holds = preference[index] >= 0.5",
-        "holds = preference[index] > 0.5",
+        "holds = margins[index] >= 0",
+        "holds = margins[index] > 0",
         "tests/games/structure_test.py -k top_cycle",
     ),
     Fault(

@@ -57,8 +57,8 @@ def curves(
     with jax.enable_x64(True):
         for tau, name, solver, num_steps in progress(runs):
             _, gaps = games.sweep(
-                lambda setting, solver=solver: solver,
-                {"setting": np.zeros(1)},
+                lambda solver=solver: solver,
+                {},
                 preference,
                 reference,
                 num_steps=num_steps,

@@ -103,32 +103,36 @@ def another_gradient() -> tuple[float, float]:
     return 0.99, min(cosines)
 
 
-def contrastive_variance() -> tuple[float, float]:
-    """The variance of the contrastive estimate over (Var X1 + Cov)/2, by sampling.
+def contrastive_is_unbiased() -> tuple[float, float]:
+    """The mean of (X1 + X2)/2 over the library's gradient of online IPO, projected.
 
-    X1 = -s(y) f, X2 = s(z) f, f = P - 1/2 - tau r(y) + tau r(z), pairs from the policy;
-    variances are summed over logits, the prediction enumerated, 400,000 pairs drawn.
+    X1 = -s(y) f and X2 = s(z) f, f = P - 1/2 - tau r(y) + tau r(z), pairs from the
+    policy, 400,000 of them drawn; the gradient is 4/tau times their mean.
     """
-    first, second = _estimates(23, 400_000)
-    variance = ((first + second) / 2).var(axis=0).sum()
-    exact_first, exact_second, chance = _estimates(23)
-    mean = chance @ exact_first
-    spread = chance @ exact_first**2 - mean**2
-    shared = chance @ (exact_first * exact_second) - mean * (chance @ exact_second)
-    return 1.0, variance / ((spread + shared).sum() / 2)
+    preference, reference, policy = _problem(23)
+    ours = _gradient(games.online_ipo, preference, reference, policy)
+    first, second, chance = _all_pairs(preference, reference, policy)
+    rng = np.random.default_rng(23)
+    drawn = rng.choice(len(chance), size=400_000, p=chance / chance.sum())
+    mean = ((first + second) / 2)[drawn].mean(axis=0)
+    return TAU / 4, (mean @ ours) / (ours @ ours)
 
 
 def contrastive_is_quieter() -> tuple[float, float]:
-    """The largest variance of the contrastive over the single-sided, 100 problems."""
-    worst = 0.0
-    for seed in range(100):
-        first, second, chance = _estimates(200 + seed)
+    """The largest variance over the single-sided, where the condition is met.
 
-        def spread(values, chance=chance):
-            return (chance @ values**2 - (chance @ values) ** 2).sum()
-
-        worst = max(worst, spread((first + second) / 2) / spread(first))
-    return 1.0, worst
+    If E[s(y) s(z) f^2] >= 0 then Cov(X1, X2) <= 0, and the ratio, (1 + Cov / Var)/2, is
+    at most a half. The condition is sufficient and rare: of 600 problems of three
+    responses, half of them at the reference, five meet it. The ratio is below 1 in all.
+    """
+    ratios = []
+    for seed in range(300):
+        preference, reference, policy = _problem(200 + seed, 3)
+        for at in (policy, reference):
+            first, second, chance = _all_pairs(preference, reference, at)
+            if -(chance @ (first * second)).sum() >= 0:
+                ratios.append(_variance_ratio(first, second, chance))
+    return 0.5, max(ratios)
 
 
 def two_responses_are_equally_noisy() -> tuple[float, float]:
@@ -137,21 +141,16 @@ def two_responses_are_equally_noisy() -> tuple[float, float]:
         np.array([[0.5, 0.8], [0.2, 0.5]]), np.full(2, 0.5), np.full(2, 0.5)
     )
 
+    return 1.0, _variance_ratio(first, second, chance)
+
+
+def _variance_ratio(first, second, chance):
+    """Returns the variance of (X1 + X2)/2 over that of X1, summed over logits."""
+
     def spread(values):
         return (chance @ values**2 - (chance @ values) ** 2).sum()
 
-    return 1.0, spread((first + second) / 2) / spread(first)
-
-
-def _estimates(seed, num_pairs=None):
-    """Returns X1 and X2 of sampled pairs, or of all pairs with their probabilities."""
-    preference, reference, policy = _problem(seed)
-    first, second, chance = _all_pairs(preference, reference, policy)
-    if num_pairs is None:
-        return first, second, chance
-    rng = np.random.default_rng(seed)
-    drawn = rng.choice(len(chance), size=num_pairs, p=chance / chance.sum())
-    return first[drawn], second[drawn]
+    return spread((first + second) / 2) / spread(first)
 
 
 def _all_pairs(preference, reference, policy):
@@ -192,26 +191,26 @@ THEOREMS = (
         ipo_md_centred,
     ),
     Theorem(
-        "without the centring it is no multiple of IPO-MD's gradient (worst error)",
+        "no multiple of the uncentred formula is IPO-MD's gradient (threshold: 1%)",
         CALANDRIELLO + ", prop. 5.1, as relayed",
         ">=",
         ipo_md_uncentred,
     ),
     Theorem(
-        "IPO-MD and Nash-MD-PG have different gradients (least cosine)",
+        "IPO-MD and Nash-MD-PG have different gradients (least cosine; threshold)",
         CALANDRIELLO + ", section 5",
         "<=",
         another_gradient,
     ),
     Theorem(
-        "contrastive variance is (Var X1 + Cov(X1, X2))/2 (sampled over exact)",
+        "the contrastive estimate has tau/4 times online IPO's gradient as its mean",
         CALANDRIELLO + ", appendix D",
         "=",
-        contrastive_variance,
+        contrastive_is_unbiased,
         tolerance=0.02,
     ),
     Theorem(
-        "the contrastive estimate is quieter than the single-sided (largest ratio)",
+        "its variance is at most half the single-sided one's where E[s s' f^2] >= 0",
         CALANDRIELLO + ", prop. D.1",
         "<=",
         contrastive_is_quieter,

@@ -111,7 +111,7 @@ def omwu_speed() -> tuple[float, float]:
 
 
 def comal_speed() -> tuple[float, float]:
-    """The three-cycle, tau 0.1, from a distance: 200 inner steps make one outer."""
+    """The three-cycle, tau 0.1, from nearby: 600 inner steps make one outer."""
     tau = 0.1
     nash, spin = _three_cycle()
     solver = games.comal(tau=tau, eta=0.3, num_inner=600)
@@ -216,8 +216,10 @@ THEOREMS = (
         omwu_speed,
         tolerance=1e-4,
     ),
-    Theorem("OMWU at eta 2: gap after 300 steps", OMWU, "<=", omwu_converges),
-    Theorem("OMWU at eta 4: gap after 5,000 steps", OMWU, ">=", omwu_fails),
+    Theorem(
+        "OMWU at eta 2: gap after 300 steps (threshold)", OMWU, "<=", omwu_converges
+    ),
+    Theorem("OMWU at eta 4: gap after 5,000 steps (threshold)", OMWU, ">=", omwu_fails),
     Theorem(
         "COMAL's linear rate on its own game (factor an outer step)",
         LIU,
@@ -232,5 +234,10 @@ THEOREMS = (
         comal_with_one_inner_step,
         tolerance=1e-5,
     ),
-    Theorem("COMAL with one inner step: gap after 5,000 steps", LIU, ">=", comal_fails),
+    Theorem(
+        "COMAL with one inner step: gap after 5,000 steps (threshold)",
+        LIU,
+        ">=",
+        comal_fails,
+    ),
 )

@@ -71,9 +71,10 @@ def token_mixture_at_one_token() -> tuple[float, float]:
 def token_mixture_fixed_point() -> tuple[float, float]:
     """IPO-MD that writes from the token-level mixture: all strings of up to 3 tokens.
 
-    The exact gradient of the loss over pairs of the token-level mixture is followed;
-    its limit and the fixed point solved on the tree of prefixes are compared by their
-    distance from the fixed point of the sequence-level mixture.
+    The exact gradient of the loss over pairs of the token-level mixture is followed,
+    the mixture being made string by string; its limit and the fixed point solved on the
+    tree of prefixes are compared by their distance from the fixed point of the
+    sequence-level mixture.
     """
     game, reference = _strings(3)
     tau, mix = 0.05, 0.5
@@ -90,7 +91,7 @@ def token_mixture_fixed_point() -> tuple[float, float]:
 
     slope, logits = jax.jit(jax.grad(loss)), np.log(reference)
     for _ in range(2000):
-        writer = game.tree.mixture(scipy.special.softmax(logits), reference, mix)
+        writer = _walked(game.responses, scipy.special.softmax(logits), reference, mix)
         logits = logits - 2.0 * np.asarray(slope(logits, writer))
     found = scipy.special.softmax(logits)
     return total_variation(exact, sequences), total_variation(found, sequences)
@@ -117,6 +118,27 @@ def token_mixture_and_mix() -> tuple[float, float]:
     """The mean distance of the two mixtures at mix 0.5 over that at 0.1, tau 20."""
     (half, _), (tenth, _) = (distances(3, 20.0, mix) for mix in (0.5, 0.1))
     return 0.25 / 0.09, half / tenth
+
+
+def _walked(responses, policy, reference, mix):
+    """Returns the token-level mixture, one string and one token after the other."""
+
+    def conditional(probabilities, prefix):
+        mass = {}
+        for response, chance in zip(responses, probabilities, strict=True):
+            if len(response) > len(prefix) and response[: len(prefix)] == prefix:
+                token = response[len(prefix)]
+                mass[token] = mass.get(token, 0.0) + chance
+        return {token: chance / sum(mass.values()) for token, chance in mass.items()}
+
+    tables = {}
+    for prefix in {r[:t] for r in responses for t in range(len(r))}:
+        ours, theirs = conditional(policy, prefix), conditional(reference, prefix)
+        mixed = {a: ours[a] ** (1 - mix) * theirs[a] ** mix for a in ours}
+        tables[prefix] = {a: w / sum(mixed.values()) for a, w in mixed.items()}
+    return np.array(
+        [np.prod([tables[r[:t]][r[t]] for t in range(len(r))]) for r in responses]
+    )
 
 
 def _strings(length):

@@ -29,6 +29,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign.games import preferences
+
 Schedule = float | chex.Array | Callable[[chex.Array], chex.Array]
 
 
@@ -55,7 +57,8 @@ class Solver(NamedTuple):
     """A dynamics as data.
 
     Attributes:
-      init: `reference [*B, Y] -> State`, at the reference.
+      init: `reference [*B, Y] -> State`, at the reference, which must be positive
+        everywhere (a ValueError, where it is not traced).
       update: `(State, preference [*B, Y, Y]) -> State`, one step later.
     """
 
@@ -79,6 +82,8 @@ def make_solver(
     """
 
     def init(reference):
+        if not isinstance(reference, jax.core.Tracer):
+            preferences.check_policy(reference, "reference")
         reference = jnp.asarray(reference)
         log_reference = jnp.log(reference)
         return State(
@@ -90,6 +95,7 @@ def make_solver(
         )
 
     def update(state, preference):
+        preference = jnp.asarray(preference, state.average.dtype)
         chex.assert_equal_shape_suffix([state.log_policy, preference], 1)
         after = advance(state, preference)
         weight = 1 / (state.step + 2).astype(state.average.dtype)
@@ -139,9 +145,10 @@ def voting(solver: Solver, key: chex.PRNGKey, *, num_votes: int) -> Solver:
         raise ValueError(f"num_votes must be at least 1, not {num_votes}")
 
     def update(state, preference):
-        preference = jnp.asarray(preference)
+        preference = jnp.asarray(preference, state.average.dtype)
         drawn = jax.random.fold_in(key, state.step)
-        votes = jax.random.binomial(drawn, num_votes, preference)
+        chance = jnp.clip(preference, 0, 1)
+        votes = jax.random.binomial(drawn, num_votes, chance)
         upper = jnp.triu(votes / num_votes, 1).astype(preference.dtype)
         lower = jnp.tril(1 - jnp.swapaxes(upper, -1, -2), -1)
         tie = 0.5 * jnp.eye(preference.shape[-1], dtype=preference.dtype)
@@ -177,8 +184,14 @@ def run(
     Raises:
       ValueError: if the steps do not divide into measurements.
     """
-    if every < 1 or num_steps % every:
+    if every < 1 or num_steps < every or num_steps % every:
         raise ValueError(f"num_steps = {num_steps} is no multiple of every = {every}")
+    batch, games = start.log_policy.shape[:-1], jnp.shape(preference)[:-2]
+    if jnp.broadcast_shapes(batch, games) != batch:
+        raise ValueError(
+            f"the start has batch {batch}, the preference {games}: start every game, "
+            "with a reference of the shape of the preference without its last axis"
+        )
 
     def leap(state, _):
         state = jax.lax.fori_loop(

@@ -33,7 +33,8 @@ def nash(preference: chex.Array) -> np.ndarray:
       preference: `[*B, Y, Y]` preference.
 
     Returns:
-      `[*B, Y]` policy, float64, with exact zeros and an exploitability below 1e-10.
+      `[*B, Y]` policy, float64, with exact zeros and an exploitability below 1e-10 (in
+      the antisymmetric part of a preference that is only symmetric to float32).
 
     Raises:
       ValueError: if the preference breaks a law of preferences.
@@ -92,8 +93,10 @@ def nash_vertices(preference: chex.Array) -> np.ndarray:
 def _corners(slopes, slack):
     """Returns the vertices of `slopes x + slack >= 0`, which contains 0 inside."""
     if slopes.shape[1] == 1:
-        ends = -slack[:, None] / slopes
-        return np.array([ends[slopes < 0].min(), ends[slopes > 0].max()])[:, None]
+        falling, rising = slopes[:, 0] < -1e-12, slopes[:, 0] > 1e-12
+        upper = (-slack[falling] / slopes[falling, 0]).min()
+        lower = (-slack[rising] / slopes[rising, 0]).max()
+        return np.array([[lower], [upper]])
     halfspaces = np.column_stack([-slopes, -slack])
     inside = np.zeros(slopes.shape[1])
     return scipy.spatial.HalfspaceIntersection(halfspaces, inside).intersections
@@ -120,7 +123,9 @@ def _solve_program(game, favoured=None):
     )
     if not answer.success:
         raise ArithmeticError(f"the linear program of a game failed: {answer.message}")
-    policy = _polish(np.maximum(answer.x, 0), game)
+    found = np.maximum(answer.x, 0) / np.maximum(answer.x, 0).sum()
+    # Polishing takes small weights for zeros, and may be the worse for it.
+    policy = min(_polish(found, game), found, key=lambda p: (game @ p).max())
     if (game @ policy).max() > TOLERANCE:
         raise ArithmeticError(f"Nash policy is exploitable by {(game @ policy).max()}")
     return policy

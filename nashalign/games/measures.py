@@ -12,6 +12,7 @@ pure JAX in the precision of its arguments; float32 sees gaps down to about 1e-7
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def win_rates(preference: chex.Array, opponent: chex.Array) -> jax.Array:
@@ -48,8 +49,13 @@ def best_response(
 
     Returns:
       `[*B, Y]` policy.
+
+    Raises:
+      ValueError: if tau is not positive.
     """
-    chex.assert_equal_shape([opponent, reference])
+    if not isinstance(tau, jax.core.Tracer) and not np.all(np.asarray(tau) > 0):
+        raise ValueError(f"tau must be positive, not {tau}")
+    chex.assert_equal_shape_suffix([opponent, reference], 1)
     return jnp.exp(_log_best_response(preference, opponent, reference, tau))
 
 
@@ -79,6 +85,8 @@ def duality_gap(
       ValueError: if tau is given without a reference.
     """
     chex.assert_equal_shape_suffix([policy, preference], 1)
+    if not isinstance(tau, jax.core.Tracer) and not np.all(np.asarray(tau) >= 0):
+        raise ValueError(f"tau must be at least 0, not {tau}")
     plain = 2 * jnp.max(win_rates(preference, policy), axis=-1) - 1
     if reference is None:
         if isinstance(tau, jax.core.Tracer) or tau != 0:
@@ -150,8 +158,10 @@ def kl(policy: chex.Array, reference: chex.Array) -> jax.Array:
     Returns:
       `[*B]` nats, >= 0; infinite where the reference lacks a response of the policy.
     """
-    chex.assert_equal_shape([policy, reference])
-    return _kl(policy, jnp.log(reference))
+    chex.assert_equal_shape_suffix([policy, reference], 1)
+    shape = jnp.broadcast_shapes(jnp.shape(policy), jnp.shape(reference))
+    log_reference = jnp.broadcast_to(jnp.log(jnp.asarray(reference)), shape)
+    return _kl(jnp.broadcast_to(policy, shape), log_reference)
 
 
 def total_variation(policy: chex.Array, other: chex.Array) -> jax.Array:

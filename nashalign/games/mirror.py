@@ -26,10 +26,11 @@ def mirror_descent(*, tau: float, eta: Schedule) -> Solver:
     .. math:: \pi_{t+1} \propto \pi_t^{1-\eta\tau} \mu^{\eta\tau}
               \exp(\eta P(y > \pi_t))
 
-    Wherever it converges, it is at the Nash policy of `tau`. It diverges for large eta,
-    and for every constant eta at tau = 0, where it is known as multiplicative weights,
+    Wherever it converges, it is at the Nash policy of `tau`. Around one that mixes
+    several responses it diverges for large eta, and at tau = 0 for every constant eta:
+    then only the average converges. At tau = 0 it is known as multiplicative weights,
     SPO's inner step (Swamy et al. 2024, arXiv:2401.04056) and SPPO's ideal one (Wu et
-    al. 2024, arXiv:2405.00675); there only the average converges.
+    al. 2024, arXiv:2405.00675).
 
     Args:
       tau: strength of the regularisation, >= 0.

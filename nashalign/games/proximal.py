@@ -27,7 +27,8 @@ def comal(*, tau: float, eta: Schedule, num_inner: int) -> Solver:
     After every `num_inner` steps of `mirror_descent` the reference becomes the policy.
     With enough of them to solve the inner game, the last policy converges to a Nash
     policy of the game without regularisation; with one it is multiplicative weights,
-    whatever tau is, and diverges. Liu et al. 2024 (arXiv:2410.23223), with their eta.
+    whatever tau is, which diverge around a Nash policy that mixes responses. Liu et al.
+    2024 (arXiv:2410.23223), with their eta.
 
     Args:
       tau: strength of the regularisation of the inner game, > 0.
@@ -42,6 +43,8 @@ def comal(*, tau: float, eta: Schedule, num_inner: int) -> Solver:
     """
     if not isinstance(num_inner, jax.core.Tracer) and num_inner < 1:
         raise ValueError(f"num_inner must be at least 1, not {num_inner}")
+    if not isinstance(tau, jax.core.Tracer) and not tau > 0:
+        raise ValueError(f"tau must be positive, not {tau}")
     inner = mirror.mirror_descent(tau=tau, eta=eta)
 
     def advance(state, preference):
@@ -110,8 +113,8 @@ def rspo(*, tau: float, eta: Schedule, slope: Slope = reverse_kl) -> Solver:
 
     Args:
       tau: strength of the regularisation, >= 0.
-      eta: step, > 0; a number or a function of the step's index. `forward_kl` and
-        `chi_squared` need small ones: their slopes grow without bound.
+      eta: step, > 0 with eta tau <= 1; a number or a function of the step's index.
+        `forward_kl` and `chi_squared` need small ones: their slopes have no bound.
       slope: of the regulariser.
 
     Returns:

@@ -56,6 +56,7 @@ def regularized_nash(
     """
     preference = preferences.check(preference)
     log_reference = np.log(preferences.check_policy(reference, "reference"))
+    chex.assert_equal_shape_suffix([preference, log_reference], 1)
     shape = np.broadcast_shapes(log_reference.shape, preference.shape[:-1])
     games = np.broadcast_to(preference, (*shape, shape[-1])).reshape(
         -1, *preference.shape[-2:]

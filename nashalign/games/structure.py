@@ -1,5 +1,7 @@
 r"""Structure: how far a preference is from one that a ranking or a reward could hold.
 
+A pair whose probabilities differ from 1/2 by rounding alone, up to 1e-9, is a tie.
+
 Everything here is NumPy in float64 on the host.
 """
 
@@ -25,10 +27,9 @@ def intransitive_share(preference: chex.Array) -> np.ndarray:
     Returns:
       `[*B]` share in [0, 1]; at most a little above 1/4 for many responses.
     """
-    preference = preferences.check(preference)
-    num_responses = preference.shape[-1]
+    beats = (_margins(preference) > 0).astype(np.float64)
+    num_responses = beats.shape[-1]
     num_triples = num_responses * (num_responses - 1) * (num_responses - 2) / 6
-    beats = (preference > 0.5).astype(np.float64)
     # A cycle of three is walked from each of its members, in one direction only.
     cycles = np.einsum("...xy,...yx->...", beats @ beats, beats) / 3
     return cycles / max(num_triples, 1)
@@ -44,10 +45,9 @@ def condorcet_winner(preference: chex.Array) -> np.ndarray:
       `[*B]` index of the response, -1 where none wins every comparison with a
       probability above 1/2.
     """
-    preference = preferences.check(preference)
-    wins = (preference > 0.5).sum(axis=-1)
+    wins = (_margins(preference) > 0).sum(axis=-1)
     winner = wins.argmax(axis=-1)
-    return np.where(wins.max(axis=-1) == preference.shape[-1] - 1, winner, -1)
+    return np.where(wins.max(axis=-1) == wins.shape[-1] - 1, winner, -1)
 
 
 def top_cycle(preference: chex.Array) -> np.ndarray:
@@ -63,17 +63,17 @@ def top_cycle(preference: chex.Array) -> np.ndarray:
     Returns:
       `[*B, Y]` bool, whether a response belongs to it.
     """
-    preference = preferences.check(preference)
-    members = np.empty(preference.shape[:-1], bool)
-    for index in np.ndindex(preference.shape[:-2]):
+    margins = _margins(preference)
+    members = np.empty(margins.shape[:-1], bool)
+    for index in np.ndindex(margins.shape[:-2]):
         # Along the edges "is not beaten by", the set is the one component that reaches
         # all the others.
-        holds = preference[index] >= 0.5
+        holds = margins[index] >= 0
         _, component = scipy.sparse.csgraph.connected_components(
             holds, connection="strong"
         )
         # A member of the set wins more comparisons than anyone outside it.
-        strongest = (preference[index] > 0.5).sum(axis=-1).argmax()
+        strongest = (margins[index] > 0).sum(axis=-1).argmax()
         members[index] = component == component[strongest]
     return members
 
@@ -101,7 +101,8 @@ def fit_bradley_terry(
     .. math:: \arg\min_r - \sum_{yz} w_y w_z P_{yz} \log \sigma(r_y - r_z)
 
     What a reward model learns from any number of votes on pairs drawn with these
-    weights (Bradley & Terry 1952). By Newton's method, to a gradient below 1e-12.
+    weights (Bradley & Terry 1952). By Newton's method, until every response wins as
+    often as it should, up to 1e-13.
 
     Args:
       preference: `[*B, Y, Y]` preference, strictly inside (0, 1): a response that never
@@ -114,6 +115,7 @@ def fit_bradley_terry(
 
     Raises:
       ValueError: if the preference breaks a law, or some probability is 0 or 1.
+      ArithmeticError: if the fit does not converge.
     """
     preference = preferences.check(preference)
     if not np.all((preference > 0) & (preference < 1)):
@@ -122,21 +124,27 @@ def fit_bradley_terry(
     if weights is None:
         weights = np.full(size, 1 / size)
     weights = preferences.check_policy(weights, "weights")
-    pairs = weights[..., :, None] * weights[..., None, :]
     rewards = np.zeros(preference.shape[:-1])
-    for _ in range(100):
+    # Each response's equation over its own weight, so that rare ones are fitted too.
+    others = np.broadcast_to(weights[..., None, :], preference.shape)
+    for _ in range(10_000):
         fitted = scipy.special.expit(rewards[..., :, None] - rewards[..., None, :])
-        gradient = (pairs * (fitted - preference)).sum(axis=-1)
-        if np.abs(gradient).max(initial=0) < 1e-14:
+        gradient = (others * (fitted - preference)).sum(axis=-1)
+        if np.abs(gradient).max(initial=0) < 1e-13:
             break
-        curvature = pairs * fitted * (1 - fitted)
-        # Adding 1 in the direction that all rewards share makes their mean stay 0.
+        curvature = others * fitted * (1 - fitted)
+        # The last term holds the rewards' weighted mean where it is.
         hessian = np.eye(size) * curvature.sum(axis=-1, keepdims=True) - curvature
-        hessian = hessian + hessian.max(initial=0) / size
+        hessian = hessian + others * curvature.sum(axis=-1).mean()
         step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
-        # Newton's steps are long where fitted probabilities are near 0 or 1.
+        # Newton's steps are too long where fitted probabilities are near 0 or 1.
         longest = np.abs(step).max(axis=-1, keepdims=True, initial=1.0)
         rewards = rewards - step / longest
+    else:
+        raise ArithmeticError(
+            "the Bradley-Terry fit does not converge: a response hardly ever wins, or "
+            "hardly ever loses"
+        )
     rewards = rewards - rewards.mean(axis=-1, keepdims=True)
     fitted = scipy.special.expit(rewards[..., :, None] - rewards[..., None, :])
     ratio = scipy.special.rel_entr(preference, fitted)
@@ -146,3 +154,10 @@ def fit_bradley_terry(
         both.sum(axis=(-1, -2)) / max(size * (size - 1), 1),
         np.abs(preference - fitted).max(axis=(-1, -2)),
     )
+
+
+def _margins(preference):
+    """Returns P - 1/2, antisymmetric, with ties exactly 0, `[*B, Y, Y]`."""
+    preference = preferences.check(preference)
+    margins = (preference - np.swapaxes(preference, -1, -2)) / 2
+    return np.where(np.abs(margins) > 1e-9, margins, 0.0)

@@ -47,7 +47,8 @@ def sweep(
 
     Args:
       make: returns the solver of one setting; it is given tracers.
-      settings: arrays `[S, ...]` by argument of `make`, one entry a setting.
+      settings: arrays `[S, ...]` by argument of `make`, one entry a setting; empty for
+        the one setting of a `make` without arguments (S is 1).
       preference: `[N, Y, Y]` preference of each game.
       reference: `[N, Y]` policy that each starts from.
       num_steps: steps of each run, a multiple of `every`.
@@ -62,16 +63,17 @@ def sweep(
     Raises:
       ValueError: if the steps do not divide into measurements.
     """
-    if every < 1 or num_steps % every:
+    if every < 1 or num_steps < every or num_steps % every:
         raise ValueError(f"num_steps = {num_steps} is no multiple of every = {every}")
-    settings = dict(settings)
+    settings = dict(settings) or {"_": jnp.zeros(1)}
+    of = make if "_" not in settings else lambda _: make()
 
     def begin(setting, reference):
-        return make(**setting).init(reference)
+        return of(**setting).init(reference)
 
     def leap(setting, state, preference):
         state, kept = dynamics.run(
-            make(**setting),
+            of(**setting),
             preference,
             state,
             num_steps=every,

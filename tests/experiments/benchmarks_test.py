@@ -16,6 +16,7 @@ def test_sweeps_and_numpy_move_policies_alike():
     differences = [float(text) for text in re.findall(r"\d+e-\d\d", printed)]
     assert len(differences) == len(dynamics_sweep.SOLVERS) == 10
     assert max(differences) < 5e-6
+    assert "once compiled, the sweep is" in printed
 
 
 def test_large_games_prints_the_cost_of_a_step(capsys):

@@ -9,6 +9,7 @@ import pytest
 from experiments.theorems import __main__ as launch
 from experiments.theorems import report
 from experiments.theorems.theorem import Theorem, examine
+from nashalign import games
 
 
 @pytest.mark.slow
@@ -16,6 +17,37 @@ from experiments.theorems.theorem import Theorem, examine
 def test_a_theorem_holds(theorem):
     finding = examine(theorem)
     assert finding.holds, report.cells(finding)
+
+
+def stays(**settings):
+    """A dynamics that never moves."""
+    solver = games.mirror_descent(tau=0.0, eta=1.0)
+    return games.Solver(solver.init, lambda state, preference: state)
+
+
+def goes_elsewhere(factory):
+    """A dynamics with another fixed point: that of half the tau."""
+    return lambda *, tau, **settings: factory(tau=tau / 2, **settings)
+
+
+@pytest.mark.parametrize(
+    "method, rows",
+    [
+        ("nash_md", ("nash_md_one_step", "nash_md_decay", "nash_md_bias")),
+        ("inpo", ("inpo_one_step", "inpo_decay", "inpo_fixed_point")),
+        ("extragradient", ("egpo_bound",)),
+        ("nash_mirror_prox", ("mirror_prox_rate",)),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["stays", "goes elsewhere"])
+def test_rows_notice_a_method_that_is_another(method, rows, wrong, monkeypatch):
+    factory = getattr(games, method)
+    replacement = stays if wrong == "stays" else goes_elsewhere(factory)
+    monkeypatch.setattr(games, method, replacement)
+    # One step towards another fixed point nearby is within what the bounds allow.
+    told = [r for r in rows if wrong == "stays" or not r.endswith("one_step")]
+    for theorem in launch.choose(told):
+        assert not examine(theorem).holds, theorem.name
 
 
 def test_there_are_enough_theorems_and_each_says_what_it_measures():

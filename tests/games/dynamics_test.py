@@ -161,7 +161,8 @@ def gap_after(solver, preference, num_steps, *, average=False):
     """Returns the plain duality gap of the last or of the average policy."""
     size = preference.shape[-1]
     with jax.enable_x64(True):
-        start = solver.init(np.full(size, 1 / size) + 0.1 * (np.arange(size) == 0))
+        start = np.full(size, 1 / size) + 0.1 * (np.arange(size) == 0)
+        start = solver.init(start / start.sum())
         state, _ = games.run(solver, preference, start, num_steps=num_steps, every=10)
         policy = state.average if average else jnp.exp(state.log_policy)
         return float(games.duality_gap(policy / policy.sum(), preference))
@@ -389,3 +390,32 @@ def test_games_shared_among_eight_devices_move_as_on_one():
     assert len(measured.sharding.device_set) == 8
     np.testing.assert_allclose(state.average, alone.average, rtol=1e-6)
     np.testing.assert_allclose(measured, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("reference", [[0.5, 0.5, 0.0], [2.0, 1.0, 1.0]])
+def test_a_reference_without_full_support_or_sum_is_refused(reference):
+    with pytest.raises(ValueError, match="reference"):
+        games.mirror_descent(tau=0.1, eta=1.0).init(reference)
+
+
+def test_a_preference_in_double_precision_leaves_single_precision_as_it_is():
+    solver = games.nash_md(tau=0.1, eta=1.0)
+    with jax.enable_x64(True):
+        start = solver.init(REFERENCE.astype(np.float32))
+        state, _ = games.run(solver, PREFERENCE, start, num_steps=2)
+    assert state.log_policy.dtype == state.average.dtype == jnp.float32
+
+
+def test_one_start_for_many_games_is_refused():
+    solver = games.nash_md(tau=0.1, eta=1.0)
+    many = games.random_preference(0, (3, 4))
+    with pytest.raises(ValueError, match=r"batch \(\), the preference \(3,\)"):
+        games.run(solver, many, solver.init(REFERENCE), num_steps=2)
+
+
+def test_votes_can_be_drawn_where_rounding_left_the_range():
+    preference = np.array(games.rock_paper_scissors())
+    preference[0, 1], preference[1, 0] = 1 + 5e-7, -5e-7
+    solver = games.voting(games.omwu(eta=1.0), jax.random.key(0), num_votes=2)
+    state = solver.update(solver.init([0.2, 0.3, 0.5]), games.check(preference))
+    assert np.isfinite(state.log_policy).all()

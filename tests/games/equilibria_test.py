@@ -266,6 +266,7 @@ def doubled(preference, copies):
     [
         games.random_preference(0, 5),
         doubled(COMAL, [0, 1, 2, 0]),
+        doubled(games.rock_paper_scissors(), [0, 1, 1, 2]),
         doubled(games.random_preference(3, 4), [0, 0, 1, 2, 2, 3]),
         0.5 + 0.5 * np.sign(np.round(2 * games.random_preference(5, 6) - 1, 0)),
         0.5 + 0.5 * np.round(2 * games.random_preference(6, 6) - 1, 0),
@@ -296,8 +297,16 @@ def test_regularized_nash_of_many_small_games_is_solved_together():
 
 @pytest.mark.slow
 def test_regularized_nash_of_ten_thousand_responses():
-    preference = games.from_rewards(np.linspace(-2, 2, 10_000))
+    preference = games.random_preference(0, 10_000)
     reference = np.full(10_000, 1e-4)
-    policy = games.regularized_nash(preference, reference, 0.2)
-    assert residual(policy, preference, reference, 0.2) < 1e-11
+    policy = games.regularized_nash(preference, reference, 0.02)
+    assert residual(policy, preference, reference, 0.02) < 1e-11
     assert games.total_variation(policy, reference) > 0.05
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nash_of_games_whose_nash_policy_has_tiny_weights(seed):
+    nash = np.random.default_rng(seed).dirichlet(np.full(9, 0.2)) + 1e-12
+    preference = games.planted(seed, nash / nash.sum())
+    policy = games.nash(preference)
+    assert (preference @ policy).max() - 0.5 < 1e-10

@@ -160,3 +160,16 @@ def test_nash_conv_is_what_both_players_gain_by_deviating_alone(tau):
     gain = (better - now) + (now + worse)
     found = games.nash_conv(POLICY, opponent, PREFERENCE, REFERENCE, tau)
     np.testing.assert_allclose(found, gain, rtol=1e-5)
+
+
+def test_a_negative_tau_is_refused():
+    with pytest.raises(ValueError, match="tau must be at least 0, not -1.0"):
+        games.duality_gap(POLICY, PREFERENCE, REFERENCE, tau=-1.0)
+    with pytest.raises(ValueError, match="tau must be positive, not 0.0"):
+        games.best_response(PREFERENCE, POLICY, REFERENCE, 0.0)
+
+
+def test_one_reference_serves_many_policies():
+    policies = np.random.default_rng(0).dirichlet(np.ones(5), size=3)
+    expected = [games.kl(policy, REFERENCE) for policy in policies]
+    np.testing.assert_allclose(games.kl(policies, REFERENCE), expected, rtol=1e-6)

@@ -102,3 +102,26 @@ def test_a_cycle_is_far_from_any_reward():
 def test_certain_preferences_have_no_finite_rewards():
     with pytest.raises(ValueError, match="strictly in"):
         games.fit_bradley_terry(games.rock_paper_scissors())
+
+
+def test_ties_up_to_rounding_are_ties():
+    rankings = [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1), (2, 0, 1), (1, 2, 0)]
+    places = np.argsort(rankings, axis=1)
+    votes = 0.5 + 0.5 * np.sign(places[:, None, :] - places[:, :, None])
+    preference = games.population(votes, np.full(6, 1 / 6))
+    preference[0, 1] -= 6e-17
+    assert games.top_cycle(preference).all()
+    assert games.condorcet_winner(preference) == -1
+    assert games.intransitive_share(preference) == 0
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1e-14] + [1.0] * 29)])
+def test_a_fit_converges_for_extreme_preferences_and_rare_responses(weights):
+    rank = np.arange(30)
+    preference = 0.5 + (0.5 - 1e-6) * np.sign(rank[None, :] - rank[:, None])
+    if weights is not None:
+        weights = weights / weights.sum()
+    fit = games.fit_bradley_terry(preference, weights)
+    fitted = scipy.special.expit(fit.rewards[:, None] - fit.rewards[None, :])
+    shares = np.full(30, 1 / 30) if weights is None else weights
+    assert np.abs((fitted - preference) @ shares).max() < 1e-12

@@ -100,8 +100,21 @@ def test_the_program_of_a_sweep_is_compiled_once():
     assert len(traced) == 2  # its start and its steps
 
 
-def test_a_sweep_refuses_steps_that_do_not_divide():
+@pytest.mark.parametrize("num_steps", [0, 50])
+def test_a_sweep_refuses_steps_that_do_not_divide(num_steps):
     with pytest.raises(ValueError, match="is no multiple of every = 7"):
         games.sweep(
-            games.nash_md, SETTINGS, PREFERENCE, REFERENCE, num_steps=50, every=7
+            games.nash_md,
+            SETTINGS,
+            PREFERENCE,
+            REFERENCE,
+            num_steps=num_steps,
+            every=7,
         )
+
+
+def test_a_sweep_without_settings_has_one():
+    _, gaps = games.sweep(
+        lambda: games.omwu(eta=0.5), {}, PREFERENCE, REFERENCE, num_steps=4, every=2
+    )
+    assert gaps.shape == (2, 1, 8)
