@@ -106,8 +106,9 @@ class Groups:
     Attributes:
       prompts: the `B` prompts.
       responses: the table, `[B, N, T]`.
-      reference_log_probs: `[B, N, T]` per-token log-probability (nats) of the table's
-        responses under the reference, zero where masked.
+      frozen_log_probs: name of a frozen policy -> `[B, N, T]` per-token log-probability
+        (nats) of the table's responses under it, zero where masked. The reference is
+        always there.
       members: `[B, G, K]` int32, the group's responses as indices into the table.
       opponents: `[B, G, M]` int32, the responses they are compared with.
       probability: `[B, G]` weight of the group; detached, never trained through.
@@ -118,9 +119,14 @@ class Groups:
 
     prompts: Prompts
     responses: Responses
-    reference_log_probs: chex.Array
+    frozen_log_probs: dict[str, chex.Array]
     members: chex.Array
     opponents: chex.Array
     probability: chex.Array
     preference: chex.Array | None = None
     rewards: chex.Array | None = None
+
+    @property
+    def reference_log_probs(self) -> chex.Array:
+        """Per-token log-probability under the reference, `[B, N, T]`."""
+        return self.frozen_log_probs["reference"]

@@ -35,6 +35,15 @@ SETTINGS = {
     "online_ipo": {"tau": 0.4},
     "nash_md_pg": {"tau": 0.3, "mix": 0.25},
     "ipo_md": {"tau": 0.4, "mix": 0.25},
+    "self_play_pg": {"tau": 0.3},
+    "best_response_pg": {"tau": 0.3},
+    "nash_ema_pg": {"tau": 0.3, "decay": 0.75},
+    "spo": {"tau": 0.1},
+    "sppo": {"eta": 1.5, "period": 2},
+    "inpo": {"tau": 0.3, "eta": 1.5, "period": 2},
+    "comal": {"tau": 0.3, "eta": 1.5, "period": 2, "num_inner": 2},
+    "rebel": {"eta": 1.5, "period": 2},
+    "mpo": {"tau": 0.3, "period": 2},
 }
 
 
@@ -130,9 +139,12 @@ POLICY = transformer()
 
 
 def moved_state() -> algorithms.State:
-    """Returns a state whose policy has moved away from its reference."""
-    state = algorithms.init(setup(POLICY), parameters(POLICY, 0), jax.random.key(7))
-    return dataclasses.replace(state, params=parameters(POLICY, 1))
+    """Returns a state in which every policy that a row may name is another one."""
+    method = algorithms.configure("online_ipo")
+    params, *frozen = [parameters(POLICY, seed) for seed in (1, 0, 2, 3)]
+    state = algorithms.init(method, setup(POLICY), params, jax.random.key(7))
+    names = ("reference", "iterate", "average")
+    return dataclasses.replace(state, frozen=dict(zip(names, frozen, strict=True)))
 
 
 def expected_gradient(method, state, values=None, prompts=None) -> np.ndarray:

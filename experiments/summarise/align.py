@@ -87,7 +87,7 @@ class Aligner:
         key = tasks.stage_key(seed, 20)
         state = training.run(
             lambda state, prompts: compiled(state, prompts, method, judge),
-            algorithms.init(setup, self._task.start.params, key),
+            algorithms.init(method, setup, self._task.start.params, key),
             data.prompt_batches(
                 self._task.prompts["train"],
                 batch_size=self._training.batch_size,

@@ -103,7 +103,7 @@ def chosen_settings() -> dict[str, Settings]:
 class Config:
     """A summariser aligned to a population of reviewers by several methods."""
 
-    methods: tuple[str, ...] = tuple(algorithms.TABLE)
+    methods: tuple[str, ...] = tuple(chosen_settings())
     """Rows of the table of methods, in the order in which they are trained."""
     policy: pathlib.Path = START_POLICY
     """Hugging Face folder of the start policy: any Llama model with its tokenizer."""
@@ -157,6 +157,11 @@ def check(config: Config) -> None:
     for name in config.methods:
         settings = config.settings.get(name, Settings(tau=1.0))
         settings.method(name)
+        if name not in config.settings:
+            known = ", ".join(config.settings)
+            raise ValueError(
+                f"no settings are chosen for {name} yet, only for {known}."
+            )
         _require(f"settings.{name}.learning_rate", settings.learning_rate)
     _require("seed", config.seed, at_least=0)
     for group in ("text", "judges", "training", "evaluation"):

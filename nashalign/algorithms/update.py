@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import optax
 
 from nashalign import policies, preferences, sampling
-from nashalign.algorithms.method import Method, log_ratios
+from nashalign.algorithms.method import Method
 from nashalign.types import Groups, Prompts, Responses, pytree
 
 Reduce = Callable[[Any], Any]
@@ -40,24 +40,32 @@ class State:
 
     Attributes:
       params: the trained policy's parameters.
-      reference: the frozen policy's.
+      frozen: those of each frozen policy that the method names, by name; the same
+        arrays while they are the same policy.
       opt_state: the optimizer's.
       step: int32, updates made.
       key: the run's key; never consumed, only folded with the step.
     """
 
     params: policies.Params
-    reference: policies.Params
+    frozen: dict[str, policies.Params]
     opt_state: optax.OptState
     step: chex.Array
     key: chex.PRNGKey
 
+    @property
+    def reference(self) -> policies.Params:
+        """The parameters of the policy that the trained one is held to."""
+        return self.frozen["reference"]
 
-def init(setup: Setup, params: policies.Params, key: chex.PRNGKey) -> State:
-    """Returns the state before the first step: the policy starts at its reference."""
+
+def init(
+    method: Method, setup: Setup, params: policies.Params, key: chex.PRNGKey
+) -> State:
+    """Returns the state before the first step: all policies start at the same place."""
     return State(
         params=params,
-        reference=params,
+        frozen={name: params for name in method.frozen},
         opt_state=setup.optimizer.init(params),
         step=jnp.zeros((), jnp.int32),
         key=key,
@@ -68,33 +76,38 @@ def rollout(method: Method, setup: Setup, state: State, prompts: Prompts) -> Gro
     """Draws each prompt's responses from the method's authors: one group a prompt.
 
     Returns:
-      Groups not yet annotated, all of probability one. Where the mixture writes, the
-      reference's log-probabilities come from decoding; else from one forward pass.
+      Groups not yet annotated, all of probability one. Log-probabilities of frozen
+      policies that write come from decoding, the others from a forward pass each.
     """
+    weights = {
+        name: jnp.asarray([author[name] for author in _weights(method)])[None, :, None]
+        for name in method.writers
+    }
     responses, log_probs = sampling.sample(
         setup.policy,
         _sampled_params(method, state),
-        _behaviour(method, jnp.asarray(_weights(method))[None, :, None]),
+        _behaviour(weights),
         _keys(state)[0],
         prompts,
         num_responses=len(method.authors),
         decoding=setup.decoding,
     )
-    reference_log_probs = log_probs.get("reference")
-    if reference_log_probs is None:
-        reference_log_probs = policies.log_probs(
-            setup.policy, state.reference, prompts, responses
-        )
+    frozen_log_probs = {
+        name: jax.lax.stop_gradient(log_probs[name])
+        if name in log_probs
+        else policies.log_probs(setup.policy, state.frozen[name], prompts, responses)
+        for name in method.frozen
+    }
     batch = prompts.tokens.shape[0]
     indices = jnp.arange(len(method.authors))
     indices = jnp.broadcast_to(indices[None, None], (batch, 1, len(method.authors)))
     return Groups(
         prompts=prompts,
         responses=responses,
-        reference_log_probs=jax.lax.stop_gradient(reference_log_probs),
+        frozen_log_probs=frozen_log_probs,
         members=indices[..., : method.num_members],
         opponents=indices[..., method.num_members :],
-        probability=jnp.ones((batch, 1), reference_log_probs.dtype),
+        probability=jnp.ones((batch, 1), frozen_log_probs["reference"].dtype),
     )
 
 
@@ -118,9 +131,9 @@ def expected_rollout(
     params = _sampled_params(method, state)
     log_probability = [
         sampling.exact_log_probs(
-            setup.policy, params, _behaviour(method, weight), prompts, table
+            setup.policy, params, _behaviour(weights), prompts, table
         )
-        for weight in _weights(method)
+        for weights in _weights(method)
     ]
     num_responses = table.tokens.shape[1]
     choices = itertools.product(range(num_responses), repeat=len(method.authors))
@@ -133,9 +146,10 @@ def expected_rollout(
     return Groups(
         prompts=prompts,
         responses=table,
-        reference_log_probs=policies.log_probs(
-            setup.policy, state.reference, prompts, table
-        ),
+        frozen_log_probs={
+            name: policies.log_probs(setup.policy, state.frozen[name], prompts, table)
+            for name in method.frozen
+        },
         members=indices[..., : method.num_members],
         opponents=indices[..., method.num_members :],
         probability=jnp.exp(joint),
@@ -209,11 +223,13 @@ def learn(
     updates, opt_state = setup.optimizer.update(gradient, state.opt_state, state.params)
     metrics = {"loss": loss / weight, "gradient_norm": optax.tree.norm(gradient)}
     metrics |= _response_metrics(log_probs, groups, reduce)
+    params, step = optax.apply_updates(state.params, updates), state.step + 1
     state = dataclasses.replace(
         state,
-        params=optax.apply_updates(state.params, updates),
+        params=params,
+        frozen=_refreshed(method, step, state.frozen, params),
         opt_state=opt_state,
-        step=state.step + 1,
+        step=step,
     )
     return state, metrics
 
@@ -246,23 +262,35 @@ def _probabilities(preferred, groups):
 
 
 def _weights(method):
-    """Weight on the reference of each response's author."""
-    return [author(method.mix) for author in method.authors]
+    """Weights of each author on the policies that write, the same names for all."""
+    given = [author(method.settings) for author in method.authors]
+    return [{name: own.get(name, 0.0) for name in method.writers} for own in given]
 
 
 def _sampled_params(method, state):
     """The named policies that the method's authors look at."""
-    params = {"policy": jax.lax.stop_gradient(state.params)}
-    return params | ({"reference": state.reference} if method.mixes else {})
+    params = {"policy": jax.lax.stop_gradient(state.params), **state.frozen}
+    return {name: params[name] for name in method.writers}
 
 
-def _behaviour(method, weight):
-    """The distribution an author with this weight on the reference writes from."""
-    if not method.mixes:
-        return lambda logits: logits["policy"]
-    return lambda logits: policies.mixture_logits(
-        logits["policy"], logits["reference"], mix=weight
+def _behaviour(weights):
+    """The distribution that an author with these weights writes from."""
+    if len(weights) == 1:
+        return lambda logits: logits[next(iter(weights))]
+    return lambda logits: jax.nn.log_softmax(
+        sum(weight * logits[name] for name, weight in weights.items())
     )
+
+
+def _refreshed(method, step, frozen, params):
+    """The frozen policies after a step."""
+
+    def move(refresh, old):
+        return jax.tree.map(
+            lambda old, new: refresh(method.settings, step, old, new), old, params
+        )
+
+    return frozen | {name: move(by, frozen[name]) for name, by in method.refresh}
 
 
 def _keys(state):
@@ -274,7 +302,7 @@ def _response_metrics(log_probs, groups, reduce):
     """Means over the table's responses; masked, so padding counts nowhere."""
     responses = groups.responses
     sums = {
-        "log_ratio": jnp.sum(log_ratios(log_probs, groups)),
+        "log_ratio": jnp.sum(log_probs - groups.reference_log_probs),
         "length": jnp.sum(responses.mask),
         "truncated": jnp.sum(responses.truncated),
     }

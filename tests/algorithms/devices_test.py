@@ -46,7 +46,7 @@ def trained(name, devices):
     setup = token_game.setup(token_game.POLICY, CASES[name])
     step = COMPILERS[devices](step_of(method, setup))
     params = token_game.parameters(token_game.POLICY, 0)
-    state = algorithms.init(setup, params, jax.random.key(3))
+    state = algorithms.init(method, setup, params, jax.random.key(3))
     annotator, seen = token_game.annotator(method), []
     for index in range(NUM_STEPS):
         prompts = token_game.prompts(range(16 * index, 16 * (index + 1)))

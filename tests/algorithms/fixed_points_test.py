@@ -24,7 +24,7 @@ def train(method, table=token_game.TABLE, num_steps=500):
 
     @token_game.compiled
     def run(method, reference):
-        state = algorithms.init(setup, reference, jax.random.key(0))
+        state = algorithms.init(method, setup, reference, jax.random.key(0))
 
         def step(state, _):
             state, _ = token_game.expected_update(
@@ -46,6 +46,8 @@ def predicted(method, reference):
     if method.annotation == "reward":
         tilted = reference * np.exp(token_game.rewards() / method.tau)
         return tilted / tilted.sum()
+    if algorithms.TABLE["best_response_pg"].title == method.title:
+        return games.best_response(preference, reference, reference, method.tau)
     if not method.mixes:
         return games.regularized_nash(preference, reference, method.tau)
     return games.token_mixture_fixed_point(
@@ -64,6 +66,11 @@ def distance(policy, other):
         ("online_ipo", {"tau": 0.2}),
         ("nash_md_pg", {"tau": 0.2, "mix": 0.25}),
         ("ipo_md", {"tau": 0.2, "mix": 0.25}),
+        ("self_play_pg", {"tau": 0.2}),
+        ("best_response_pg", {"tau": 0.2}),
+        ("nash_ema_pg", {"tau": 0.2, "decay": 0.9}),
+        ("spo", {"tau": 0.2}),
+        ("inpo", {"tau": 0.2, "eta": 1.0, "period": 1}),
     ],
 )
 def test_expected_update_reaches_the_predicted_fixed_point(name, settings):
@@ -78,6 +85,29 @@ def test_expected_update_reaches_the_predicted_fixed_point(name, settings):
         nash = games.regularized_nash(token_game.preference(), reference, tau)
         mixture = token_game.tree().mixture(policy, reference, method.mix)
         assert distance(mixture, nash) > 1e-4
+
+
+OUTER_STEPS = {
+    "rebel": lambda eta: games.rebel(rewards=token_game.rewards(), eta=eta),
+    # Its win rate is over five responses, of which one is the response itself.
+    "sppo": lambda eta: games.sppo(eta=4 / 5 * eta),
+    "inpo": lambda eta: games.inpo(tau=0.2, paper_eta=1 / eta),
+    "comal": lambda eta: games.comal(tau=0.2, eta=eta, num_inner=1),
+}
+
+
+@pytest.mark.parametrize("name", OUTER_STEPS)
+def test_expected_update_of_one_outer_iteration_is_that_of_the_exact_game(name):
+    eta, far = 4.0, {"period": 10_000}
+    far |= {"tau": 0.2} if name in ("inpo", "comal") else {}
+    with jax.enable_x64(True):
+        method = algorithms.configure(name, eta=eta, **far)
+        reference, policy = train(method)
+        solver = OUTER_STEPS[name](eta)
+        state = solver.update(solver.init(reference), token_game.preference())
+        predicted = np.exp(state.log_policy)
+    assert distance(policy, reference) > 0.05
+    assert distance(policy, predicted) < 1e-6
 
 
 @pytest.mark.parametrize("name", ["nash_md_pg", "ipo_md"])
@@ -197,6 +227,25 @@ def test_ipo_md_without_mixing_draws_what_online_ipo_draws():
     plain = draw(algorithms.configure("online_ipo"))
     chex.assert_trees_all_equal(mixed.responses, plain.responses)
     chex.assert_trees_all_close(mixed, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, settings, simpler, its_settings",
+    [
+        ("nash_md_pg", {"tau": 0.3, "mix": 0.0}, "self_play_pg", {"tau": 0.3}),
+        ("nash_md_pg", {"tau": 0.3, "mix": 1.0}, "best_response_pg", {"tau": 0.3}),
+        ("mpo", {"tau": 0.3}, "self_play_pg", {"tau": 0.3}),
+        ("spo", {"tau": 0.3}, "self_play_pg", {"tau": 0.3}),
+        ("comal", {"tau": 0.3, "eta": 1.5}, "inpo", {"tau": 0.3, "eta": 1.5}),
+    ],
+)
+def test_a_method_at_its_end_is_a_simpler_one(name, settings, simpler, its_settings):
+    np.testing.assert_allclose(
+        expected_gradient(name, **settings),
+        expected_gradient(simpler, **its_settings),
+        rtol=0,
+        atol=1e-13,
+    )
 
 
 @pytest.mark.parametrize("tau", [0.2, 1.0])

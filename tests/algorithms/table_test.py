@@ -1,7 +1,7 @@
 """The table of methods: its papers, its settings, and the errors at its door."""
 
-import dataclasses
 import re
+import runpy
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,15 @@ ROWS = list(algorithms.TABLE)
         ("online_ipo", 2, "preference", False, "2403.08635"),
         ("nash_md_pg", 2, "preference", True, "2312.00886"),
         ("ipo_md", 2, "preference", True, "2403.08635"),
+        ("self_play_pg", 2, "preference", False, "2312.00886"),
+        ("best_response_pg", 2, "preference", False, "2312.00886"),
+        ("nash_ema_pg", 2, "preference", False, "2312.00886"),
+        ("spo", 4, "preference", False, "2401.04056"),
+        ("sppo", 5, "preference", False, "2405.00675"),
+        ("inpo", 2, "preference", False, "2407.00617"),
+        ("comal", 2, "preference", False, "2410.23223"),
+        ("rebel", 2, "reward", False, "2404.16767"),
+        ("mpo", 2, "preference", False, "2410.16714"),
     ],
 )
 def test_row_is_the_method_of_its_paper(name, authors, annotation, mixes, paper):
@@ -41,7 +50,8 @@ def test_table_has_these_rows_and_their_defaults_are_allowed():
 @pytest.mark.parametrize("name", ROWS)
 def test_row_prints_its_title_paper_and_settings(name):
     row = algorithms.TABLE[name]
-    assert all(str(part) in repr(row) for part in (row.title, row.paper, row.tau))
+    parts = (row.title, row.paper, *row.settings.values())
+    assert all(str(part) in repr(row) for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +74,12 @@ def test_row_prints_its_title_paper_and_settings(name):
         ("ipo_md", {"mix": 1.01}, "in [0, 1], not 1.01"),
         ("ipo_md", {"mix": -0.01}, "in [0, 1], not -0.01"),
         ("nash_md_pg", {"mix": float("nan")}, "in [0, 1], not nan"),
+        ("rebel", {"tau": 0.1}, "'rebel' has no setting 'tau'"),
+        ("rebel", {"eta": 0.0}, "rebel: eta must be positive and finite, not 0.0"),
+        ("sppo", {"period": 0}, "sppo: period counts updates, >= 1, not 0"),
+        ("comal", {"num_inner": 1.5}, "num_inner counts periods, >= 1, not 1.5"),
+        ("nash_ema_pg", {"decay": 1.1}, "the share of the past, in [0, 1], not 1.1"),
+        ("inpo", {"tau": 0.1, "eta": 20.0}, "in the anchor, at most 1, not 2; eta is"),
     ],
 )
 def test_wrong_setting_is_an_error_that_says_what_is_right(name, settings, message):
@@ -78,11 +94,13 @@ def test_wrong_setting_is_an_error_that_says_what_is_right(name, settings, messa
         ("nash_md_pg", {"tau": 0.0}),
         ("nash_md_pg", {"mix": 0.0}),
         ("ipo_md", {"mix": 1}),
+        ("nash_ema_pg", {"decay": 1.0}),
+        ("inpo", {"tau": 0.5, "eta": 2.0}),
     ],
 )
 def test_ends_of_the_ranges_are_allowed(name, settings):
     method = algorithms.configure(name, **settings)
-    assert settings.items() <= dataclasses.asdict(method).items()
+    assert settings.items() <= method.settings.items()
 
 
 def test_settings_are_leaves_so_that_one_program_serves_every_value():
@@ -103,4 +121,21 @@ def test_settings_are_leaves_so_that_one_program_serves_every_value():
     # And the value that is passed is the one that is used.
     assert not jnp.array_equal(drawn[0].tokens, drawn[2].tokens)
     leaves = jax.tree.leaves(algorithms.configure("ipo_md", tau=0.3, mix=0.2))
-    assert leaves == [0.3, 0.2]
+    assert sorted(leaves) == [0.2, 0.3]
+
+
+def test_the_table_is_printed_with_every_row_and_choice(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    runpy.run_module("nashalign.algorithms", run_name="__main__")
+    printed = capsys.readouterr().out
+    for name, row in algorithms.TABLE.items():
+        assert f" {name} " in printed and row.title in printed and row.paper in printed
+    for words in (
+        "1 of policy",
+        "1 of mixture",
+        "5 of iterate",
+        "contrastive (ipo, inverse_eta)",
+        "iterate: every period",
+        "decay = 0.999",
+    ):
+        assert words in printed

@@ -133,6 +133,53 @@ def test_step_moves_the_policy_counts_itself_and_leaves_the_rest():
     assert not any(jax.tree.leaves(same.params))
 
 
+def moves(name, num_steps=4, **settings):
+    """Parameters of every policy after each step, one leaf `[num_steps, ...]` each."""
+    method, state = algorithms.configure(name, **settings), token_game.moved_state()
+    state = dataclasses.replace(
+        state, frozen=dict.fromkeys(method.frozen, state.params)
+    )
+    seen = []
+    for _ in range(num_steps):
+        state, _ = token_game.expected_step(method, state)
+        policies_ = {"policy": state.params, **state.frozen}
+        seen.append({n: jax.tree.leaves(p)[0] for n, p in policies_.items()})
+    return {n: np.array([np.asarray(step[n]) for step in seen]) for n in seen[0]}
+
+
+def test_the_iterate_follows_every_period_and_the_reference_every_stage():
+    with jax.enable_x64(True):
+        seen = moves("comal", tau=0.3, eta=1.5, period=1, num_inner=3)
+        slow = moves("inpo", tau=0.3, eta=1.5, period=2)
+    np.testing.assert_array_equal(seen["iterate"], seen["policy"])
+    np.testing.assert_array_equal(seen["reference"][2], seen["policy"][2])
+    np.testing.assert_array_equal(seen["reference"][3], seen["policy"][2])
+    np.testing.assert_array_equal(seen["reference"][1], seen["reference"][0])
+    assert (seen["reference"][1] != seen["policy"][1]).any()
+    np.testing.assert_array_equal(slow["iterate"][[1, 2]], slow["policy"][[1, 1]])
+    assert (slow["iterate"][0] != slow["policy"][0]).any()
+    np.testing.assert_array_equal(slow["reference"][3], slow["reference"][0])
+
+
+def test_the_average_is_a_running_mean_of_parameters():
+    with jax.enable_x64(True):
+        seen = moves("nash_ema_pg", tau=0.3, decay=0.75)
+        mean = np.asarray(jax.tree.leaves(token_game.moved_state().params)[0])
+    for average, policy in zip(seen["average"], seen["policy"], strict=True):
+        mean = 0.75 * mean + 0.25 * policy
+        np.testing.assert_allclose(average, mean, rtol=1e-12)
+
+
+def test_policies_that_are_the_same_are_stored_once():
+    method, setup = configured("comal"), token_game.setup(POLICY)
+    params = token_game.parameters(POLICY, 0)
+    state = algorithms.init(method, setup, params, jax.random.key(0))
+    assert sorted(state.frozen) == ["iterate", "reference"]
+    assert all(frozen is params for frozen in state.frozen.values())
+    plain = algorithms.init(configured("rl"), setup, params, jax.random.key(0))
+    assert list(plain.frozen) == ["reference"]
+
+
 def test_metrics_are_means_over_the_responses_own_tokens():
     with jax.enable_x64(True):
         method, state = configured("online_ipo"), token_game.moved_state()
