@@ -156,12 +156,12 @@ def check(config: Config) -> None:
         raise ValueError(f"--methods names no method; known are {known}.")
     for name in config.methods:
         settings = config.settings.get(name, Settings(tau=1.0))
-        settings.method(name)
-        if name not in config.settings:
+        if name in algorithms.TABLE and name not in config.settings:
             known = ", ".join(config.settings)
             raise ValueError(
                 f"no settings are chosen for {name} yet, only for {known}."
             )
+        settings.method(name)
         _require(f"settings.{name}.learning_rate", settings.learning_rate)
     _require("seed", config.seed, at_least=0)
     for group in ("text", "judges", "training", "evaluation"):

@@ -54,8 +54,8 @@ def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
 def draw(findings: Sequence[Finding]) -> matplotlib.figure.Figure:
     """Draws what was measured against what was predicted.
 
-    On the left, measured over predicted; on the right, theorems that predict zero, and
-    how small the number is.
+    Above, measured over predicted; below, theorems that predict zero, and how small the
+    number is.
     """
     scaled = [f for f in findings if f.predicted != 0]
     zeros = [f for f in findings if f.predicted == 0]
@@ -73,6 +73,9 @@ def draw(findings: Sequence[Finding]) -> matplotlib.figure.Figure:
     for row, (finding, ratio) in enumerate(zip(scaled, ratios, strict=True)):
         bound = {"=": (1, 1), "<=": (1e-3, 1), ">=": (1, 1e3)}
         low, high = bound[finding.theorem.relation]
+        if finding.predicted < 0:
+            # Of two negative numbers the larger one has the smaller ratio.
+            low, high = 1 / high, 1 / low
         top.plot([low, high], [row, row], color="0.85", linewidth=5, zorder=0)
         if not 1e-3 <= ratio <= 1e3:
             mark = "<" if ratio < 1 else ">"

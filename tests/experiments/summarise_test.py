@@ -1,5 +1,6 @@
 """The main job, end to end, with a tiny start policy."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -308,3 +309,9 @@ def test_settings_are_recorded_without_places(tmp_path):
     assert "output" not in record and "data" not in record
     with training.open_run(tmp_path, record):
         assert "smoke" not in (tmp_path / "config.json").read_text()
+
+
+def test_a_row_without_chosen_settings_is_refused_in_those_words():
+    config = dataclasses.replace(configs.full(), methods=("rl", "inpo"))
+    with pytest.raises(ValueError, match="no settings are chosen for inpo yet"):
+        configs.check(config)

@@ -98,6 +98,19 @@ def test_the_table_is_left_as_a_file_and_a_figure(tmp_path, capsys):
     assert "3 of 3 hold" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "relation, predicted, measured",
+    [("<=", -1.0, -4.0), (">=", -4.0, -1.0), ("<=", 2.0, 1.0), (">=", 1.0, 2.0)],
+)
+def test_a_bound_that_holds_is_drawn_inside_what_it_allows(
+    relation, predicted, measured
+):
+    theorem = Theorem("", "", relation, lambda: (predicted, measured))
+    axes = report.draw([examine(theorem)]).axes[0]
+    allowed = next(line.get_xdata() for line in axes.lines if line.get_linewidth() == 5)
+    assert allowed[0] <= measured / predicted <= allowed[1]
+
+
 def test_a_theorem_that_fails_is_shown_failing(monkeypatch, tmp_path, capsys):
     wrong = dataclasses.replace(launch.THEOREMS[0], measure=lambda: (2.0, 3.0))
     monkeypatch.setattr(launch, "THEOREMS", (wrong,))
