@@ -95,6 +95,27 @@ class Responses:
 
 @pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Examples:
+    """A batch of an offline data set: prompts with responses that somebody wrote.
+
+    Attributes:
+      prompts: the `B` prompts.
+      responses: `[B, N, T]`; a pair of a preference data set is N = 2.
+      preference: `[B, N, N]` P(row beats column), votes or shares of votes; None where
+        nobody has compared them.
+      rewards: `[B, N]` their rewards; None where nobody has scored them.
+      probability: `[B]` weight of each example in the batch; None for equal ones.
+    """
+
+    prompts: Prompts
+    responses: Responses
+    preference: chex.Array | None = None
+    rewards: chex.Array | None = None
+    probability: chex.Array | None = None
+
+
+@pytree
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Groups:
     """What one update consumes: weighted groups of responses.
 
@@ -115,6 +136,11 @@ class Groups:
       preference: `[B, N, N]` P(row beats column); a complement when transposed. None
         until annotated, or where the method reads rewards.
       rewards: `[B, N]` scalar rewards; None where the method reads preferences.
+      kept: `[B, G]` bool, false on groups that the method's selection drops; their
+        probability still counts in the denominator. None where all are kept.
+      log_probs: `[B, N, T]` under the policy in training, set where a loss is made.
+      statistics: name -> array, what else the method's loss reads of the policy in
+        training and of its heads; set where a loss is made.
     """
 
     prompts: Prompts
@@ -125,6 +151,9 @@ class Groups:
     probability: chex.Array
     preference: chex.Array | None = None
     rewards: chex.Array | None = None
+    kept: chex.Array | None = None
+    log_probs: chex.Array | None = None
+    statistics: dict[str, chex.Array] = dataclasses.field(default_factory=dict)
 
     @property
     def reference_log_probs(self) -> chex.Array:

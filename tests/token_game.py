@@ -6,6 +6,7 @@ token is one of the game's own, so that whatever forgets a mask comes out wrong.
 
 import dataclasses
 import functools
+import itertools
 import operator
 
 import jax
@@ -15,7 +16,7 @@ import numpy as np
 import optax
 
 from nashalign import algorithms, games, policies, preferences, sampling
-from nashalign.types import Prompts, Responses
+from nashalign.types import Examples, Prompts, Responses
 
 VOCABULARY, LENGTH, EOS, PAD = 3, 2, 0, 1
 DECODING = sampling.Decoding(max_length=LENGTH, eos_id=EOS, pad_id=PAD)
@@ -27,23 +28,81 @@ compiled = functools.partial(
     jax.jit, compiler_options={"xla_backend_optimization_level": 0}
 )
 
+# Strings of scores, lowest first, that are appended to prompts.
+LEVELS = jnp.array([[1], [2], [0]], jnp.int32)
+
+_INNER = {"eta": 1.5, "period": 2}
 # One setting of each row, far enough from its limits to tell them apart.
 SETTINGS = {
     "rl": {"tau": 0.3},
+    "rloo": {"tau": 0.3, "num_responses": 3},
+    # One epoch, no trace and no error of the critic: then PPO is a policy gradient.
+    "ppo": {"tau": 0.3, "trace": 1.0, "value": 0.0, "num_epochs": 1},
+    "bonbon": {"likelihood": 0.3, "num_responses": 3},
+    "bond": {"tau": 0.7, "backward": 0.4, "floor": 0.2, "decay": 0.9},
+    "sft": {},
+    "dpo": {"tau": 0.7},
+    "cdpo": {"tau": 0.7, "flip": 0.2},
+    "rdpo": {"tau": 0.7, "flip": 0.2},
+    "ipo": {"tau": 0.4},
+    "slic_hf": {"margin": 2.0, "likelihood": 0.3},
+    "soft_po": {"alpha": 0.7, "tau": 0.3},
+    "soft_po_weighted": {"alpha": 0.7, "tau": 0.3, "power": 0.5},
+    "soft_po_ranked": {"alpha": 0.7, "tau": 0.3, "num_responses": 3},
+    "tdpo1": {"tau": 0.7},
+    "tdpo2": {"tau": 0.7, "alpha": 0.4},
+    "filtered": {"num_responses": 3},
+    "rwr": {"tau": 0.8},
+    "conditional": {"lowest": -1.0, "highest": 1.0},
+    "reward_augmented": {"tau": 0.7, "lowest": -1.0, "highest": 1.0},
+    # The head's cross-entropy has a test of its own.
+    "preference_degree": {"tau": 0.7, "degree": 0.0, "num_degrees": 4},
+    "sequential_po": {"tau": 0.7, "retain": 0.4, "period": 2},
+    "spin": {"tau": 0.7, "period": 2},
+    "alpha_spin": {"tau": 0.7, "follow": 0.6, "period": 2},
     "online_dpo": {"tau": 0.7},
     "online_slic": {"tau": 0.7},
     "online_ipo": {"tau": 0.4},
-    "nash_md_pg": {"tau": 0.3, "mix": 0.25},
     "ipo_md": {"tau": 0.4, "mix": 0.25},
+    "oaif_dpo": {"tau": 0.7},
+    "oaif_ipo": {"tau": 0.4},
+    "oaif_slic": {"tau": 0.7},
+    "osp": {"tau": 0.7, "num_responses": 3},
+    "self_prompting": {"tau": 0.7, "gap": 0.6, "half_life": 2.0},
+    "bpo": {"tau": 0.7, "period": 2},
+    "optune": {"tau": 0.7, "sharpness": 1.5},
+    # With rho 1 the update is the exact gradient.
+    "sail_ddp": {"tau": 0.7, "share": 0.6, "rho": 1.0},
+    "sail_dpp": {"tau": 0.7, "share": 0.6, "rho": 1.0},
+    "sail_dpr": {"tau": 0.7, "share": 0.6, "rho": 1.0},
+    "selm": {"tau": 0.7, "alpha": 0.2, "period": 2},
+    "xpo": {"tau": 0.7, "alpha": 0.2},
+    "iterative_dpo": {"tau": 0.7, "follow": 0.4, "period": 2, "num_responses": 3},
+    "rebel": _INNER,
+    "dice": {
+        "tau": 0.7,
+        "replay": 0.4,
+        "penalty": 0.3,
+        "period": 2,
+        "num_responses": 3,
+    },
+    "mcts_dpo": {"tau": 0.7},
+    "nash_md_pg": {"tau": 0.3, "mix": 0.25},
     "self_play_pg": {"tau": 0.3},
     "best_response_pg": {"tau": 0.3},
     "nash_ema_pg": {"tau": 0.3, "decay": 0.75},
     "spo": {"tau": 0.1},
-    "sppo": {"eta": 1.5, "period": 2},
-    "inpo": {"tau": 0.3, "eta": 1.5, "period": 2},
-    "comal": {"tau": 0.3, "eta": 1.5, "period": 2, "num_inner": 2},
-    "rebel": {"eta": 1.5, "period": 2},
+    "sppo": _INNER,
+    "dno": _INNER,
+    "dno_prct": {"tau": 0.7, "margin": 0.2, "period": 2, "num_responses": 3},
+    "inpo": {"tau": 0.3} | _INNER,
+    "rspo": {"pull": 0.3} | _INNER,
+    "comal": {"tau": 0.3, "num_inner": 2} | _INNER,
+    "onpo": _INNER,
+    "egpo": {"tau": 0.4},
+    "nash_mirror_prox": {"tau": 0.3} | _INNER,
     "mpo": {"tau": 0.3, "period": 2},
+    "mnpo": {"tau": 0.3, "recent": 0.6} | _INNER,
 }
 
 
@@ -124,27 +183,118 @@ def annotator(method: algorithms.Method, values=None, table: Responses = TABLE):
 def setup(policy: policies.Policy, optimizer=None, decoding=DECODING):
     """Returns what stays the same through a run; the default step is a gradient."""
     optimizer = optax.sgd(1.0) if optimizer is None else optimizer
-    return algorithms.Setup(policy=policy, optimizer=optimizer, decoding=decoding)
+    return algorithms.Setup(
+        policy=policy, optimizer=optimizer, decoding=decoding, levels=LEVELS
+    )
+
+
+def data_policy(prompts: Prompts, num_responses: int = NUM_RESPONSES) -> jax.Array:
+    """Returns the data set's distribution `[B, Y]` over responses to each prompt."""
+    random = np.random.default_rng(5)
+    drawn = random.dirichlet(np.full(num_responses, 2.0), size=3)
+    return jnp.asarray(drawn)[prompts.ids % 3]
+
+
+def all_examples(method, prompts: Prompts, table: Responses = TABLE) -> Examples:
+    """Returns every example of the data set, with its probability.
+
+    For rows that change their prompts, each example has one or two responses.
+    """
+    number = 1 if method.num_data == 1 else 2
+    size, batch = table.tokens.shape[1], prompts.tokens.shape[0]
+    chosen = np.array(list(itertools.product(range(size), repeat=number)))
+    mass = data_policy(prompts, size)[:, chosen].prod(-1)
+    indices = np.tile(chosen, (batch, 1))
+    return Examples(
+        prompts=jax.tree.map(lambda x: jnp.repeat(x, len(chosen), 0), prompts),
+        responses=jax.tree.map(lambda x: x[0][indices], table),
+        preference=jnp.asarray(preference(size)[indices[:, :, None], indices[:, None]]),
+        rewards=jnp.asarray(rewards(size)[indices]),
+        probability=jnp.asarray(mass.reshape(-1)),
+    )
+
+
+def drawn_examples(method, prompts: Prompts) -> Examples:
+    """Returns one random example to each prompt, compared by a vote."""
+    random = np.random.default_rng(8)
+    number = max(2, method.num_data) if _keeps_prompts(method) else 2
+    batch = len(prompts.ids)
+    cumulative = np.asarray(data_policy(prompts)).cumsum(-1)[:, None]
+    indices = (random.random((batch, number, 1)) > cumulative).sum(-1)
+    indices = np.minimum(indices, NUM_RESPONSES - 1)
+    preferred = preference()[indices[:, :, None], indices[:, None]]
+    votes = np.triu(random.random(preferred.shape) < preferred, 1).astype(float)
+    votes += np.tril(1 - votes.swapaxes(1, 2), -1) + np.eye(number) / 2
+    # A verdict is of the probability; where the loss is affine a vote will do.
+    as_votes = method.label is algorithms.TABLE["dpo"].label
+    return Examples(
+        prompts=prompts,
+        responses=jax.tree.map(lambda x: x[0][indices], TABLE),
+        preference=jnp.asarray(votes if as_votes else preferred),
+        rewards=jnp.asarray(rewards()[indices]),
+    )
+
+
+def _keeps_prompts(method):
+    """Whether the row uses prompts as they come."""
+    return method.prompts is algorithms.TABLE["dpo"].prompts
+
+
+def expected_groups(method, setup, state, prompts, values=None, table=TABLE):
+    """Returns every annotated group with its exact probability."""
+    if _keeps_prompts(method):
+        groups = algorithms.expected_rollout(
+            method,
+            setup,
+            state,
+            prompts,
+            table,
+            data_policy(prompts, table.tokens.shape[1]),
+        )
+    else:
+        examples = all_examples(method, prompts, table)
+        groups = algorithms.rollout(method, setup, state, examples)
+    judge = annotator(method, values, table)
+    return algorithms.annotate(method, judge, state, groups)
 
 
 def expected_update(method, setup, state, prompts, values=None, table=TABLE):
     """Returns the noiseless update: the next state and its metrics."""
-    groups = algorithms.expected_rollout(method, setup, state, prompts, table)
-    judge = annotator(method, values, table)
-    groups = algorithms.annotate(method, judge, state, groups)
+    if method.extragradient:
+        frozen = state.frozen | {"ahead": state.params}
+        state = dataclasses.replace(state, frozen=frozen)
+        groups = expected_groups(method, setup, state, prompts, values, table)
+        state, _ = algorithms.learn(method, setup, state, groups, look_ahead=True)
+    groups = expected_groups(method, setup, state, prompts, values, table)
     return algorithms.learn(method, setup, state, groups)
 
 
 POLICY = transformer()
+FROZEN = {
+    "reference": 0,
+    "iterate": 2,
+    "average": 3,
+    "previous": 4,
+    "rival": 6,
+    "ahead": 7,
+}
 
 
-def moved_state() -> algorithms.State:
+def moved_state(method: algorithms.Method | None = None) -> algorithms.State:
     """Returns a state in which every policy that a row may name is another one."""
-    method = algorithms.configure("online_ipo")
-    params, *frozen = [parameters(POLICY, seed) for seed in (1, 0, 2, 3)]
-    state = algorithms.init(method, setup(POLICY), params, jax.random.key(7))
-    names = ("reference", "iterate", "average")
-    return dataclasses.replace(state, frozen=dict(zip(names, frozen, strict=True)))
+    method = algorithms.configure("online_ipo") if method is None else method
+    state = algorithms.init(method, setup(POLICY), parameters(POLICY, 1), KEY)
+    random = np.random.default_rng(9)
+    heads = {
+        name: jnp.asarray(0.1 * random.normal(size=head.shape))
+        for name, head in state.players.items()
+        if name != "policy"
+    }
+    frozen = {name: parameters(POLICY, seed) for name, seed in FROZEN.items()}
+    return dataclasses.replace(state, players=state.players | heads, frozen=frozen)
+
+
+KEY = jax.random.key(7)
 
 
 def expected_gradient(method, state, values=None, prompts=None) -> np.ndarray:
@@ -155,7 +305,7 @@ def expected_gradient(method, state, values=None, prompts=None) -> np.ndarray:
 def expected_step(method, state, values=None, prompts=None):
     """Returns the expected update on three prompts, `THREE_PROMPTS` if none are given.
 
-    One compilation, in each precision, for all the tests of a row.
+    Of an extragradient step it is the second half. One compilation, in each precision, for all the tests of a row.
     """
     default = rewards() if method.annotation == "reward" else preference()
     values = default if values is None else values
@@ -166,7 +316,8 @@ def expected_step(method, state, values=None, prompts=None):
 @compiled
 def _expected_step(method, state, values, prompts):
     """See `expected_step`."""
-    return expected_update(method, setup(POLICY), state, prompts, values)
+    groups = expected_groups(method, setup(POLICY), state, prompts, values)
+    return algorithms.learn(method, setup(POLICY), state, groups)
 
 
 @functools.cache
@@ -181,20 +332,25 @@ def sampled_steps(name: str, num_batches: int = 80, batch_size: int = 30):
     Returns:
       Directions `[num_batches, parameters]`, and each update's metrics.
     """
-    method, state = algorithms.configure(name, **SETTINGS[name]), moved_state()
+    method = algorithms.configure(name, **SETTINGS[name])
+    state = moved_state(method)
 
     @compiled
-    def roll(prompts):
-        groups = algorithms.rollout(method, setup(POLICY), state, prompts)
+    def roll(batch):
+        groups = algorithms.rollout(method, setup(POLICY), state, batch)
         return algorithms.annotate(method, annotator(method), state, groups)
 
     @compiled
     def learn(groups):
         return algorithms.learn(method, setup(POLICY), state, groups)
 
-    groups = jax.device_get(roll(prompts(range(num_batches * batch_size))))
-    shape = (num_batches, batch_size)
-    batches = jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), groups)
+    batch = prompts(range(num_batches * batch_size))
+    if method.num_data:
+        batch = drawn_examples(method, batch)
+    groups = jax.device_get(roll(batch))
+    batches = jax.tree.map(
+        lambda x: x.reshape(num_batches, len(x) // num_batches, *x.shape[1:]), groups
+    )
     directions, metrics = [], []
     for index in range(num_batches):
         after, measured = learn(jax.tree.map(operator.itemgetter(index), batches))
@@ -205,8 +361,8 @@ def sampled_steps(name: str, num_batches: int = 80, batch_size: int = 30):
 
 def direction(before: algorithms.State, after: algorithms.State) -> np.ndarray:
     """Returns what a step has taken from the parameters, flat."""
-    before, _ = jax.flatten_util.ravel_pytree(before.params)
-    after, _ = jax.flatten_util.ravel_pytree(after.params)
+    before, _ = jax.flatten_util.ravel_pytree(before.players)
+    after, _ = jax.flatten_util.ravel_pytree(after.players)
     return np.asarray(before - after)
 
 

@@ -1,10 +1,11 @@
-"""A summariser aligned to a population of reviewers by six methods, side by side.
+"""A summariser aligned to a population of reviewers by many methods, side by side.
 
 The experiment of "Human Alignment of Large Language Models through Online Preference
 Optimisation" (Calandriello et al. 2024, arXiv:2403.08635), at the size of a laptop, on
 real code, with an oracle that the paper did not have: the reviewers' exact preference.
 
-Run: python -m experiments.summarise
+Run: python -m experiments.summarise                 (the paper's six methods)
+     python -m experiments.summarise --methods all   (every row of the table of methods)
 """
 
 import contextlib
@@ -19,7 +20,7 @@ import jax
 import rich.console
 import tyro
 
-from experiments.summarise import align, compare, judges, sweep, task
+from experiments.summarise import align, compare, examples, judges, sweep, task
 from experiments.summarise import config as configs
 from nashalign import evaluation, policies, training
 
@@ -30,7 +31,8 @@ _PRESETS = {"--quick": configs.quick, "--smoke": configs.smoke}
 class Command:
     """Align a summariser by several methods and compare them on test prompts.
 
-    Settings given beside --quick or --smoke replace the smaller job's.
+    Settings given beside --quick or --smoke replace the smaller job's. The settings of
+    a row are shown where the command line names it: --methods inpo --help.
     """
 
     config: Annotated[configs.Config, tyro.conf.arg(name="")]
@@ -45,8 +47,9 @@ class Command:
 def main(arguments: list[str]) -> None:
     """Parses the command line and runs the job."""
     preset = next((_PRESETS[a] for a in arguments if a in _PRESETS), configs.full)
-    command = tyro.cli(Command, default=Command(config=preset()), args=arguments)
-    config = command.config
+    default = Command(config=configs.to_parse(preset(), arguments))
+    command = tyro.cli(Command, default=default, args=arguments)
+    config = configs.parsed(command.config)
     configs.check(config)
     training.require_writable(config.data)
     _keep_compiled(config.data)
@@ -90,26 +93,23 @@ def _begin(
         loaded.require(split, setting, number)
     rich.console.Console().print(_described(loaded))
     run.require_same("prompts", loaded.fingerprint())
+    methods = config.rows().values()
     # The policies are compared under the preference model, whatever they learn from.
-    read = {config.settings[name].method(name).annotation for name in config.methods}
-    learned = judges.learned_judges(
-        loaded,
-        config.judges,
-        read | {"preference"},
-        config.seed,
-        run.folder / "judges",
-    )
-    return (
+    read = {examples.judge_of(method) for method in methods} | {"preference"}
+    folder = run.folder / "judges"
+    learned = judges.learned_judges(loaded, config.judges, read, config.seed, folder)
+    data_set = None
+    if any(method.num_data for method in methods):
+        data_set = examples.load(loaded, learned, config.judges, config.seed, folder)
+    aligner = align.Aligner(
         loaded,
         learned,
-        align.Aligner(
-            loaded,
-            learned,
-            config.training,
-            num_validation_prompts=config.evaluation.num_validation_prompts,
-            seed=config.seed,
-        ),
+        config.training,
+        data_set=data_set,
+        num_validation_prompts=config.evaluation.num_validation_prompts,
+        seed=config.seed,
     )
+    return loaded, learned, aligner
 
 
 def _sweep(config: configs.Config, run: training.Run) -> None:
@@ -124,29 +124,58 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
     begun = time.monotonic()
     loaded, learned, aligner = _begin(config, run)
     aligned, curves = {}, {}
-    for name in config.methods:
-        settings, folder = config.settings[name], run.folder / name
-        params = aligner.align(name, settings, config.seed, folder)
-        title = settings.method(name).title
-        aligned[title] = compare.Aligned(
-            params=params, settings=settings, seconds=align.seconds(folder)
-        )
-        curves[title] = training.read_log(folder / "metrics.jsonl")
-        policies.save_pretrained(
-            run.folder / "policies" / name,
-            params,
-            loaded.start.config,
-            tokenizer_folder=config.policy,
-        )
-    results = run.folder / "results"
+    for name, method in config.rows().items():
+        folder = run.folder / name
+        aligned[method.title] = _aligned(config, run, aligner, name)
+        curves[method.title] = training.read_log(folder / "metrics.jsonl")
+        if (params := aligned[method.title].params) is not None:
+            policies.save_pretrained(
+                run.folder / "policies" / name,
+                params,
+                loaded.start.config,
+                tokenizer_folder=config.policy,
+            )
     compare.compare(
         loaded,
         learned["preference"],
         aligned,
         config.evaluation,
         config.seed,
-        results,
+        run.folder / "results",
     )
+    if len(curves) < compare.MANY:
+        _draw_curves(curves, run.folder / "results" / "learning_curves.png")
+    run.finish(seconds=round(time.monotonic() - begun, 1))
+    rich.console.Console().print(
+        f"{time.monotonic() - begun:.0f} s; everything is in {run.folder}"
+    )
+
+
+def _aligned(
+    config: configs.Config, run: training.Run, aligner: align.Aligner, name: str
+) -> compare.Aligned:
+    """Trains one row; one that diverges does not keep the others from their turn."""
+    settings, folder = config.settings[name], run.folder / name
+    method = settings.method(name)
+    found = compare.Aligned(settings=settings, method=method)
+    try:
+        params = aligner.align(name, settings, config.seed, folder)
+    except training.TrainingDiverged as error:
+        if len(config.methods) == 1:
+            raise
+        rich.console.Console().print(f"{method.title} has diverged: {error}")
+        return dataclasses.replace(found, diverged=error.step)
+    return dataclasses.replace(
+        found,
+        params=params,
+        suffix=aligner.suffix(method),
+        seconds=align.seconds(folder),
+        tokens_per_second=align.tokens_per_second(folder),
+    )
+
+
+def _draw_curves(curves: dict[str, list[dict]], path: pathlib.Path) -> None:
+    """A figure of how training went."""
     figure = evaluation.learning_curves_figure(
         curves,
         {
@@ -155,12 +184,8 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
             "length": "tokens",
         },
     )
-    with training.replacing(results / "learning_curves.png") as path:
-        evaluation.save_figure(figure, path)
-    run.finish(seconds=round(time.monotonic() - begun, 1))
-    rich.console.Console().print(
-        f"{time.monotonic() - begun:.0f} s; everything is in {run.folder}"
-    )
+    with training.replacing(path) as temporary:
+        evaluation.save_figure(figure, temporary)
 
 
 def _described(loaded: task.Task) -> str:

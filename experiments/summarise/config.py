@@ -4,11 +4,16 @@ import dataclasses
 import hashlib
 import math
 import pathlib
+from collections.abc import Sequence
 from typing import Literal
 
+from experiments.summarise import settings as choices
 from nashalign import algorithms
 
 START_POLICY = pathlib.Path(__file__).parents[1] / "start_policy"
+
+ALL = "all"
+"""What stands for every row of the table after --methods."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,42 +74,12 @@ class Evaluation:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Settings of one method."""
-
-    tau: float
-    """Strength of the regularisation towards the start policy."""
-    mix: float = 0.0
-    """Weight on the start policy in the mixture, for methods that sample from it."""
-    learning_rate: float = 5e-4
-    """Peak of Adam's schedule."""
-
-    def method(self, name: str) -> algorithms.Method:
-        """Returns the row of the table with these settings, or says what is wrong."""
-        settings = {"tau": self.tau}
-        if self.mix or (name in algorithms.TABLE and algorithms.TABLE[name].mixes):
-            settings["mix"] = self.mix
-        return algorithms.configure(name, **settings)
-
-
-def chosen_settings() -> dict[str, Settings]:
-    """Settings of each method: the tau with the highest mean win rate in the sweep."""
-    return {
-        "rl": Settings(tau=0.01),
-        "online_dpo": Settings(tau=0.02),
-        "online_slic": Settings(tau=0.05),
-        "online_ipo": Settings(tau=0.005),
-        "nash_md_pg": Settings(tau=0.01, mix=0.125),
-        "ipo_md": Settings(tau=0.005, mix=0.125),
-    }
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """A summariser aligned to a population of reviewers by several methods."""
 
-    methods: tuple[str, ...] = tuple(chosen_settings())
-    """Rows of the table of methods, in the order in which they are trained."""
+    methods: tuple[str, ...] = choices.MEASURED
+    """Rows of the table of methods (`python -m nashalign.algorithms` prints it), in the
+    order in which they are trained; or all."""
     policy: pathlib.Path = START_POLICY
     """Hugging Face folder of the start policy: any Llama model with its tokenizer."""
     output: pathlib.Path = pathlib.Path("runs/summarise")
@@ -117,7 +92,13 @@ class Config:
     judges: Judges = Judges()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
-    settings: dict[str, Settings] = dataclasses.field(default_factory=chosen_settings)
+    settings: dict[str, choices.Settings] = dataclasses.field(
+        default_factory=choices.chosen_settings
+    )
+
+    def rows(self) -> dict[str, algorithms.Method]:
+        """The rows that are trained, with their settings, by name."""
+        return {name: self.settings[name].method(name) for name in self.methods}
 
     def prompts_needed(self) -> tuple[tuple[str, str, int], ...]:
         """How many prompts of which split every setting asks for."""
@@ -155,12 +136,7 @@ def check(config: Config) -> None:
         known = ", ".join(algorithms.TABLE)
         raise ValueError(f"--methods names no method; known are {known}.")
     for name in config.methods:
-        settings = config.settings.get(name, Settings(tau=1.0))
-        if name in algorithms.TABLE and name not in config.settings:
-            known = ", ".join(config.settings)
-            raise ValueError(
-                f"no settings are chosen for {name} yet, only for {known}."
-            )
+        settings = config.settings.get(name, choices.Settings())
         settings.method(name)
         _require(f"settings.{name}.learning_rate", settings.learning_rate)
     _require("seed", config.seed, at_least=0)
@@ -174,6 +150,13 @@ def check(config: Config) -> None:
         raise ValueError(
             f"--judges.batch-size is {config.judges.batch_size}; a judge is trained "
             f"for two batches or more, and there are {votes} prompts with a pairing."
+        )
+    offline = [name for name, row in config.rows().items() if row.num_data]
+    if offline and config.training.batch_size > config.judges.num_prompts:
+        raise ValueError(
+            f"{offline[0]} learns from the judges' votes: --training.batch-size is "
+            f"{config.training.batch_size}, and --judges.num-prompts "
+            f"{config.judges.num_prompts}; the first is at most the second."
         )
 
 
@@ -200,6 +183,30 @@ def _require(setting: str, value: float, at_least: int = 1) -> None:
     if not good:
         option = setting.replace("_", "-")
         raise ValueError(f"--{option} is {value}; it must be {must}.")
+
+
+def to_parse(config: Config, arguments: Sequence[str]) -> Config:
+    """The job before its command line is read: with the settings that --help shows.
+
+    Those are of the rows that the command line names, in whatever place, and else of
+    the rows that the job has by default. `--methods all` has a folder of its own.
+    """
+    asked = [argument.split(".")[1:2] for argument in arguments if "settings" in argument]
+    words = {*arguments, *(own[0].replace("-", "_") for own in asked if own)}
+    named = [name for name in algorithms.TABLE if name in words]
+    if ALL in arguments:
+        output = config.output.with_name(f"{config.output.name}-{ALL}")
+        named = list(algorithms.TABLE)
+        config = dataclasses.replace(config, output=output)
+    shown = {name: config.settings[name] for name in named or config.methods}
+    return dataclasses.replace(config, settings=shown)
+
+
+def parsed(config: Config) -> Config:
+    """The job after its command line has been read: every row has its settings."""
+    methods = tuple(algorithms.TABLE) if config.methods == (ALL,) else config.methods
+    settings = choices.chosen_settings() | config.settings
+    return dataclasses.replace(config, methods=methods, settings=settings)
 
 
 def full() -> Config:

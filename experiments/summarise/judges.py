@@ -26,7 +26,10 @@ from nashalign.types import Prompts, Responses, pytree
 
 # Three ways to pair up four summaries, so that every two meet once.
 _PAIRINGS = (((0, 2), (1, 3)), ((0, 1), (2, 3)), ((0, 1), (3, 2)))
-_SAMPLES = 4
+_SAMPLES, _TRAIN = 4, 1
+
+VOTES = "votes.npz"
+"""Summaries of training prompts and the votes on them, `[num_prompts, 4, 4]`."""
 
 _MODELS = {
     "preference": preferences.PairwiseModel,
@@ -88,8 +91,8 @@ def learned_judges(
         num_prompts=settings.num_prompts,
         num_pairings=settings.num_pairings,
         num_voters=settings.num_voters,
-        stage=1,
-        path=folder / "votes.npz",
+        stage=_TRAIN,
+        path=folder / VOTES,
     )
     held_out = asked(
         split="validation",
@@ -124,6 +127,11 @@ def learned_judges(
         report[f"{kind}_model_accuracy"] = accuracy
     training.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     return judges
+
+
+def voted_rows(task: tasks.Task, settings: Judges, seed: int) -> np.ndarray:
+    """Rows of the training split that the votes are about, in the file's order."""
+    return task.rows("train", settings.num_prompts, seed + _TRAIN)
 
 
 def _comparisons(

@@ -1,10 +1,11 @@
 """Win rate against KL for every method, over tau and seeds, on validation prompts."""
 
+import dataclasses
 import json
 import pathlib
 
 from experiments.summarise.align import Aligner
-from experiments.summarise.config import Config, Settings
+from experiments.summarise.config import Config
 from nashalign import evaluation, training
 
 TAUS = {
@@ -21,7 +22,15 @@ SEEDS = (0, 1, 2)
 
 
 def recorded(config: Config) -> dict:
-    """Every setting that the sweep depends on: its own taus and seeds, no others."""
+    """Every setting that the sweep depends on: its own taus and seeds, no others.
+
+    Raises:
+      ValueError: a method has no taus to try.
+    """
+    if missing := [name for name in config.methods if name not in TAUS]:
+        raise ValueError(
+            f"--sweep has no taus for {missing[0]}, only for {', '.join(TAUS)}."
+        )
     record = config.recorded() | {"seeds": SEEDS}
     for name, settings in record["settings"].items():
         del settings["tau"]
@@ -51,9 +60,7 @@ def sweep(config: Config, aligner: Aligner, folder: pathlib.Path) -> None:
     with training.progress_bar("sweep", total, len(done)) as advance:
         for number, (name, tau, seed) in enumerate(runs, len(done) + 1):
             chosen = config.settings[name]
-            settings = Settings(
-                tau=tau, mix=chosen.mix, learning_rate=chosen.learning_rate
-            )
+            settings = dataclasses.replace(chosen, tau=tau)
             run = folder / f"{name}-tau{tau:g}-seed{seed}"
             title = settings.method(name).title
             label = f"[{number}/{total}] {title} tau {tau:g} seed {seed}"
@@ -63,7 +70,7 @@ def sweep(config: Config, aligner: Aligner, folder: pathlib.Path) -> None:
                     "name": name,
                     "method": title,
                     "tau": tau,
-                    "mix": settings.mix,
+                    "mix": settings.own.get("mix", 0.0),
                     "seed": seed,
                     "learning_rate": settings.learning_rate,
                     **aligner.validate(params, seed),

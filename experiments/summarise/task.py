@@ -16,6 +16,7 @@ from nashalign import data, policies, preferences, sampling, training
 from nashalign.types import Prompts, Responses, pytree
 
 _BATCH = 64
+_LEVELS = tuple(f"quality {level}\n" for level in range(5))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,13 +46,13 @@ class Task:
         """The compiled sampler, with the policy's and the reference's log-probs."""
 
         @functools.partial(jax.jit, static_argnames="num_responses")
-        def write(params, reference, key, prompts, num_responses):
+        def write(params, reference, key, prompts, shown, num_responses):
             responses, log_probs = sampling.sample(
                 self.start.policy,
                 {"policy": params},
                 lambda logits: logits["policy"],
                 key,
-                prompts,
+                shown,
                 num_responses=num_responses,
                 decoding=self.decoding,
             )
@@ -65,13 +66,37 @@ class Task:
 
         return write
 
-    def batch(self, split: str, rows: Sequence[int]) -> Prompts:
-        """Returns the prompts at some rows of a split."""
+    @functools.cached_property
+    def levels(self) -> np.ndarray:
+        """Token strings `[5, C]` of scores, lowest first, to be appended to a prompt.
+
+        Raises:
+          ValueError: they are not told apart, or do not fit the context.
+        """
+        encoded = self.tokenizer.encode(_LEVELS)
+        length = min(map(len, encoded))
+        levels = np.asarray([tokens[-length:] for tokens in encoded], np.int32)
+        most = self.prompt_length + length + self.decoding.max_length
+        if len(np.unique(levels, axis=0)) < len(_LEVELS):
+            raise ValueError("the tokenizer does not tell the levels of a score apart")
+        if most > self.start.policy.context:
+            raise ValueError(
+                f"A prompt of {self.prompt_length} tokens, the {length} of a score and "
+                f"a response of {self.decoding.max_length} exceed the "
+                f"{self.start.policy.context} of the context; lower "
+                "--text.prompt-length."
+            )
+        return levels
+
+    def batch(
+        self, split: str, rows: Sequence[int], suffix: Sequence[int] = ()
+    ) -> Prompts:
+        """Returns the prompts at some rows of a split, each with a suffix of tokens."""
         prompts = self.prompts[split]
         return data.pad_prompts(
-            [prompts.tokens[row] for row in rows],
+            [[*prompts.tokens[row], *suffix] for row in rows],
             prompts.ids[rows],
-            length=self.prompt_length,
+            length=self.prompt_length + len(suffix),
             pad_id=self.tokenizer.pad_id,
         )
 
@@ -107,15 +132,21 @@ class Task:
         key: jax.Array,
         *,
         num_responses: int = 1,
+        suffix: Sequence[int] = (),
         name: str = "",
     ) -> "Written":
-        """Lets a policy write to the prompts at some rows of a split."""
+        """Lets a policy write to the prompts at some rows of a split.
+
+        The policy is shown a suffix after each prompt; the start policy's
+        log-probabilities, and whoever judges, are those of the prompt alone.
+        """
         parts = []
         with _bar(name, len(rows)) as advance:
             for part in chunks(rows):
                 prompts = self.batch(split, part)
+                shown = self.batch(split, part, suffix)
                 written = self._write(
-                    params, self.start.params, key, prompts, num_responses
+                    params, self.start.params, key, prompts, shown, num_responses
                 )
                 parts.append(jax.device_get(written))
                 advance(len(part), "")

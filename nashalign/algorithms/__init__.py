@@ -1,19 +1,13 @@
 """Algorithms: methods as rows of a table, trained by one pure update."""
 
 from nashalign.algorithms.method import Method
-from nashalign.algorithms.table import TABLE, configure
-from nashalign.algorithms.update import (
-    Setup,
-    State,
-    annotate,
-    expected_rollout,
-    init,
-    learn,
-    rollout,
-    update,
-)
+from nashalign.algorithms.rollouts import expected_rollout, rollout
+from nashalign.algorithms.state import Setup, State, init, next_stage
+from nashalign.algorithms.table import RULES, TABLE, configure
+from nashalign.algorithms.update import annotate, learn, update
 
 __all__ = [
+    "RULES",
     "TABLE",
     "Method",
     "Setup",
@@ -23,6 +17,7 @@ __all__ = [
     "expected_rollout",
     "init",
     "learn",
+    "next_stage",
     "rollout",
     "update",
 ]

@@ -75,3 +75,104 @@ def slic(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> che
     scaled = tau * margin
     wins, losses = jax.nn.relu(1 - scaled), jax.nn.relu(1 + scaled)
     return preferred * wins + (1 - preferred) * losses
+
+
+def cdpo(
+    margin: chex.Array,
+    preferred: chex.Array,
+    *,
+    tau: chex.Numeric,
+    flip: chex.Numeric,
+) -> chex.Array:
+    r"""Conservative DPO: labels are believed to be wrong with probability `flip`.
+
+    .. math:: (1 - \epsilon) \ell(h) + \epsilon \ell(-h), \quad
+              \ell(h) = -\log\sigma(\tau h)
+
+    on the winner's margin h. With hard labels it is minimal at
+    :math:`h = \log((1 - \epsilon) / \epsilon) / \tau`. Mitchell 2023; as a baseline of
+    Chowdhury et al. 2024 (arXiv:2403.00409).
+
+    Args:
+      margin: `[*B]` nats.
+      preferred: `[*B]` P(y beats z), in [0, 1].
+      tau: strength of the regularisation, > 0.
+      flip: epsilon, in [0, 1/2].
+
+    Returns:
+      `[*B]` nats.
+    """
+    believed = (1 - flip) * preferred + flip * (1 - preferred)
+    return dpo(margin, believed, tau=tau)
+
+
+def rdpo(
+    margin: chex.Array,
+    preferred: chex.Array,
+    *,
+    tau: chex.Numeric,
+    flip: chex.Numeric,
+) -> chex.Array:
+    r"""Robust DPO: unbiased where labels are wrong with probability `flip`.
+
+    .. math:: \frac{(1 - \epsilon) \ell(h) - \epsilon \ell(-h)}{1 - 2 \epsilon}, \quad
+              \ell(h) = -\log\sigma(\tau h)
+
+    on the winner's margin h: its mean over the flips is DPO's loss on the true label.
+    A single term is unbounded below. Chowdhury et al. 2024 (arXiv:2403.00409).
+
+    Args:
+      margin: `[*B]` nats.
+      preferred: `[*B]` share of the labels seen by which y beats z, in [0, 1].
+      tau: strength of the regularisation, > 0.
+      flip: epsilon, in [0, 1/2).
+
+    Returns:
+      `[*B]` nats.
+    """
+    debiased = (preferred - flip) / (1 - 2 * flip)
+    return dpo(margin, debiased, tau=tau)
+
+
+def soft(
+    margin: chex.Array, preferred: chex.Array, *, alpha: chex.Numeric
+) -> chex.Array:
+    r"""Soft preference optimisation of a pair: DPO's loss over alpha.
+
+    .. math:: -\frac{1}{\alpha} \left[ p \log\sigma(\alpha h)
+              + (1 - p) \log\sigma(-\alpha h) \right]
+
+    where h is the difference of log-probabilities, from no anchor: preferences are
+    modelled as powers of probabilities, and rewards r give the policy
+    softmax(r / alpha). Sharifnassab et al. 2024 (arXiv:2405.00747).
+
+    Args:
+      margin: `[*B]` nats.
+      preferred: `[*B]` P(y beats z), in [0, 1].
+      alpha: softness, > 0.
+
+    Returns:
+      `[*B]` nats.
+    """
+    return dpo(margin, preferred, tau=alpha) / alpha
+
+
+def hinge(
+    margin: chex.Array, preferred: chex.Array, *, delta: chex.Numeric
+) -> chex.Array:
+    r"""SLiC-HF's rank calibration: a hinge on raw log-likelihoods.
+
+    .. math:: p \max(0, \delta - h) + (1 - p) \max(0, \delta + h)
+
+    where h is the difference of log-probabilities, from no anchor. Zhao et al. 2023
+    (arXiv:2305.10425).
+
+    Args:
+      margin: `[*B]` nats.
+      preferred: `[*B]` P(y beats z), in [0, 1].
+      delta: margin asked for, nats, > 0.
+
+    Returns:
+      `[*B]` nats.
+    """
+    return delta * slic(margin, preferred, tau=1 / delta)

@@ -1,10 +1,22 @@
 """Policies: from tokens to logits, as pure functions over parameters."""
 
 from nashalign.policies.config_file import check_vocabulary
+from nashalign.policies.extrapolation import extrapolate
 from nashalign.policies.llama import LlamaConfig, llama
 from nashalign.policies.logits import mixture_logits
-from nashalign.policies.policy import Cache, Params, Policy, extend, log_probs, prefill
+from nashalign.policies.policy import (
+    Cache,
+    Params,
+    Policy,
+    extend,
+    log_probs,
+    log_probs_of,
+    prefill,
+    read,
+    token_kl,
+)
 from nashalign.policies.pretrained import Pretrained, load_pretrained, save_pretrained
+from nashalign.policies.tabular import tabular
 
 __all__ = [
     "Cache",
@@ -14,10 +26,15 @@ __all__ = [
     "Pretrained",
     "check_vocabulary",
     "extend",
+    "extrapolate",
     "llama",
     "load_pretrained",
     "log_probs",
+    "log_probs_of",
     "mixture_logits",
     "prefill",
+    "read",
     "save_pretrained",
+    "tabular",
+    "token_kl",
 ]

@@ -162,6 +162,24 @@ def shifted_inputs(prompts: Prompts, responses: Responses) -> tuple:
     return tokens, responses.mask
 
 
+def read(
+    policy: Policy, params: Params, prompts: Prompts, responses: Responses
+) -> chex.Array:
+    """The states from which each token of the responses is predicted.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      prompts: `B` prompts, whose forward pass the responses share.
+      responses: `[B, N, T]` responses.
+
+    Returns:
+      `[B, N, T, D]`; what comes from a state reads the tokens before its own only.
+    """
+    tokens, mask = shifted_inputs(prompts, responses)
+    return _extend(policy, params, prompts, tokens, mask, prompts.tokens.shape[1] - 1)
+
+
 def log_probs(
     policy: Policy, params: Params, prompts: Prompts, responses: Responses
 ) -> chex.Array:
@@ -170,8 +188,7 @@ def log_probs(
     .. math:: \log \pi(y_t \mid x, y_{<t})
 
     Their sum over `T` is the log-probability of the response; theory needs that sum,
-    not the mean. Logits of at most 64 positions exist at a time, and are made again in
-    the backward pass.
+    not the mean.
 
     Args:
       policy: the model.
@@ -182,22 +199,68 @@ def log_probs(
     Returns:
       `[B, N, T]` nats, zero where masked.
     """
-    tokens, mask = shifted_inputs(prompts, responses)
-    hidden = _extend(policy, params, prompts, tokens, mask, prompts.tokens.shape[1] - 1)
+    hidden = read(policy, params, prompts, responses)
+    return log_probs_of(policy, params, hidden, responses)
 
-    @jax.checkpoint
+
+def log_probs_of(
+    policy: Policy, params: Params, hidden: chex.Array, responses: Responses
+) -> chex.Array:
+    """`log_probs` from the states `[B, N, T, D]` of `read`.
+
+    Logits of at most 64 positions exist at a time, and are made again in the backward
+    pass.
+    """
+
     def chosen(params, hidden, tokens):
         logits = policy.logits(params, hidden)
         picked = jnp.take_along_axis(logits, tokens[..., None], -1)[..., 0]
         return picked - jax.nn.logsumexp(logits, -1)
 
-    length = responses.tokens.shape[-1]
+    found = _in_chunks(chosen, params, hidden, responses.tokens)
+    return jnp.where(responses.mask, found, 0.0)
+
+
+def token_kl(
+    policy: Policy,
+    params: tuple[Params, Params],
+    hidden: tuple[chex.Array, chex.Array],
+    responses: Responses,
+) -> chex.Array:
+    r"""KL divergence of two policies' next-token distributions along responses.
+
+    .. math:: \sum_v p(v \mid x, y_{<t}) \log\frac{p(v \mid x, y_{<t})}
+              {q(v \mid x, y_{<t})}
+
+    Its sum over `T`, averaged over responses of `p`, is the KL of whole responses.
+    Logits of at most 64 positions exist at a time.
+
+    Args:
+      policy: the model.
+      params: of p and of q.
+      hidden: states `[B, N, T, D]` of p and of q, from `read`.
+      responses: `[B, N, T]` responses.
+
+    Returns:
+      `[B, N, T]` nats, >= 0, zero where masked.
+    """
+
+    def divergence(params, p, q):
+        log_p = jax.nn.log_softmax(policy.logits(params[0], p))
+        log_q = jax.nn.log_softmax(policy.logits(params[1], q))
+        return jnp.sum(jnp.exp(log_p) * (log_p - log_q), -1)
+
+    found = _in_chunks(divergence, params, *hidden)
+    return jnp.where(responses.mask, found, 0.0)
+
+
+def _in_chunks(function, params, *arrays):
+    """`function(params, *arrays)` `[B, N, T]`, 64 positions at a time, recomputed."""
+    length = arrays[0].shape[2]
     chunks = [
-        chosen(
-            params,
-            hidden[:, :, t : t + _TIME_CHUNK],
-            responses.tokens[..., t : t + _TIME_CHUNK],
+        jax.checkpoint(function)(
+            params, *(array[:, :, t : t + _TIME_CHUNK] for array in arrays)
         )
         for t in range(0, length, _TIME_CHUNK)
     ]
-    return jnp.where(responses.mask, jnp.concatenate(chunks, -1), 0.0)
+    return jnp.concatenate(chunks, -1)

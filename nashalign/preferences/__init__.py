@@ -5,7 +5,16 @@ from nashalign.preferences.annotators import (
     ScoreAnnotator,
     check_preferred,
 )
+from nashalign.preferences.ensembles import (
+    Combine,
+    Ensemble,
+    average_weights,
+    mean,
+    uncertainty_weighted,
+    worst_case,
+)
 from nashalign.preferences.game import GamePreference, GameReward, locate
+from nashalign.preferences.lengths import LengthPenalised, length_penalty
 from nashalign.preferences.models import (
     PairwiseModel,
     RewardModel,
@@ -22,22 +31,30 @@ from nashalign.preferences.population import (
 from nashalign.preferences.reviewers import style, terse, thorough
 
 __all__ = [
+    "Combine",
+    "Ensemble",
     "GamePreference",
     "GameReward",
+    "LengthPenalised",
     "PairAnnotator",
     "PairwiseModel",
     "Population",
     "PopulationAnnotator",
     "RewardModel",
     "ScoreAnnotator",
+    "average_weights",
     "best_attainable_accuracy",
     "check_preferred",
     "init_params",
     "intransitive_share",
+    "length_penalty",
     "locate",
+    "mean",
     "style",
     "terse",
     "thorough",
     "three_reviewers",
+    "uncertainty_weighted",
     "vote_loss",
+    "worst_case",
 ]

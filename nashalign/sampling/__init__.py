@@ -1,12 +1,24 @@
-"""Sampling: responses from policies and mixtures, drawn or enumerated."""
+"""Sampling: responses from policies and mixtures, drawn, enumerated or searched."""
 
 from nashalign.sampling.decoding import Behaviour, Decoding, sample
 from nashalign.sampling.enumeration import enumerate_responses, exact_log_probs
+from nashalign.sampling.pairs import StepPair, step_pairs
+from nashalign.sampling.search import Expand, Node, Step, Value, tree_search
+from nashalign.sampling.steps import enumerated_steps, step_prior
 
 __all__ = [
     "Behaviour",
     "Decoding",
+    "Expand",
+    "Node",
+    "Step",
+    "StepPair",
+    "Value",
     "enumerate_responses",
+    "enumerated_steps",
     "exact_log_probs",
     "sample",
+    "step_pairs",
+    "step_prior",
+    "tree_search",
 ]

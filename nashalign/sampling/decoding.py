@@ -10,6 +10,7 @@ nothing else: it survives another batch layout, padding, device count, and resum
 """
 
 import dataclasses
+import types
 from collections.abc import Callable, Mapping
 
 import chex
@@ -46,6 +47,7 @@ def sample(
     key: chex.PRNGKey,
     prompts: Prompts,
     *,
+    contexts: Mapping[str, Prompts] = types.MappingProxyType({}),
     num_responses: int,
     decoding: Decoding,
 ) -> tuple[Responses, dict[str, chex.Array]]:
@@ -57,6 +59,7 @@ def sample(
       behaviour: `{name: logits [B, N, V]} -> logits [B, N, V]` of what is drawn from.
       key: consumed; folded with example id, response index and position.
       prompts: `B` prompts, each read once per named policy.
+      contexts: name -> the prompts that this policy reads instead; ids do not matter.
       num_responses: `N`.
       decoding: end of sequence, maximal length, temperature.
 
@@ -67,12 +70,13 @@ def sample(
     batch = prompts.tokens.shape[0]
     keys = _row_keys(key, prompts.ids, num_responses)
     shape = (batch, num_responses, decoding.max_length)
+    read = {name: contexts.get(name, prompts) for name in params}
     caches = {
         name: policies.prefill(
             policy,
             values,
-            prompts,
-            num_prompt_tokens=prompts.tokens.shape[1] - 1,
+            read[name],
+            num_prompt_tokens=read[name].tokens.shape[1] - 1,
             num_responses=num_responses,
             room=decoding.max_length,
         )
@@ -80,7 +84,10 @@ def sample(
     }
     start = _Loop(
         position=jnp.zeros((), jnp.int32),
-        last=jnp.repeat(prompts.tokens[:, -1], num_responses),
+        last={
+            name: jnp.repeat(own.tokens[:, -1], num_responses)
+            for name, own in read.items()
+        },
         alive=jnp.ones((batch, num_responses), bool),
         tokens=jnp.full(shape, decoding.pad_id, jnp.int32),
         mask=jnp.zeros(shape, bool),
@@ -108,7 +115,7 @@ class _Loop:
     """What the decoding loop carries."""
 
     position: chex.Array
-    last: chex.Array
+    last: dict[str, chex.Array]
     alive: chex.Array
     tokens: chex.Array
     mask: chex.Array
@@ -122,7 +129,10 @@ def _advance(policy, params, behaviour, keys, decoding, loop):
     logits, caches = {}, {}
     for name, values in params.items():
         row_logits, caches[name] = policy.decode(
-            values, loop.last[:, None], loop.alive.reshape(-1, 1), loop.caches[name]
+            values,
+            loop.last[name][:, None],
+            loop.alive.reshape(-1, 1),
+            loop.caches[name],
         )
         logits[name] = row_logits.reshape(batch, num_responses, -1)
     keys = _fold(keys, loop.position)
@@ -140,7 +150,7 @@ def _advance(policy, params, behaviour, keys, decoding, loop):
 
     return _Loop(
         position=loop.position + 1,
-        last=tokens.reshape(-1),
+        last=dict.fromkeys(loop.last, tokens.reshape(-1)),
         alive=loop.alive & (tokens != decoding.eos_id),
         tokens=write(loop.tokens, tokens),
         mask=write(loop.mask, loop.alive),

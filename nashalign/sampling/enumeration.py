@@ -6,6 +6,7 @@ its own expectation, for a real transformer.
 """
 
 import itertools
+import types
 from collections.abc import Mapping
 
 import chex
@@ -57,6 +58,8 @@ def exact_log_probs(
     behaviour: Behaviour,
     prompts: Prompts,
     responses: Responses,
+    *,
+    contexts: Mapping[str, Prompts] = types.MappingProxyType({}),
 ) -> chex.Array:
     """Log-probability of each response under a behaviour, by a full forward pass.
 
@@ -68,10 +71,22 @@ def exact_log_probs(
       behaviour: `{name: logits [B, N, T, V]} -> logits`, as in `sample`.
       prompts: `B` prompts.
       responses: `[B, N, T]` responses.
+      contexts: name -> the prompts that this policy reads instead.
 
     Returns:
       `[B, N]` nats.
     """
+    logits = {
+        name: _logits(policy, values, contexts.get(name, prompts), responses)
+        for name, values in params.items()
+    }
+    drawn = jax.nn.log_softmax(behaviour(logits), -1)
+    chosen = jnp.take_along_axis(drawn, responses.tokens[..., None], -1)[..., 0]
+    return jnp.sum(jnp.where(responses.mask, chosen, 0.0), -1)
+
+
+def _logits(policy, params, prompts, responses):
+    """Logits `[B, N, T, V]` that each token of the responses is drawn from."""
     batch, num_responses, length = responses.tokens.shape
     width = prompts.tokens.shape[1]
     prompt = jax.tree.map(lambda x: jnp.repeat(x, num_responses, 0), prompts)
@@ -79,12 +94,5 @@ def exact_log_probs(
     tokens = jnp.concatenate([prompt.tokens, tokens], 1)
     mask = responses.mask.reshape(-1, length)
     mask = jnp.concatenate([prompt.mask, mask], 1)
-    logits = {
-        name: policy.apply(values, tokens, mask)[:, width - 1 : -1].reshape(
-            batch, num_responses, length, -1
-        )
-        for name, values in params.items()
-    }
-    drawn = jax.nn.log_softmax(behaviour(logits), -1)
-    chosen = jnp.take_along_axis(drawn, responses.tokens[..., None], -1)[..., 0]
-    return jnp.sum(jnp.where(responses.mask, chosen, 0.0), -1)
+    logits = policy.apply(params, tokens, mask)[:, width - 1 : -1]
+    return logits.reshape(batch, num_responses, length, -1)

@@ -1,0 +1,141 @@
+"""Settings of every row of the table of methods, and the values chosen for this task.
+
+Each row has a type of its own, made from the table: its settings by their names there,
+with what they must be. Responses here have at most 24 tokens, a run has 60 updates, and
+the learned preference is mostly in [.2, .8]; the papers' values are for other tasks.
+"""
+
+import dataclasses
+import functools
+from typing import Annotated
+
+import tyro
+
+from nashalign import algorithms
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of one method."""
+
+    learning_rate: float = 5e-4
+    """Peak of Adam's schedule."""
+
+    @property
+    def own(self) -> dict[str, float]:
+        """The row's settings, by their names in the table of methods."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != "learning_rate"
+        }
+
+    def method(self, name: str) -> algorithms.Method:
+        """Returns the row of the table with these settings, or says what is wrong."""
+        return algorithms.configure(name, **self.own)
+
+
+@functools.cache
+def row_type(name: str) -> type[Settings]:
+    """Returns the settings of a row as a type; its defaults are those of the table."""
+    row = algorithms.TABLE[name]
+    fields = []
+    for setting, value in row.settings.items():
+        rule, _ = algorithms.RULES[setting]
+        text = f"{setting} {rule}. In the table of methods: {value:.4g}."
+        kind = Annotated[type(value), tyro.conf.arg(help=text)]
+        fields.append((setting, kind, value))
+    made = dataclasses.make_dataclass(
+        name, fields, bases=(Settings,), frozen=True, kw_only=True
+    )
+    made.__doc__ = f"{row.title} ({row.paper})"
+    return made
+
+
+def chosen_settings() -> dict[str, Settings]:
+    """Returns settings of every row: chosen ones, and the table's where none are."""
+    return {name: row_type(name)(**_CHOSEN.get(name, {})) for name in algorithms.TABLE}
+
+
+MEASURED = ("rl", "online_dpo", "online_slic", "online_ipo", "nash_md_pg", "ipo_md")
+"""Rows whose tau had the highest mean win rate in the sweep; the others follow them."""
+
+_CHOSEN: dict[str, dict[str, float]] = {
+    # From the sweep.
+    "rl": {"tau": 0.01},
+    "online_dpo": {"tau": 0.02},
+    "online_slic": {"tau": 0.05},
+    "online_ipo": {"tau": 0.005},
+    "nash_md_pg": {"tau": 0.01, "mix": 0.125},
+    "ipo_md": {"tau": 0.005, "mix": 0.125},
+    # Policy gradients: RL's and Nash-MD-PG's tau, where papers have 0 to 0.05; a mean
+    # and a magnet that move within 60 updates.
+    "rloo": {"tau": 0.01},
+    "ppo": {"tau": 0.01},
+    "self_play_pg": {"tau": 0.01},
+    "best_response_pg": {"tau": 0.01},
+    "nash_ema_pg": {"tau": 0.01, "decay": 0.9},
+    "spo": {"tau": 0.01},
+    "mpo": {"tau": 0.02, "period": 20},
+    # Best of n: four responses instead of eight, for time. An anchor that follows over
+    # twenty updates.
+    "bonbon": {"num_responses": 4},
+    "bond": {"decay": 0.95},
+    # Pairs of the data set, logistic: nobody answers for what the policy does beyond
+    # the data, hence a larger tau than online DPO's; log-odds of 1 are 20 nats.
+    "dpo": {"tau": 0.05},
+    "cdpo": {"tau": 0.05},
+    "rdpo": {"tau": 0.05},
+    "tdpo1": {"tau": 0.05},
+    "tdpo2": {"tau": 0.05},
+    "sequential_po": {"tau": 0.05, "period": 20},
+    "preference_degree": {"tau": 0.05},
+    "optune": {"tau": 0.05},
+    "mcts_dpo": {"tau": 0.05},
+    "sail_ddp": {"tau": 0.05},
+    "ipo": {"tau": 0.02},
+    # Raw log-probabilities of two responses differ by ten nats and more, which the
+    # margin and the softness must be of the order of.
+    "slic_hf": {"margin": 10.0},
+    "soft_po": {"alpha": 0.1},
+    "soft_po_weighted": {"alpha": 0.1, "power": 0.01},
+    "soft_po_ranked": {"alpha": 0.1},
+    # Rewards are in standard deviations over the data set: the levels at the ends hold
+    # a fifth of the responses each.
+    "conditional": {"lowest": -1.5, "highest": 1.5},
+    "reward_augmented": {"tau": 0.05, "lowest": -1.5, "highest": 1.5},
+    # Demonstrations against the policy's own: three rounds of twenty updates.
+    "spin": {"period": 20},
+    "alpha_spin": {"period": 20},
+    "dno_prct": {"tau": 0.05, "margin": 0.2, "period": 20, "num_responses": 4},
+    # Online pairs, logistic, and the reference as anchor: online DPO's tau. Labels of
+    # OAIF's are hard, further from 1/2 than what the tuned rows see: twice IPO's tau.
+    "oaif_dpo": {"tau": 0.02},
+    "oaif_ipo": {"tau": 0.01},
+    "oaif_slic": {"tau": 0.05},
+    "osp": {"tau": 0.02},
+    "xpo": {"tau": 0.02},
+    "sail_dpp": {"tau": 0.05},
+    "sail_dpr": {"tau": 0.05},
+    "iterative_dpo": {"tau": 0.05, "period": 10, "num_responses": 4},
+    # The anchor moves with the policy, so that margins add up over rounds.
+    "bpo": {"tau": 0.05, "period": 10},
+    "selm": {"tau": 0.05, "period": 20},
+    "rebel": {"eta": 5.0, "period": 5},
+    "dice": {"period": 20, "num_responses": 4},
+    # The gap between two prompts closes within the run.
+    "self_prompting": {"half_life": 30.0},
+    # Mirror-descent steps: eta (p - 1/2) is 5 to 30 nats in a round of ten updates,
+    # between online IPO's target of 60 and what ten updates can reach.
+    "sppo": {"eta": 50.0, "period": 10, "num_responses": 4},
+    "rspo": {"eta": 50.0, "period": 10, "num_responses": 4},
+    "dno": {"eta": 50.0, "period": 10},
+    "onpo": {"eta": 50.0, "period": 10},
+    # The papers' eta tau of a third, or a quarter.
+    "inpo": {"tau": 0.003, "eta": 100.0, "period": 10},
+    "comal": {"tau": 0.003, "eta": 100.0, "period": 10, "num_inner": 2},
+    "mnpo": {"tau": 0.003, "eta": 100.0, "recent": 0.7, "period": 10},
+    "nash_mirror_prox": {"tau": 0.005, "eta": 50.0, "period": 10},
+    # Online IPO's target is 1 / (2 tau) nats at most, and so is this one.
+    "egpo": {"tau": 0.005},
+}

@@ -1,0 +1,326 @@
+"""The losses that rows are made of: `(method, groups) -> [B, G]`, one a group.
+
+A loss reads the log-probabilities of the policy in training (`groups.log_probs`) and
+what the annotator has said; it takes no means over groups. Losses of a pair are those
+of `losses`, on the margin of the first two members.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign import losses
+from nashalign.algorithms import groups as grouped
+from nashalign.types import Groups
+
+Loss = Callable[..., chex.Array]
+
+
+def own_tau(settings: Mapping[str, chex.Numeric]) -> chex.Numeric:
+    """The tau of a pair loss is that of the method."""
+    return settings["tau"]
+
+
+def inverse_eta(settings: Mapping[str, chex.Numeric]) -> chex.Numeric:
+    """The tau of a pair loss is the inverse of a mirror-descent step."""
+    return 1 / settings["eta"]
+
+
+def best_of_n_tau(settings: Mapping[str, chex.Numeric]) -> chex.Numeric:
+    """BoNBoN's: 1 / (2 (n - 1) (1 + 1/2 + ... + 1 / (n - 1))), n the `num_responses`.
+
+    Then IPO's target is the margin that the best-of-n policy has between best and
+    worst, in expectation.
+    """
+    terms = jnp.arange(1, 1 + _MOST_RESPONSES)
+    counted = jnp.where(terms < settings["num_responses"], 1 / terms, 0.0)
+    return 1 / (2 * (settings["num_responses"] - 1) * jnp.sum(counted))
+
+
+_MOST_RESPONSES = 128
+
+
+def contrastive(
+    pair_loss: Callable[..., chex.Array],
+    tau: Callable[[Mapping[str, chex.Numeric]], chex.Numeric] | None = own_tau,
+    **settings: str,
+) -> Loss:
+    """The loss of a comparison from a loss of its margin and preference.
+
+    Args:
+      pair_loss: `(margin, preferred, *, ...)`, of `losses`.
+      tau: what its `tau` is; None where it takes none.
+      **settings: its other arguments, by the names of the method's settings.
+    """
+
+    def loss(method, groups):
+        given = {name: method.settings[own] for name, own in settings.items()}
+        if tau is not None:
+            given["tau"] = tau(method.settings)
+        margin = grouped.margin(method, groups)
+        return pair_loss(margin, grouped.preferred(groups), **given)
+
+    return loss
+
+
+def chosen(
+    pair_loss: Callable[..., chex.Array],
+    tau: Callable[[Mapping[str, chex.Numeric]], chex.Numeric] = own_tau,
+) -> Loss:
+    """The loss of a pair whose first member has won, whoever says so."""
+
+    def loss(method, groups):
+        margin = grouped.margin(method, groups)
+        return pair_loss(margin, jnp.ones_like(margin), tau=tau(method.settings))
+
+    return loss
+
+
+def added(first: Loss, coefficient: str, second: Loss) -> Loss:
+    """One loss, plus a setting of the method times another."""
+
+    def loss(method, groups):
+        return first(method, groups) + method.settings[coefficient] * second(
+            method, groups
+        )
+
+    return loss
+
+
+def shared(share: str, first: Loss, second: Loss) -> Loss:
+    """A setting's share of one loss, and the rest of another."""
+
+    def loss(method, groups):
+        weight = method.settings[share]
+        return weight * first(method, groups) + (1 - weight) * second(method, groups)
+
+    return loss
+
+
+def weighted(loss: Loss, weight: Loss) -> Loss:
+    """A loss times a weight that is not trained through."""
+
+    def weighed(method, groups):
+        return jax.lax.stop_gradient(weight(method, groups)) * loss(method, groups)
+
+    return weighed
+
+
+def last_pair(loss: Loss) -> Loss:
+    """A loss of a pair, on the last two members."""
+
+    def of_last(method, groups):
+        members = groups.members[..., -2:]
+        return loss(method, dataclasses.replace(groups, members=members))
+
+    return of_last
+
+
+def likelihood(method, groups: Groups) -> chex.Array:
+    """Minus the log-likelihood of the first member, nats."""
+    del method
+    return -grouped.log_likelihoods(groups)[..., 0]
+
+
+def winners_likelihood(method, groups: Groups) -> chex.Array:
+    """Minus the log-likelihood of a pair's winner, in expectation over the label."""
+    del method
+    preferred, found = grouped.preferred(groups), grouped.log_likelihoods(groups)
+    return -preferred * found[..., 0] - (1 - preferred) * found[..., 1]
+
+
+def optimism(number: int) -> Loss:
+    """The log-likelihood of a member, pushed down; the policy explores elsewhere."""
+
+    def loss(method, groups):
+        del method
+        return grouped.log_likelihoods(groups)[..., number]
+
+    return loss
+
+
+def first_candidate(method, groups: Groups) -> chex.Array:
+    """tau times the log-ratio of the response that the first author wrote.
+
+    After a selection the candidates are the first opponents.
+    """
+    first = dataclasses.replace(groups, members=groups.opponents[..., :1])
+    return method.tau * grouped.log_ratios(method, first)[..., 0]
+
+
+def divergence_of_opponent(method, groups: Groups) -> chex.Array:
+    """Summed token KL, `statistics["kl"]`, along the first opponent's response."""
+    del method
+    summed = jnp.sum(groups.statistics["kl"], -1)
+    return grouped.take(summed, groups.opponents)[..., 0]
+
+
+def token_level_dpo(*, detached: bool) -> Loss:
+    r"""TDPO: DPO on margins less a difference of sequential forward KLs.
+
+    .. math:: -\log\sigma(\tau [h - \alpha (D_l - D_w)])
+
+    for the winner w and the loser l, where D sums the KL of the reference from the
+    policy along a response. TDPO2 (`detached`) stops D_w's gradient; TDPO1 does not,
+    and has alpha 1. Zeng et al. 2024 (arXiv:2404.11999).
+    """
+
+    def loss(method, groups):
+        summed = jnp.sum(groups.statistics["kl"], -1)
+        y, z = jnp.moveaxis(grouped.take(summed, groups.members), -1, 0)
+        margin, preferred = grouped.margin(method, groups), grouped.preferred(groups)
+        alpha = method.settings["alpha"] if detached else 1.0
+        fixed = jax.lax.stop_gradient if detached else lambda x: x
+
+        def wins(margin, winner, loser):
+            shifted = margin - alpha * (loser - fixed(winner))
+            return -jax.nn.log_sigmoid(method.tau * shifted)
+
+        return preferred * wins(margin, y, z) + (1 - preferred) * wins(-margin, z, y)
+
+    return loss
+
+
+def degree_of_corruption(method, groups: Groups) -> chex.Array:
+    """Cross-entropy of telling how much was taken out of the first opponent."""
+    degree = groups.prompts.ids % method.settings["num_degrees"]
+    log_probs = groups.statistics["degrees"]
+    found = grouped.take(log_probs, groups.opponents)[..., 0, :]
+    picked = jnp.asarray(degree, jnp.int32)[:, None, None]
+    return -jnp.take_along_axis(found, picked, -1)[..., 0]
+
+
+def choice(method, groups: Groups) -> chex.Array:
+    r"""Cross-entropy of choosing one of the K members, over alpha.
+
+    .. math:: -\frac{1}{\alpha} \sum_i q_i \log
+              \frac{\pi(y_i)^\alpha}{\sum_k \pi(y_k)^\alpha}, \quad
+              q = \mathrm{softmax}(r)
+
+    The annotator's choice has the probabilities q of Bradley-Terry's model of K
+    responses; the best of them alone is the limit of large rewards.
+    """
+    alpha = method.settings["alpha"]
+    chosen = jax.nn.softmax(grouped.rewards(groups), -1)
+    modelled = jax.nn.log_softmax(alpha * grouped.log_ratios(method, groups), -1)
+    return -jnp.sum(chosen * modelled, -1) / alpha
+
+
+def ranked_pairs(method, groups: Groups) -> chex.Array:
+    """Mean cross-entropy over all pairs of members, from win rates over a baseline.
+
+    Each member is compared with the first opponent, and a pair's label is what
+    Bradley-Terry's model makes of both: sigmoid(logit p_i - logit p_j).
+    """
+    wins = jnp.clip(grouped.wins_over_opponents(groups)[..., 0], 1e-6, 1 - 1e-6)
+    logit = jnp.log(wins) - jnp.log1p(-wins)
+    first, second = jnp.triu_indices(groups.members.shape[-1], 1)
+    label = jax.nn.sigmoid(logit[..., first] - logit[..., second])
+    ratios = grouped.log_ratios(method, groups)
+    margin = ratios[..., first] - ratios[..., second]
+    return jnp.mean(losses.dpo(margin, label, tau=method.tau), -1)
+
+
+def regression(method, groups: Groups) -> chex.Array:
+    """Squared distance of the margin from eta times the difference of rewards."""
+    rewards = grouped.rewards(groups)
+    gap = rewards[..., 0] - rewards[..., 1]
+    return jnp.square(grouped.margin(method, groups) - method.settings["eta"] * gap)
+
+
+def win_rate_gap(groups: Groups) -> chex.Array:
+    """Difference of the two members' win rates over the opponents, `[B, G]`."""
+    wins = jnp.mean(grouped.wins_over_opponents(groups), -1)
+    return wins[..., 0] - wins[..., 1]
+
+
+def gap_regression(
+    tau: Callable[[Mapping[str, chex.Numeric]], chex.Numeric],
+) -> Loss:
+    """Squared distance of the margin from the difference of win rates over tau."""
+
+    def loss(method, groups):
+        target = win_rate_gap(groups) / tau(method.settings)
+        return jnp.square(grouped.margin(method, groups) - target)
+
+    return loss
+
+
+def gap_entropy(method, groups: Groups) -> chex.Array:
+    """Cross-entropy of the margin over eta to the difference of win rates.
+
+    Both go through a logistic function.
+    """
+    label = jax.nn.sigmoid(win_rate_gap(groups))
+    return losses.dpo(
+        grouped.margin(method, groups), label, tau=inverse_eta(method.settings)
+    )
+
+
+def optimistic_regression(method, groups: Groups) -> chex.Array:
+    """Squared distance of the margin from an optimistic step.
+
+    Twice the difference of win rates over the first opponent, less that over the
+    second, which the policy before has written.
+    """
+    wins = grouped.wins_over_opponents(groups)
+    gaps = wins[..., 0, :] - wins[..., 1, :]
+    target = method.settings["eta"] * (2 * gaps[..., 0] - gaps[..., 1])
+    return jnp.square(grouped.margin(method, groups) - target)
+
+
+def to_win_rates(method, groups: Groups) -> chex.Array:
+    """Squared distance of log-ratios from eta (win rate - 1/2), over the K members.
+
+    A member's win rate is over all members, itself included, with which it ties.
+    """
+    wins = grouped.wins_over_members(groups)
+    target = method.settings["eta"] * (jnp.mean(wins, -1) - 0.5)
+    return jnp.mean(jnp.square(grouped.log_ratios(method, groups) - target), -1)
+
+
+def squared_log_ratio(method, groups: Groups) -> chex.Array:
+    """Mean squared log-ratio of the members from the reference: reverse KL's slope."""
+    del method
+    ratios = jnp.sum(groups.log_probs - groups.reference_log_probs, -1)
+    return jnp.mean(jnp.square(grouped.take(ratios, groups.members)), -1)
+
+
+def self_labelled(*, sampled: bool) -> Loss:
+    r"""SAIL on the policy's own labels, in expectation over them.
+
+    .. math:: -E_{q} \left[ F + \tfrac{\rho}{2} F^2 \right], \quad
+              F = \log q, \quad q = \sigma(\pm \tau h)
+
+    with q detached: the ascent gradient (1 + rho F) grad F, of which rho = 1 is the
+    exact one. Where the pair is `sampled` from the policy, rho F also multiplies the
+    score of both responses. Ding et al. 2024 (arXiv:2406.15567), as derived; the
+    released code has another sign and scale.
+    """
+
+    def loss(method, groups):
+        scaled = method.tau * grouped.margin(method, groups)
+        wins = jnp.stack([jax.nn.log_sigmoid(scaled), jax.nn.log_sigmoid(-scaled)])
+        share, rho = jax.lax.stop_gradient(jnp.exp(wins)), method.settings["rho"]
+        total = -jnp.sum(share * (wins + rho / 2 * jnp.square(wins)), 0)
+        if sampled:
+            credit = jax.lax.stop_gradient(jnp.sum(share * wins, 0))
+            total -= rho * credit * _score(groups)
+        return total
+
+    return loss
+
+
+def sampled_dpo(method, groups: Groups) -> chex.Array:
+    """DPO on pairs of the policy's own, with the score of the sampling times rho."""
+    per_pair = contrastive(losses.dpo)(method, groups)
+    credit = jax.lax.stop_gradient(per_pair)
+    return per_pair + method.settings["rho"] * credit * _score(groups)
+
+
+def _score(groups):
+    """Log-likelihood of both members: its gradient is the score of sampling them."""
+    return jnp.sum(grouped.log_likelihoods(groups)[..., :2], -1)

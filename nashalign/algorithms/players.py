@@ -1,0 +1,161 @@
+"""The policies that rows name: who writes, what is measured from, who moves when.
+
+A row names policies by their weights in a geometric mixture, a function of its
+settings. Besides the trained `policy` there are frozen ones: the `reference`; the
+`iterate`, the policy as it was at the last refresh, and the `previous` one before it;
+the `average`, a running mean of the policy's parameters; the `rival`, an opponent with
+a refresh of its own; and `ahead`, where an extragradient step looked. Responses of a
+data set are written by `data`.
+
+A name with a bar, `"policy|better"`, is the policy before the bar with a condition
+appended to its prompt: the last (`better`) or first (`worse`) of `Setup.levels`.
+"""
+
+from collections.abc import Callable, Mapping
+
+import chex
+import jax.numpy as jnp
+
+Settings = Mapping[str, chex.Numeric]
+# Name of a policy -> its weight, from a method's settings.
+Weights = Callable[[Settings], dict[str, chex.Numeric]]
+# `(settings, step, frozen, source) -> frozen`, a leaf of parameters after a step.
+Refresh = Callable[[Settings, chex.Array, chex.Array, chex.Array], chex.Array]
+
+# A temperature of one in a million is greedy decoding.
+_GREEDY = 1e6
+
+
+def base(name: str) -> str:
+    """The policy that a conditioned name stands for."""
+    return name.partition("|")[0]
+
+
+def policy(settings: Settings) -> dict[str, chex.Numeric]:
+    """The trained policy alone."""
+    del settings
+    return {"policy": 1.0}
+
+
+def reference(settings: Settings) -> dict[str, chex.Numeric]:
+    """The reference alone."""
+    del settings
+    return {"reference": 1.0}
+
+
+def iterate(settings: Settings) -> dict[str, chex.Numeric]:
+    """The policy at the last refresh, alone."""
+    del settings
+    return {"iterate": 1.0}
+
+
+def previous(settings: Settings) -> dict[str, chex.Numeric]:
+    """The iterate before the last refresh, alone."""
+    del settings
+    return {"previous": 1.0}
+
+
+def average(settings: Settings) -> dict[str, chex.Numeric]:
+    """The running mean of the policy's parameters, alone."""
+    del settings
+    return {"average": 1.0}
+
+
+def rival(settings: Settings) -> dict[str, chex.Numeric]:
+    """The opponent with a refresh of its own, alone."""
+    del settings
+    return {"rival": 1.0}
+
+
+def ahead(settings: Settings) -> dict[str, chex.Numeric]:
+    """Where the extragradient step looked; the policy itself in the first half."""
+    del settings
+    return {"ahead": 1.0}
+
+
+def data(settings: Settings) -> dict[str, chex.Numeric]:
+    """A response of the data set; the k-th such author is the k-th response."""
+    del settings
+    return {"data": 1.0}
+
+
+def nothing(settings: Settings) -> dict[str, chex.Numeric]:
+    """No policy: margins are those of log-probabilities."""
+    del settings
+    return {}
+
+
+def greedy(settings: Settings) -> dict[str, chex.Numeric]:
+    """The iterate's most probable token at each place."""
+    del settings
+    return {"iterate": _GREEDY}
+
+
+def mixture(settings: Settings) -> dict[str, chex.Numeric]:
+    """The token-level geometric mixture, with weight `mix` on the reference."""
+    return {"policy": 1 - settings["mix"], "reference": settings["mix"]}
+
+
+def better(settings: Settings) -> dict[str, chex.Numeric]:
+    """The policy pushed by `gap(t)` towards its answer to a prompt for a good one."""
+    share = _gap(settings)
+    return {"policy": 1 - share, "policy|better": share}
+
+
+def worse(settings: Settings) -> dict[str, chex.Numeric]:
+    """The policy pushed by `gap(t)` towards its answer to a prompt for a bad one."""
+    share = _gap(settings)
+    return {"policy": 1 - share, "policy|worse": share}
+
+
+def _gap(settings):
+    """The optimality gap at a step: halved every `half_life` updates."""
+    return settings["gap"] * 0.5 ** (settings["step"] / settings["half_life"])
+
+
+def proximal(settings: Settings) -> dict[str, chex.Numeric]:
+    """The anchor of a mirror-descent step: reference eta tau, iterate 1 - eta tau."""
+    weight = settings["eta"] * settings["tau"]
+    return {"iterate": 1 - weight, "reference": weight}
+
+
+def following(settings: Settings) -> dict[str, chex.Numeric]:
+    """The geometric mixture of iterate, with weight `follow`, and reference."""
+    return {"iterate": settings["follow"], "reference": 1 - settings["follow"]}
+
+
+def historical(settings: Settings) -> dict[str, chex.Numeric]:
+    """Reference eta tau; the iterate (`recent`) and the previous one share the rest."""
+    weight, recent = settings["eta"] * settings["tau"], settings["recent"]
+    return {
+        "reference": weight,
+        "iterate": (1 - weight) * recent,
+        "previous": (1 - weight) * (1 - recent),
+    }
+
+
+def extrapolated(settings: Settings) -> dict[str, chex.Numeric]:
+    """The iterate, moved on by `retain` times its log-ratio from the reference."""
+    return {"iterate": 1 + settings["retain"], "reference": -settings["retain"]}
+
+
+def every_period(settings, step, frozen, source):
+    """Moves every `period` steps."""
+    return jnp.where(step % settings["period"] == 0, source, frozen)
+
+
+def every_other_period(settings, step, frozen, source):
+    """Moves every second period."""
+    return jnp.where(step % (2 * settings["period"]) == 0, source, frozen)
+
+
+def every_stage(settings, step, frozen, source):
+    """Moves every `num_inner` periods."""
+    length = settings["period"] * settings["num_inner"]
+    return jnp.where(step % length == 0, source, frozen)
+
+
+def decaying(settings, step, frozen, source):
+    """Moves by a share 1 - `decay` of the way."""
+    del step
+    return frozen + (1 - settings["decay"]) * (source - frozen)

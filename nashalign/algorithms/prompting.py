@@ -1,0 +1,128 @@
+"""The prompts axis: which prompts are used, and with what appended to them.
+
+Each is `(method, setup, batch) -> batch`, pure. A prompt is conditioned by appending
+one of `Setup.levels`, the token strings of scores from the lowest to the highest.
+"""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign.types import Examples, Prompts, Responses
+
+
+def conditioned(prompts: Prompts, levels: chex.Array, level: chex.Array) -> Prompts:
+    """Appends a level's tokens to each prompt.
+
+    Args:
+      prompts: `B` prompts of `P` tokens.
+      levels: `[L, C]` token strings.
+      level: `[B]` or a number, which of them.
+
+    Returns:
+      Prompts of `P + C` tokens.
+    """
+    level = jnp.broadcast_to(level, prompts.ids.shape)
+    tokens = jnp.asarray(levels, prompts.tokens.dtype)[level]
+    return dataclasses.replace(
+        prompts,
+        tokens=jnp.concatenate([prompts.tokens, tokens], 1),
+        mask=jnp.concatenate([prompts.mask, jnp.ones_like(tokens, bool)], 1),
+    )
+
+
+def on_own_reward(method, setup, examples: Examples) -> Examples:
+    """Each response is an example of its own, its prompt conditioned on its reward.
+
+    Rewards from `lowest` to `highest` are shared out evenly among the levels. `B`
+    prompts with `N` responses become `B N` with one.
+    """
+    number = examples.responses.tokens.shape[1]
+    level = _level(method, setup, examples.rewards).reshape(-1)
+    prompts = jax.tree.map(lambda x: jnp.repeat(x, number, 0), examples.prompts)
+    return dataclasses.replace(
+        examples,
+        prompts=conditioned(prompts, setup.levels, level),
+        responses=_separate(examples.responses),
+        rewards=examples.rewards.reshape(-1, 1),
+        preference=None,
+        probability=_spread(examples.probability, number),
+    )
+
+
+def on_each_reward(method, setup, examples: Examples) -> Examples:
+    """Each pair twice: under its first response's level and under its second's.
+
+    The response whose reward is nearer the level's own wins, so that a pair is turned
+    round when the worse response's score is asked for. `B` pairs become `2 B`.
+    """
+    level = _level(method, setup, examples.rewards).reshape(-1)
+    twice = jax.tree.map(lambda x: jnp.repeat(x, 2, 0), examples)
+    distance = jnp.abs(twice.rewards - examples.rewards.reshape(-1, 1))
+    gaps = distance[:, None, :] - distance[:, :, None]
+    preference = jnp.where(gaps > 0, 1.0, jnp.where(gaps < 0, 0.0, 0.5))
+    return dataclasses.replace(
+        twice,
+        prompts=conditioned(twice.prompts, setup.levels, level),
+        preference=preference.astype(twice.rewards.dtype),
+        probability=_spread(examples.probability, 2),
+    )
+
+
+def with_a_corrupted_response(method, setup, examples: Examples) -> Examples:
+    """A third response: the first with a part of its key content taken out.
+
+    The degree k is the example id modulo `num_degrees`, and k / `num_degrees` of the
+    response's tokens go, those with the largest ids first: byte-pair vocabularies are
+    in the order of their merges, so that those are the rarest words. The paper's
+    extractor of key phrases is not public.
+    """
+    del setup
+    first = jax.tree.map(lambda x: x[:, :1], examples.responses)
+    degree = examples.prompts.ids % method.settings["num_degrees"]
+    share = degree / method.settings["num_degrees"]
+    corrupted = _without_rarest(first, share[:, None, None])
+    responses = jax.tree.map(
+        lambda a, b: jnp.concatenate([a, b], 1), examples.responses, corrupted
+    )
+    preference = examples.preference
+    if preference is not None:
+        preference = jnp.pad(
+            preference, ((0, 0), (0, 1), (0, 1)), constant_values=0.5
+        )
+    return dataclasses.replace(examples, responses=responses, preference=preference)
+
+
+def _without_rarest(responses: Responses, share) -> Responses:
+    """Responses without a share of their tokens; the last one always stays."""
+    mask, tokens = responses.mask, responses.tokens
+    length = jnp.sum(mask, -1, keepdims=True)
+    place = jnp.arange(mask.shape[-1])[None, None]
+    inner = mask & (place < length - 1)
+    order = jnp.argsort(jnp.where(inner, -tokens, 1), -1, stable=True)
+    rank = jnp.argsort(order, -1, stable=True)
+    gone = inner & (rank < jnp.floor(share * (length - 1)))
+    kept = mask & ~gone
+    front = jnp.argsort(~kept, -1, stable=True)
+    moved = [jnp.take_along_axis(x, front, -1) for x in (tokens, kept)]
+    return dataclasses.replace(responses, tokens=moved[0], mask=moved[1])
+
+
+def _level(method, setup, rewards):
+    """The level of each reward."""
+    low, high = method.settings["lowest"], method.settings["highest"]
+    number = len(setup.levels)
+    share = (rewards - low) / (high - low)
+    return jnp.clip(jnp.floor(share * number), 0, number - 1).astype(jnp.int32)
+
+
+def _separate(responses: Responses) -> Responses:
+    """`[B, N, T]` to `[B N, 1, T]`."""
+    return jax.tree.map(lambda x: x.reshape(-1, 1, *x.shape[2:]), responses)
+
+
+def _spread(probability, number):
+    """Each example's weight for each of the examples made of it."""
+    return None if probability is None else jnp.repeat(probability, number, 0)

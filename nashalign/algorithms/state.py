@@ -1,0 +1,110 @@
+"""What a run carries: the setup that stays, and the state that moves."""
+
+import dataclasses
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+from nashalign import policies, sampling
+from nashalign.algorithms import players
+from nashalign.algorithms.method import Method
+from nashalign.algorithms.prompting import conditioned
+from nashalign.types import Prompts, pytree
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What stays the same through a run.
+
+    Attributes:
+      policy: the model family.
+      optimizer: of the policy and the heads beside it.
+      decoding: how responses are drawn.
+      levels: `[L, C]` token strings of scores, lowest first, for rows that condition
+        prompts; None where none does.
+    """
+
+    policy: policies.Policy
+    optimizer: optax.GradientTransformation
+    decoding: sampling.Decoding
+    levels: Any = None
+
+
+@pytree
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class State:
+    """Everything that a run carries from step to step.
+
+    Attributes:
+      players: what is trained: `policy`, and the heads of the row, by name.
+      frozen: the parameters of each frozen policy that the method names, by name; the
+        same arrays while they are the same policy.
+      opt_state: the optimizer's.
+      step: int32, updates made.
+      key: the run's key; never consumed, only folded with the step.
+    """
+
+    players: dict[str, Any]
+    frozen: dict[str, policies.Params]
+    opt_state: optax.OptState
+    step: chex.Array
+    key: chex.PRNGKey
+
+    @property
+    def params(self) -> policies.Params:
+        """The parameters of the policy in training."""
+        return self.players["policy"]
+
+    @property
+    def reference(self) -> policies.Params:
+        """The parameters of the policy that the trained one is held to."""
+        return self.frozen["reference"]
+
+
+def init(
+    method: Method, setup: Setup, params: policies.Params, key: chex.PRNGKey
+) -> State:
+    """Returns the state before the first step: all policies start at the same place."""
+    trained = {"policy": params}
+    for number, (name, head) in enumerate(method.heads):
+        trained[name] = head(jax.random.fold_in(key, number), setup.policy)
+    return State(
+        players=trained,
+        frozen={name: params for name in method.frozen},
+        opt_state=setup.optimizer.init(trained),
+        step=jnp.zeros((), jnp.int32),
+        key=key,
+    )
+
+
+def next_stage(method: Method, setup: Setup, state: State) -> State:
+    """Returns the state in which another row goes on from here.
+
+    The policy becomes every frozen policy, the reference among them; the optimizer and
+    the heads begin anew; steps and keys go on.
+    """
+    fresh = init(method, setup, state.params, state.key)
+    return dataclasses.replace(fresh, step=state.step)
+
+
+def step_keys(state: State) -> chex.PRNGKey:
+    """The step's keys, for sampling and for the annotator."""
+    return jax.random.split(jax.random.fold_in(state.key, state.step))
+
+
+def writers(
+    method: Method, setup: Setup, state: State, prompts: Prompts
+) -> tuple[dict[str, policies.Params], dict[str, Prompts]]:
+    """The named policies that the row's authors look at, and each one's prompts."""
+    frozen = {"policy": jax.lax.stop_gradient(state.params), **state.frozen}
+    params = {name: frozen[players.base(name)] for name in method.writers}
+    places = {"better": -1, "worse": 0}
+    contexts = {
+        name: conditioned(prompts, setup.levels, places[name.partition("|")[2]])
+        for name in method.writers
+        if "|" in name
+    }
+    return params, contexts

@@ -1,0 +1,69 @@
+"""What some losses read besides log-probabilities, and the heads they are read from.
+
+A statistic is `(setup, players, frozen, hidden, groups) -> array`: `players` are the
+trained policy and heads by name, `frozen` the frozen policies' parameters, `hidden` the
+policy's states `[B, N, T, D]` from which each token of the table's responses is
+predicted. Gradients flow through `players` and `hidden`.
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign import policies
+
+
+def forward_kl(setup, players, frozen, hidden, groups) -> chex.Array:
+    """KL of the reference's next-token distributions from the policy's, `[B, N, T]`."""
+    params, other = _reference(setup, frozen, groups)
+    return policies.token_kl(
+        setup.policy, (params, players["policy"]), (other, hidden), groups.responses
+    )
+
+
+def reverse_kl(setup, players, frozen, hidden, groups) -> chex.Array:
+    """KL of the policy's next-token distributions from the reference's, `[B, N, T]`."""
+    params, other = _reference(setup, frozen, groups)
+    return policies.token_kl(
+        setup.policy, (players["policy"], params), (hidden, other), groups.responses
+    )
+
+
+def values(setup, players, frozen, hidden, groups) -> chex.Array:
+    """The critic's prediction before each token, `[B, N, T]`."""
+    del setup, frozen
+    return jnp.where(groups.responses.mask, hidden @ players["critic"], 0.0)
+
+
+def degrees(setup, players, frozen, hidden, groups) -> chex.Array:
+    """Log-probabilities `[B, N, L]` of how much was taken out of each response.
+
+    Read off the state from which the last token is predicted.
+    """
+    del setup, frozen
+    last = jnp.sum(groups.responses.mask, -1)[..., None, None] - 1
+    state = jnp.take_along_axis(hidden, last, 2)[:, :, 0]
+    return jax.nn.log_softmax(state @ players["degree"])
+
+
+def critic(key: chex.PRNGKey, policy: policies.Policy) -> chex.Array:
+    """A value head `[D]`, zero at first: every response is expected to be worth 0."""
+    del key
+    return jnp.zeros(policy.width)
+
+
+def degree_head(num_degrees: int):
+    """A head that tells `num_degrees` degrees apart, `[D, L]`, zero at first."""
+
+    def degree(key, policy):
+        del key
+        return jnp.zeros((policy.width, num_degrees))
+
+    return degree
+
+
+def _reference(setup, frozen, groups):
+    """The reference's parameters, and its states along the table's responses."""
+    params = frozen["reference"]
+    hidden = policies.read(setup.policy, params, groups.prompts, groups.responses)
+    return params, jax.lax.stop_gradient(hidden)

@@ -1,0 +1,79 @@
+"""The steps of a tree search in a token game: all of them, with a policy's priors."""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nashalign import policies
+from nashalign.sampling.enumeration import enumerate_responses
+from nashalign.sampling.search import Expand, Step, Tokens
+from nashalign.types import Prompts
+
+
+def step_prior(log_probs: Sequence[float], *, length_penalty: float = 1.25) -> float:
+    r"""A step's prior in the search, from the log-probabilities of its tokens.
+
+    .. math:: p = \exp\Bigl(\sum_t \log \pi_t / L^{1.25}\Bigr)
+
+    It adds up to one over the steps where all are of one token, and only there. Xie et
+    al. 2024 (arXiv:2405.00451).
+
+    Args:
+      log_probs: nats, one for each of the step's `L` tokens.
+      length_penalty: exponent of the length.
+    """
+    return math.exp(math.fsum(log_probs) / len(log_probs) ** length_penalty)
+
+
+def enumerated_steps(
+    policy: policies.Policy,
+    params: policies.Params,
+    prompt: Tokens,
+    *,
+    step_length: int,
+    max_length: int,
+    eos_id: int,
+) -> Expand:
+    """Returns what expands a prefix by every step of at most `step_length` tokens.
+
+    A step is shorter where it ends the response, by EOS or at the maximal length.
+
+    Args:
+      policy: a model of few tokens: there are about `V^step_length` steps.
+      params: its parameters.
+      prompt: the prompt's real tokens, at least one.
+      step_length: tokens of a step.
+      max_length: tokens at which a response is cut.
+      eos_id: the token that ends a response.
+    """
+    # Padded on the left to one width, it compiles once for each length of a step.
+    width = len(prompt) + max_length
+    log_probs = jax.jit(functools.partial(policies.log_probs, policy))
+
+    def expand(prefix: Tokens) -> list[Step]:
+        left = max_length - len(prefix)
+        steps = enumerate_responses(policy.vocabulary, min(step_length, left), eos_id)
+        padding = (0,) * left
+        prompts = Prompts(
+            tokens=jnp.array([(*padding, *prompt, *prefix)], jnp.int32),
+            mask=jnp.arange(width)[None] >= left,
+            ids=jnp.zeros(1, jnp.int32),
+        )
+        found = np.asarray(log_probs(params, prompts, steps), np.float64)[0]
+        own = np.asarray(steps.mask)[0]
+        tokens = np.asarray(steps.tokens)[0]
+        cut = len(prefix) + step_length >= max_length
+        return [
+            Step(
+                tokens=tuple(row[real].tolist()),
+                prior=step_prior(each[real]),
+                terminal=bool(cut or row[real][-1] == eos_id),
+            )
+            for row, real, each in zip(tokens, own, found, strict=True)
+        ]
+
+    return expand

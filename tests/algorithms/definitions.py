@@ -1,0 +1,606 @@
+"""The objective of every row as its paper defines it, by sums over all responses.
+
+In numpy, for a token game, as a function of a policy's log-probabilities. Nothing here
+knows groups, samplers or losses: differentiated by finite differences, it is what the
+expected update is held against. `view` has the policy in training and the frozen ones
+as log-probabilities `[B, Y]` of all responses to each prompt; `at(level)` is the policy
+in training where a level is appended to the prompt.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+
+from nashalign import algorithms
+from tests import token_game
+
+P = token_game.preference()
+R = token_game.rewards()
+HARD = np.where(np.isclose(P, 0.5), 0.5, P > 0.5)
+RANKED = np.where(R[:, None] == R, 0.5, R[:, None] > R)
+SIZE = len(R)
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What an objective may look at."""
+
+    method: algorithms.Method
+    log_pi: np.ndarray
+    frozen: dict[str, np.ndarray]
+    at: Callable[[int], np.ndarray]
+    frozen_at: Callable[[str, int], np.ndarray]
+
+    @property
+    def settings(self):
+        return self.method.settings
+
+    def mass(self, name):
+        return np.exp(self.frozen[name])
+
+    def ratio(self, **anchor):
+        """Log-ratios from a geometric mixture; weights by name."""
+        return self.log_pi - sum(w * self.frozen[n] for n, w in anchor.items())
+
+
+def softplus(x):
+    return np.logaddexp(0, x)
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def dpo(margin, preferred, tau):
+    return preferred * softplus(-tau * margin) + (1 - preferred) * softplus(
+        tau * margin
+    )
+
+
+def ipo(margin, preferred, tau):
+    win, lose = (margin - 1 / (2 * tau)) ** 2, (margin + 1 / (2 * tau)) ** 2
+    return preferred * win + (1 - preferred) * lose
+
+
+def slic(margin, preferred, tau):
+    win, lose = np.maximum(0, 1 - tau * margin), np.maximum(0, 1 + tau * margin)
+    return preferred * win + (1 - preferred) * lose
+
+
+def margins(values):
+    """Differences `[B, Y, Y]`, first response minus second."""
+    return values[:, :, None] - values[:, None, :]
+
+
+def over_pairs(first, second, values):
+    """Mean over prompts and over independent writers' pairs."""
+    return (first[:, :, None] * second[:, None, :] * values).sum((1, 2)).mean()
+
+
+def over_tuples(writers, value):
+    """Mean over prompts of `value(b, indices)` over independent writers' responses."""
+    total = 0.0
+    for indices in itertools.product(range(SIZE), repeat=len(writers)):
+        mass = np.prod([w[:, i] for w, i in zip(writers, indices, strict=True)], 0)
+        total += np.mean([m * value(b, indices) for b, m in enumerate(mass)])
+    return total
+
+
+def pairs(loss, writer="policy", labels=P, anchor=(("reference", 1.0),), tau=None):
+    """A row on pairs of one writer: `loss(margin, preferred, tau)`."""
+
+    def objective(view):
+        weights = dict(anchor(view.settings) if callable(anchor) else anchor)
+        strength = view.settings["tau"] if tau is None else tau(view.settings)
+        values = loss(margins(view.ratio(**weights)), labels, strength)
+        mass = writer(view) if callable(writer) else view.mass(writer)
+        return over_pairs(mass, mass, values)
+
+    return objective
+
+
+def mixed(view):
+    """The token-level mixture of the policy, where it stands, and the reference."""
+    return token_game.tree().mixture(
+        view.mass("policy"), view.mass("reference"), view.method.mix
+    )
+
+
+def regularised(view, values, tau=None):
+    """Minus the policy's mean value, plus tau KL; values are detached, `[B, Y]`."""
+    tau = view.method.tau if tau is None else tau
+    ratio = view.ratio(reference=1.0)
+    return (np.exp(view.log_pi) * (tau * ratio - values)).sum(1).mean()
+
+
+def reward(view):
+    return regularised(view, R[None])
+
+
+def win_rate_over(opponent):
+    def objective(view):
+        mass = opponent(view) if callable(opponent) else view.mass(opponent)
+        return regularised(view, mass @ P.T)
+
+    return objective
+
+
+# --- Rewards.
+
+
+def selected(view, writer, value, number=3, last=None):
+    """Mean of `value(b, best, worst)` over K responses of a writer, by reward."""
+
+    def of(b, indices):
+        best = max(indices, key=lambda i: R[i])
+        return value(b, best, min(indices, key=lambda i: R[i]))
+
+    return over_tuples([writer] * number, of)
+
+
+def bonbon(view):
+    number, share = 3, view.settings["likelihood"]
+    tau = 1 / (2 * (number - 1) * sum(1 / k for k in range(1, number)))
+    ratio = view.ratio(reference=1.0)
+
+    def value(b, best, worst):
+        margin = ratio[b, best] - ratio[b, worst]
+        squared = (margin - 1 / (2 * tau)) ** 2
+        return -share * view.log_pi[b, best] + (1 - share) * squared
+
+    return selected(view, view.mass("reference"), value)
+
+
+def bond(view):
+    weight, floor = view.settings["backward"], view.settings["floor"]
+    anchor, forward, values = view.mass("reference"), 0.0, np.zeros((1, SIZE))
+    for i, j in itertools.product(range(SIZE), repeat=2):
+        best = i if R[i] >= R[j] else j
+        mass = anchor[:, i] * anchor[:, j]
+        forward -= (mass * view.log_pi[:, best]).mean()
+        share = ((R >= R[i]).astype(float) + (R >= R[j])) / 2
+        values = values + mass[:, None] * np.log(np.maximum(share, floor))
+    return (1 - weight) * forward + weight * regularised(view, values)
+
+
+# --- Data sets.
+
+
+def likelihood(weights):
+    """Minus the mean log-likelihood under detached weights `[B, Y]`."""
+    return lambda view: -(weights(view) * view.log_pi).sum(1).mean()
+
+
+def best_of_data(view):
+    """The law of the best of three independent responses of the data set."""
+    order = np.argsort(R)
+    up_to = view.mass("data")[:, order].cumsum(1) ** 3
+    law = np.diff(up_to, axis=1, prepend=0.0)
+    return law[:, np.argsort(order)]
+
+
+def flipped(sign):
+    """cDPO (1) and rDPO (-1): a label is wrong with probability `flip`."""
+
+    def objective(view):
+        flip, tau = view.settings["flip"], view.settings["tau"]
+        h = margins(view.ratio(reference=1.0))
+
+        def of_winner(h):
+            loss = (1 - flip) * softplus(-tau * h) + sign * flip * softplus(tau * h)
+            return loss if sign > 0 else loss / (1 - 2 * flip)
+
+        values = P * of_winner(h) + (1 - P) * of_winner(-h)
+        return over_pairs(view.mass("data"), view.mass("data"), values)
+
+    return objective
+
+
+def slic_hf(view):
+    delta, weight = view.settings["margin"], view.settings["likelihood"]
+    h = margins(view.log_pi)
+    hinge = P * np.maximum(0, delta - h) + (1 - P) * np.maximum(0, delta + h)
+    said = -P * view.log_pi[:, :, None] - (1 - P) * view.log_pi[:, None, :]
+    return over_pairs(view.mass("data"), view.mass("data"), hinge + weight * said)
+
+
+def conditionals(log_policy):
+    """Log-probabilities of the next token after every prefix, `[B]` dictionaries."""
+    strings, tables = token_game.strings(), []
+    for row in np.exp(log_policy):
+        mass = {}
+        for string, share in zip(strings, row, strict=True):
+            for length in range(len(string) + 1):
+                mass[string[:length]] = mass.get(string[:length], 0.0) + share
+        tables.append(
+            {
+                prefix: np.log([mass[(*prefix, v)] / mass[prefix] for v in range(3)])
+                for prefix in mass
+                if (*prefix, 0) in mass
+            }
+        )
+    return tables
+
+
+def sequential_kl(log_p, log_q):
+    """KL of next-token distributions of p from q, summed along each response."""
+    found = []
+    for p, q in zip(conditionals(log_p), conditionals(log_q), strict=True):
+        per = {s: (np.exp(p[s]) * (p[s] - q[s])).sum() for s in p}
+        found.append(
+            [sum(per[s[:t]] for t in range(len(s))) for s in token_game.strings()]
+        )
+    return np.array(found)
+
+
+def soft_term(view, weight=1.0):
+    alpha = view.settings["alpha"]
+    h = margins(view.log_pi)
+    values = weight * dpo(h, P, alpha) / alpha
+    return over_pairs(view.mass("data"), view.mass("data"), values)
+
+
+def held(view):
+    """tau times the KL along responses written by the policy where it stands."""
+    along = sequential_kl(view.log_pi, view.frozen["reference"])
+    return view.method.tau * (view.mass("policy") * along).sum(1).mean()
+
+
+def soft_weighted(view):
+    both = view.frozen["policy"][:, :, None] + view.frozen["policy"][:, None, :]
+    return soft_term(view, np.exp(view.settings["power"] * both)) + held(view)
+
+
+def soft_ranked(view):
+    alpha = view.settings["alpha"]
+
+    def value(b, indices):
+        chosen = np.exp(R[list(indices)])
+        scaled = alpha * view.log_pi[b, list(indices)]
+        modelled = scaled - np.log(np.exp(scaled).sum())
+        return -(chosen / chosen.sum() * modelled).sum() / alpha
+
+    return over_tuples([view.mass("data")] * 3, value) + held(view)
+
+
+def tdpo(detached):
+    def objective(view):
+        tau, h = view.settings["tau"], margins(view.ratio(reference=1.0))
+        along = sequential_kl(view.frozen["reference"], view.log_pi)
+        standing = sequential_kl(view.frozen["reference"], view.frozen["policy"])
+        of_winner = standing if detached else along
+        alpha = view.settings["alpha"] if detached else 1.0
+        y_wins = h - alpha * (along[:, None, :] - of_winner[:, :, None])
+        z_wins = -h - alpha * (along[:, :, None] - of_winner[:, None, :])
+        values = P * softplus(-tau * y_wins) + (1 - P) * softplus(-tau * z_wins)
+        return over_pairs(view.mass("data"), view.mass("data"), values)
+
+    return objective
+
+
+def level_of(reward):
+    """Three levels from -1 to 1."""
+    return int(np.clip(np.floor((reward + 1) / 2 * 3), 0, 2))
+
+
+def conditional(view):
+    told = np.stack([view.at(level_of(R[y]))[:, y] for y in range(SIZE)], 1)
+    # Every response is an example of its own, and so weighs as much as the others.
+    return -(view.mass("data") * told).sum(1).mean()
+
+
+def reward_augmented(view):
+    tau, data, total = view.settings["tau"], view.mass("data"), 0.0
+    for y, z in itertools.product(range(SIZE), repeat=2):
+        for goal in (R[y], R[z]):
+            level = level_of(goal)
+            ratio = view.at(level) - view.frozen_at("reference", level)
+            nearer = abs(R[z] - goal) - abs(R[y] - goal)
+            label = 0.5 if nearer == 0 else float(nearer > 0)
+            value = dpo(ratio[:, y] - ratio[:, z], label, tau)
+            total += (data[:, y] * data[:, z] * value).mean() / 2
+    return total
+
+
+def beaten(winner, loser, **anchor):
+    """A logistic loss whose winner is one writer's response, the loser another's."""
+
+    def objective(view):
+        weights = {n: w(view.settings) if callable(w) else w for n, w in anchor.items()}
+        h = margins(view.ratio(**weights))
+        first, second = (
+            w(view) if callable(w) else view.mass(w) for w in (winner, loser)
+        )
+        return over_pairs(first, second, softplus(-view.settings["tau"] * h))
+
+    return objective
+
+
+# --- Online pairs.
+
+
+def osp(view):
+    tau, policy, ratio = (
+        view.settings["tau"],
+        view.mass("policy"),
+        view.ratio(reference=1.0),
+    )
+    odds = np.log(P) - np.log1p(-P)
+
+    def value(b, indices):
+        *members, baseline = indices
+        found = [
+            dpo(
+                ratio[b, y] - ratio[b, z],
+                logistic(odds[y, baseline] - odds[z, baseline]),
+                tau,
+            )
+            for y, z in itertools.combinations(members, 2)
+        ]
+        return np.mean(found)
+
+    return over_tuples([policy] * 4, value)
+
+
+def conditioned_writer(level):
+    """The policy, pushed by the gap towards what it writes under a level."""
+
+    def writer(view):
+        gap = view.settings["gap"]
+        written = np.exp(view.frozen_at("policy", level))
+        return token_game.tree().mixture(view.mass("policy"), written, gap)
+
+    return writer
+
+
+def optune(view):
+    gap = np.abs(R[:, None] - R)
+    h = margins(view.ratio(reference=1.0))
+    weight = logistic(view.settings["sharpness"] * gap)
+    values = weight * dpo(h, RANKED, view.settings["tau"])
+    return over_pairs(view.mass("data"), view.mass("data"), values)
+
+
+def sail(kind):
+    """With rho 1: the objective, differentiated through labels and writers too."""
+
+    def objective(view):
+        tau, share = view.settings["tau"], view.settings["share"]
+        h = margins(view.ratio(reference=1.0))
+        data, policy = view.mass("data"), np.exp(view.log_pi)
+        label = HARD if kind == "dpr" else logistic(tau * h)
+        fit = -dpo(h, label, tau)
+        writer = data if kind == "ddp" else policy
+        plain = over_pairs(data, data, dpo(h, HARD, tau))
+        return -share * over_pairs(writer, writer, fit) + (1 - share) * plain
+
+    return objective
+
+
+def selm(view):
+    tau, ratio = view.settings["tau"], view.ratio(iterate=1.0)
+    strings = token_game.strings()
+
+    def greedy(b):
+        table, string = conditionals(view.frozen["iterate"])[b], ()
+        while string in table:
+            string = (*string, int(table[string].argmax()))
+        return strings.index(string)
+
+    own = [greedy(b) for b in range(len(ratio))]
+
+    def value(b, indices):
+        three = (own[b], *indices)
+        scores = [sum(HARD[i, j] for j in three) for i in three]
+        best, worst = three[np.argmax(scores)], three[np.argmin(scores)]
+        pair = softplus(-tau * (ratio[b, best] - ratio[b, worst]))
+        return pair + view.settings["alpha"] * tau * ratio[b, own[b]]
+
+    return over_tuples([view.mass("data")] * 2, value)
+
+
+def xpo(view):
+    h = margins(view.ratio(reference=1.0))
+    values = dpo(h, HARD, view.settings["tau"])
+    values = values + view.settings["alpha"] * view.log_pi[:, None, :]
+    return over_pairs(view.mass("policy"), view.mass("reference"), values)
+
+
+def iterative_dpo(view):
+    follow = view.settings["follow"]
+    ratio = view.ratio(iterate=follow, reference=1 - follow)
+
+    def value(b, best, worst):
+        return softplus(-view.settings["tau"] * (ratio[b, best] - ratio[b, worst]))
+
+    return selected(view, view.mass("iterate"), value)
+
+
+def dice(view):
+    tau, share = view.settings["tau"], view.settings["replay"]
+    ratio = view.ratio(iterate=1.0)
+    lengths = np.array([len(s) for s in token_game.strings()])
+    own = view.frozen["iterate"] - view.frozen["previous"]
+    own = own - view.settings["penalty"] * lengths
+
+    def value(b, indices):
+        best = max(indices, key=lambda i: own[b, i])
+        worst = min(indices, key=lambda i: own[b, i])
+        return softplus(-tau * (ratio[b, best] - ratio[b, worst]))
+
+    old = over_pairs(view.mass("data"), view.mass("data"), dpo(margins(ratio), P, tau))
+    new = over_tuples([view.mass("iterate")] * 3, value)
+    return share * old + (1 - share) * new
+
+
+def reward_regression(view):
+    """Gao et al. 2024: (h - eta (r(y) - r(z)))^2, pairs from the iterate."""
+    error = margins(view.ratio(iterate=1.0) - view.settings["eta"] * R)
+    return over_pairs(view.mass("iterate"), view.mass("iterate"), error**2)
+
+
+# --- Nash policies.
+
+
+def win_rate_regression(view):
+    """Wu et al. 2024, eq. 4.6, with win rates over five responses, itself included.
+
+    Its mean over the other four: the square's mean is that at the mean win rate, plus
+    a variance on which the policy has no influence.
+    """
+    writer = view.mass("iterate")
+    estimate = (0.5 + 4 * writer @ P.T) / 5
+    error = view.ratio(iterate=1.0) - view.settings["eta"] * (estimate - 0.5)
+    return (writer * error**2).sum(1).mean()
+
+
+def rspo(view):
+    squares = (view.mass("iterate") * view.ratio(reference=1.0) ** 2).sum(1).mean()
+    return win_rate_regression(view) + view.settings["pull"] * squares
+
+
+def proximal(settings):
+    weight = settings["eta"] * settings["tau"]
+    return {"reference": weight, "iterate": 1 - weight}
+
+
+def historical(settings):
+    weight, recent = settings["eta"] * settings["tau"], settings["recent"]
+    return {
+        "reference": weight,
+        "iterate": (1 - weight) * recent,
+        "previous": (1 - weight) * (1 - recent),
+    }
+
+
+def inverse_eta(settings):
+    return 1 / settings["eta"]
+
+
+def dno(view):
+    eta, writer = view.settings["eta"], view.mass("iterate")
+    label = np.zeros((len(writer), SIZE, SIZE))
+    for four in itertools.combinations_with_replacement(range(SIZE), 4):
+        orders = len(set(itertools.permutations(four)))
+        wins = P[:, list(four)].mean(1)
+        mass = orders * writer[:, list(four)].prod(1)
+        label += mass[:, None, None] * logistic(wins[:, None] - wins)
+    h = margins(view.ratio(iterate=1.0))
+    return over_pairs(writer, writer, dpo(h, label, 1 / eta))
+
+
+def dno_prct(view):
+    tau, ratio = view.settings["tau"], view.ratio(iterate=1.0)
+
+    def value(b, indices):
+        scores = [(sum(P[i, j] for j in indices) - 0.5) / 3 for i in indices]
+        if max(scores) - min(scores) < view.settings["margin"]:
+            return 0.0
+        best, worst = indices[np.argmax(scores)], indices[np.argmin(scores)]
+        return softplus(-tau * (ratio[b, best] - ratio[b, worst]))
+
+    return over_tuples([view.mass("iterate")] * 3 + [view.mass("data")], value)
+
+
+def gap_square(target, writer, anchor):
+    """(h - target)^2 on pairs of a writer; `target(view)` are values `[B, Y]`."""
+
+    def objective(view):
+        weights = anchor(view.settings) if callable(anchor) else anchor
+        error = margins(view.ratio(**weights) - target(view))
+        return over_pairs(view.mass(writer), view.mass(writer), error**2)
+
+    return objective
+
+
+def wins(view, name):
+    return view.mass(name) @ P.T
+
+
+OBJECTIVES = {
+    "rl": reward,
+    "rloo": reward,
+    "ppo": reward,
+    "bonbon": bonbon,
+    "bond": bond,
+    "sft": likelihood(lambda view: view.mass("data")),
+    "dpo": pairs(dpo, "data"),
+    "cdpo": flipped(1),
+    "rdpo": flipped(-1),
+    "ipo": pairs(ipo, "data"),
+    "slic_hf": slic_hf,
+    "soft_po": lambda view: soft_term(view) + held(view),
+    "soft_po_weighted": soft_weighted,
+    "soft_po_ranked": soft_ranked,
+    "tdpo1": tdpo(detached=False),
+    "tdpo2": tdpo(detached=True),
+    "filtered": likelihood(best_of_data),
+    "rwr": likelihood(lambda view: view.mass("data") * np.exp(R / view.method.tau)),
+    "conditional": conditional,
+    "reward_augmented": reward_augmented,
+    "preference_degree": pairs(dpo, "data"),
+    "sequential_po": pairs(
+        dpo,
+        "data",
+        anchor=lambda s: {"iterate": 1 + s["retain"], "reference": -s["retain"]},
+    ),
+    "spin": beaten("data", "iterate", iterate=1.0),
+    "alpha_spin": beaten(
+        "data",
+        "iterate",
+        iterate=lambda s: s["follow"],
+        reference=lambda s: 1 - s["follow"],
+    ),
+    "online_dpo": pairs(dpo),
+    "online_slic": pairs(slic),
+    "online_ipo": pairs(ipo),
+    "ipo_md": pairs(ipo, mixed),
+    "oaif_dpo": pairs(dpo, labels=HARD),
+    "oaif_ipo": pairs(ipo, labels=HARD),
+    "oaif_slic": pairs(slic, labels=HARD),
+    "osp": osp,
+    "self_prompting": beaten(
+        conditioned_writer(2), conditioned_writer(0), reference=1.0
+    ),
+    "bpo": pairs(dpo, "iterate", labels=HARD, anchor=(("iterate", 1.0),)),
+    "optune": optune,
+    "sail_ddp": sail("ddp"),
+    "sail_dpp": sail("dpp"),
+    "sail_dpr": sail("dpr"),
+    "selm": selm,
+    "xpo": xpo,
+    "iterative_dpo": iterative_dpo,
+    "rebel": reward_regression,
+    "dice": dice,
+    "mcts_dpo": pairs(dpo, "data"),
+    "nash_md_pg": win_rate_over(mixed),
+    "self_play_pg": win_rate_over("policy"),
+    "best_response_pg": win_rate_over("reference"),
+    "nash_ema_pg": win_rate_over("average"),
+    "spo": win_rate_over("policy"),
+    "sppo": win_rate_regression,
+    "dno": dno,
+    "dno_prct": dno_prct,
+    "inpo": pairs(ipo, "iterate", anchor=proximal, tau=inverse_eta),
+    "rspo": rspo,
+    "comal": pairs(ipo, "iterate", anchor=proximal, tau=inverse_eta),
+    "onpo": gap_square(
+        lambda view: (
+            view.settings["eta"] * (2 * wins(view, "iterate") - wins(view, "previous"))
+        ),
+        "iterate",
+        {"iterate": 1.0},
+    ),
+    "egpo": gap_square(
+        lambda view: wins(view, "ahead") / view.settings["tau"],
+        "policy",
+        {"reference": 1.0},
+    ),
+    "nash_mirror_prox": gap_square(
+        lambda view: view.settings["eta"] * wins(view, "rival"), "iterate", proximal
+    ),
+    "mpo": win_rate_over("policy"),
+    "mnpo": pairs(ipo, "iterate", anchor=historical, tau=inverse_eta),
+}
