@@ -305,7 +305,8 @@ def expected_gradient(method, state, values=None, prompts=None) -> np.ndarray:
 def expected_step(method, state, values=None, prompts=None):
     """Returns the expected update on three prompts, `THREE_PROMPTS` if none are given.
 
-    Of an extragradient step it is the second half. One compilation, in each precision, for all the tests of a row.
+    Of an extragradient step it is the second half. One compilation, in each precision,
+    for all the tests of a row.
     """
     default = rewards() if method.annotation == "reward" else preference()
     values = default if values is None else values

@@ -1,6 +1,15 @@
 """Algorithms: methods as rows of a table, trained by one pure update."""
 
 from nashalign.algorithms.method import Method
+from nashalign.algorithms.recipes import (
+    Recipe,
+    Stage,
+    mixed_po,
+    regenerate,
+    reward_gap,
+    searched,
+    take,
+)
 from nashalign.algorithms.rollouts import expected_rollout, rollout
 from nashalign.algorithms.state import Setup, State, init, next_stage
 from nashalign.algorithms.table import RULES, TABLE, configure
@@ -10,14 +19,21 @@ __all__ = [
     "RULES",
     "TABLE",
     "Method",
+    "Recipe",
     "Setup",
+    "Stage",
     "State",
     "annotate",
     "configure",
     "expected_rollout",
     "init",
     "learn",
+    "mixed_po",
     "next_stage",
+    "regenerate",
+    "reward_gap",
     "rollout",
+    "searched",
+    "take",
     "update",
 ]

@@ -1,51 +1,72 @@
 """The table of methods: name, paper, and the choice of each on every axis.
 
-Run: python -m nashalign.algorithms
+Run: python -m nashalign.algorithms [NAME ...]
 """
 
-import inspect
+import sys
 
 import rich.console
 import rich.table
 
 from nashalign.algorithms.method import Method
-from nashalign.algorithms.table import TABLE
+from nashalign.algorithms.table import RULES, TABLE, configure
+
+# The axes on which most rows make the same choice, which is left out.
+_USUAL = {"as given", "as answered", "all members", "equal", "never", "plain"}
 
 
-def described(method: Method) -> tuple[str, ...]:
-    """Returns a row's choices in words: authors to settings."""
+def axes(method: Method) -> dict[str, str]:
+    """Returns a row's choice on every axis, in words."""
     writers = [_name(author) for author in method.authors]
-    members, opponents = writers[: method.num_members], writers[method.num_members :]
-    refresh = [f"{name}: {_name(rule)}" for name, rule in method.refresh]
-    return (
-        _counted(members),
-        _counted(opponents),
-        method.annotation,
-        _name(method.anchor),
-        _name(method.loss),
-        "\n".join(refresh) or "never",
-        "\n".join(f"{name} = {value:.4g}" for name, value in method.settings.items()),
-    )
+    label = _name(method.label)
+    asked = method.annotation
+    refresh = [
+        f"{name} to {source}: {_name(rule)}" for name, source, rule in method.refresh
+    ]
+    step = "extragradient" if method.extragradient else "plain"
+    if "num_epochs" in method.settings:
+        step = "several epochs"
+    return {
+        "prompts": _name(method.prompts),
+        "responses": _counted(writers[: method.num_members]),
+        "opponents": _counted(writers[method.num_members :]),
+        "label": asked if label == "as answered" else f"{asked}: {label}",
+        "select": _name(method.select),
+        "weight": _name(method.weight),
+        "anchor": _name(method.anchor),
+        "loss": _name(method.loss),
+        "step": step,
+        "refresh": "\n".join(refresh) or "never",
+        "expected update": method.exactness,
+    }
 
 
-def table() -> rich.table.Table:
-    """Returns the table for a terminal."""
+def table(names: list[str]) -> rich.table.Table:
+    """Returns the table for a terminal.
+
+    Raises:
+      ValueError: a name is unknown; near matches are named.
+    """
     shown = rich.table.Table(title="Methods", show_lines=True)
-    columns = (
-        "name",
-        "paper",
-        "trained on",
-        "opponents",
-        "label",
-        "anchor",
-        "loss",
-        "refresh",
-        "settings",
-    )
-    for column in columns:
+    for column in ("method", "choice on each axis", "settings"):
         shown.add_column(column, overflow="fold")
-    for name, method in TABLE.items():
-        shown.add_row(name, f"{method.title}\n{method.paper}", *described(method))
+    for name in names or TABLE:
+        method = configure(name)
+        choices = [
+            f"[dim]{axis}[/dim] {choice}".replace("\n", "; ")
+            for axis, choice in axes(method).items()
+            if choice not in _USUAL
+        ]
+        settings = [
+            f"{setting} = {value:.4g}"
+            + (f"  [dim]{RULES[setting][0]}[/dim]" if names else "")
+            for setting, value in method.settings.items()
+        ]
+        shown.add_row(
+            f"[bold]{name}[/bold]\n{method.title}\n[dim]{method.paper}[/dim]",
+            "\n".join(choices),
+            "\n".join(settings),
+        )
     return shown
 
 
@@ -56,12 +77,21 @@ def _counted(writers):
 
 
 def _name(function):
-    """Returns a function's name in words, with the functions that it holds."""
-    inner = inspect.getclosurevars(function).nonlocals.values()
-    held = [f.__name__ for f in inner if callable(f) and f.__name__ != "own_tau"]
-    name = function.__qualname__.split(".")[0].replace("_", " ")
-    return f"{name} ({', '.join(held)})" if held else name
+    """Returns a function's name in words."""
+    return function.__name__.replace("_", " ")
+
+
+def _run(arguments: list[str]) -> int | str:
+    """Prints the table, or the rows that are named with their settings explained."""
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0
+    try:
+        rich.console.Console().print(table(arguments))
+    except ValueError as error:
+        return f"error: {error}"
+    return 0
 
 
 if __name__ == "__main__":
-    rich.console.Console().print(table())
+    sys.exit(_run(sys.argv[1:]))

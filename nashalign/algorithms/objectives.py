@@ -63,7 +63,7 @@ def contrastive(
         margin = grouped.margin(method, groups)
         return pair_loss(margin, grouped.preferred(groups), **given)
 
-    return loss
+    return _called(_pair_name(pair_loss, tau), loss)
 
 
 def chosen(
@@ -76,18 +76,17 @@ def chosen(
         margin = grouped.margin(method, groups)
         return pair_loss(margin, jnp.ones_like(margin), tau=tau(method.settings))
 
-    return loss
+    return _called(f"{_pair_name(pair_loss, tau)}, the first has won", loss)
 
 
 def added(first: Loss, coefficient: str, second: Loss) -> Loss:
     """One loss, plus a setting of the method times another."""
 
     def loss(method, groups):
-        return first(method, groups) + method.settings[coefficient] * second(
-            method, groups
-        )
+        weight = method.settings[coefficient]
+        return first(method, groups) + weight * second(method, groups)
 
-    return loss
+    return _called(f"{_name(first)} + {coefficient} * {_name(second)}", loss)
 
 
 def shared(share: str, first: Loss, second: Loss) -> Loss:
@@ -97,7 +96,7 @@ def shared(share: str, first: Loss, second: Loss) -> Loss:
         weight = method.settings[share]
         return weight * first(method, groups) + (1 - weight) * second(method, groups)
 
-    return loss
+    return _called(f"{share} * {_name(first)} + (1 - {share}) * {_name(second)}", loss)
 
 
 def weighted(loss: Loss, weight: Loss) -> Loss:
@@ -106,7 +105,7 @@ def weighted(loss: Loss, weight: Loss) -> Loss:
     def weighed(method, groups):
         return jax.lax.stop_gradient(weight(method, groups)) * loss(method, groups)
 
-    return weighed
+    return _called(f"{_name(weight)} * {_name(loss)}", weighed)
 
 
 def last_pair(loss: Loss) -> Loss:
@@ -116,7 +115,7 @@ def last_pair(loss: Loss) -> Loss:
         members = groups.members[..., -2:]
         return loss(method, dataclasses.replace(groups, members=members))
 
-    return of_last
+    return _called(f"{_name(loss)} of the last pair", of_last)
 
 
 def likelihood(method, groups: Groups) -> chex.Array:
@@ -139,7 +138,7 @@ def optimism(number: int) -> Loss:
         del method
         return grouped.log_likelihoods(groups)[..., number]
 
-    return loss
+    return _called(f"likelihood of response {number + 1}", loss)
 
 
 def first_candidate(method, groups: Groups) -> chex.Array:
@@ -175,13 +174,12 @@ def token_level_dpo(*, detached: bool) -> Loss:
         alpha = method.settings["alpha"] if detached else 1.0
         fixed = jax.lax.stop_gradient if detached else lambda x: x
 
-        def wins(margin, winner, loser):
-            shifted = margin - alpha * (loser - fixed(winner))
-            return -jax.nn.log_sigmoid(method.tau * shifted)
+        scaled, strength = method.tau * margin, method.tau * alpha
+        y_wins = jax.nn.log_sigmoid(scaled - strength * (z - fixed(y)))
+        z_wins = jax.nn.log_sigmoid(-(scaled + strength * (y - fixed(z))))
+        return -preferred * y_wins - (1 - preferred) * z_wins
 
-        return preferred * wins(margin, y, z) + (1 - preferred) * wins(-margin, z, y)
-
-    return loss
+    return _called("dpo less sequential KL", loss)
 
 
 def degree_of_corruption(method, groups: Groups) -> chex.Array:
@@ -246,7 +244,7 @@ def gap_regression(
         target = win_rate_gap(groups) / tau(method.settings)
         return jnp.square(grouped.margin(method, groups) - target)
 
-    return loss
+    return _called("gap regression", loss)
 
 
 def gap_entropy(method, groups: Groups) -> chex.Array:
@@ -311,7 +309,7 @@ def self_labelled(*, sampled: bool) -> Loss:
             total -= rho * credit * _score(groups)
         return total
 
-    return loss
+    return _called("self-labelled dpo", loss)
 
 
 def sampled_dpo(method, groups: Groups) -> chex.Array:
@@ -324,3 +322,20 @@ def sampled_dpo(method, groups: Groups) -> chex.Array:
 def _score(groups):
     """Log-likelihood of both members: its gradient is the score of sampling them."""
     return jnp.sum(grouped.log_likelihoods(groups)[..., :2], -1)
+
+
+def _called(name, loss):
+    """The loss, under a name for the table of methods."""
+    loss.__name__ = name
+    return loss
+
+
+def _name(function):
+    """A function's name in words."""
+    return function.__name__.replace("_", " ")
+
+
+def _pair_name(pair_loss, tau):
+    """The name of a pair loss, and of its tau where that is not the method's."""
+    other = tau not in (None, own_tau)
+    return _name(pair_loss) + (f" ({_name(tau)})" if other else "")

@@ -128,8 +128,8 @@ def historical(settings: Settings) -> dict[str, chex.Numeric]:
     """Reference eta tau; the iterate (`recent`) and the previous one share the rest."""
     weight, recent = settings["eta"] * settings["tau"], settings["recent"]
     return {
-        "reference": weight,
         "iterate": (1 - weight) * recent,
+        "reference": weight,
         "previous": (1 - weight) * (1 - recent),
     }
 

@@ -89,9 +89,7 @@ def with_a_corrupted_response(method, setup, examples: Examples) -> Examples:
     )
     preference = examples.preference
     if preference is not None:
-        preference = jnp.pad(
-            preference, ((0, 0), (0, 1), (0, 1)), constant_values=0.5
-        )
+        preference = jnp.pad(preference, ((0, 0), (0, 1), (0, 1)), constant_values=0.5)
     return dataclasses.replace(examples, responses=responses, preference=preference)
 
 

@@ -16,7 +16,11 @@ from nashalign.evaluation.figures import (
     save_figure,
     win_rate_figure,
 )
-from nashalign.evaluation.frontier import frontier_figure, pool_seeds
+from nashalign.evaluation.frontier import (
+    frontier_figure,
+    overview_figure,
+    pool_seeds,
+)
 from nashalign.evaluation.intervals import Interval, mean_interval
 from nashalign.evaluation.length_control import (
     LengthControlled,
@@ -49,6 +53,7 @@ __all__ = [
     "learning_curves_figure",
     "length_controlled_win_rate",
     "mean_interval",
+    "overview_figure",
     "paper",
     "pool_seeds",
     "preference_table",

@@ -36,6 +36,7 @@ class Summary:
       method: name of the policy, as in the tables.
       tau: strength of the KL regularisation.
       mix: weight of the reference in the mixture.
+      settings: what else the method leaves to choose, by name.
       win_rate: against the start policy, under the exact population.
       length_controlled: the same at equal lengths.
       learned_win_rate: the same under the learned preference model.
@@ -46,11 +47,14 @@ class Summary:
       exploitability: within the set of policies, in [0, 1/2].
       nash: weight in the Nash mixture of the policies.
       seconds: training time.
+      tokens_per_second: of responses, in training.
+      diverged: the update at which training was given up; then there is no policy.
     """
 
     method: str
     tau: float | None = None
     mix: float | None = None
+    settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     win_rate: Interval | None = None
     length_controlled: Interval | None = None
     learned_win_rate: Interval | None = None
@@ -61,6 +65,8 @@ class Summary:
     exploitability: float | None = None
     nash: float | None = None
     seconds: float | None = None
+    tokens_per_second: float | None = None
+    diverged: int | None = None
 
 
 class Column(NamedTuple):
@@ -69,7 +75,7 @@ class Column(NamedTuple):
     Attributes:
       heading: text at its head in Markdown and CSV.
       short: text at its head in the terminal.
-      read: function from a `Summary` to the value: number, `Interval` or None.
+      read: function from a `Summary` to the value: number, text, `Interval` or None.
       write: function from a mean, or a mean and a half-width, to its text.
     """
 
@@ -90,10 +96,17 @@ def _clock(seconds):
     return f"{minutes}:{seconds:02d}"
 
 
+def _others(summary):
+    """The settings besides tau and mix as text; None without any."""
+    named = [f"{name} {value:.4g}" for name, value in summary.settings.items()]
+    return ", ".join(named) or None
+
+
 _SETTINGS = (
     Column("tau", "τ", operator.attrgetter("tau"), _number("g")),
     Column("mix", "mix", operator.attrgetter("mix"), _number("g")),
 )
+_OTHERS = Column("settings", "", _others, str)
 _WIN_RATES = (
     Column("win rate", "win", operator.attrgetter("win_rate"), tables.share),
     Column(
@@ -114,6 +127,12 @@ _EXPLOITABILITY = Column(
 )
 _NASH = Column("Nash", "Nash", operator.attrgetter("nash"), tables.share)
 _TIME = Column("time", "time", operator.attrgetter("seconds"), _clock)
+_SPEED = Column(
+    "tokens/s", "tok/s", operator.attrgetter("tokens_per_second"), _number(".0f")
+)
+_DIVERGED = Column(
+    "diverged at", "diverged at", operator.attrgetter("diverged"), _number("d")
+)
 
 
 def _reviewer_columns(summaries):
@@ -138,8 +157,9 @@ def _used(columns, summaries):
 def _columns(summaries):
     """Every column in use, one number (and its half-width) each."""
     reviewers = _reviewer_columns(summaries)
-    rest = (_KL, _LENGTH, _CUT, _EXPLOITABILITY, _NASH, _TIME)
-    return _used([*_SETTINGS, *_WIN_RATES, *reviewers, *rest], summaries)
+    rest = (_KL, _LENGTH, _CUT, _EXPLOITABILITY, _NASH, _TIME, _SPEED, _DIVERGED)
+    settings = (*_SETTINGS, _OTHERS)
+    return _used([*settings, *_WIN_RATES, *reviewers, *rest], summaries)
 
 
 def _text(column, summary):
@@ -165,7 +185,7 @@ def summary_table(
     """
     stacks = [[column] for column in _used(_WIN_RATES, summaries)]
     stacks += [[column] for column in _reviewer_columns(summaries)]
-    for columns in ([_KL], [_LENGTH, _CUT], [_EXPLOITABILITY, _NASH], [_TIME]):
+    for columns in ([_KL], [_LENGTH, _CUT], [_EXPLOITABILITY, _NASH], [_TIME, _SPEED]):
         stacks += [used] if (used := _used(columns, summaries)) else []
     table = rich.table.Table(
         title=title,
@@ -183,10 +203,10 @@ def summary_table(
         table.add_column(_lines(*(column.short for column in stack)), justify="right")
     for summary in summaries:
         below = " / ".join(
-            _text(column, summary)
-            for column in settings
-            if column.read(summary) is not None
+            _text(column, summary) for column in _used(settings, [summary])
         )
+        if summary.diverged is not None:
+            below = f"diverged at {_text(_DIVERGED, summary)}"
         label = _lines(rich.text.Text(summary.method, "bold"), below)
         table.add_row(label, *(_stacked(stack, summary) for stack in stacks))
     return table
@@ -249,7 +269,8 @@ def write_summary_csv(path: str | pathlib.Path, summaries: Sequence[Summary]) ->
             if isinstance(value, Interval):
                 row[column.heading + " half-width"] = float(value.half_width)
                 value = value.mean
-            row[column.heading] = None if value is None else float(value)
+            text = value is None or isinstance(value, str)
+            row[column.heading] = value if text else float(value)
         rows.append(row)
     fields = ["method"]
     for column in columns:

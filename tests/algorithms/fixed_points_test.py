@@ -1,6 +1,5 @@
 """Where the expected updates of a transformer come to rest, as theory predicts."""
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -206,46 +205,6 @@ def expected_gradient(name, **settings):
     with jax.enable_x64(True):
         method = algorithms.configure(name, **settings)
         return token_game.expected_gradient(method, token_game.moved_state())
-
-
-def test_ipo_md_without_mixing_is_online_ipo():
-    np.testing.assert_allclose(
-        expected_gradient("ipo_md", tau=0.4, mix=0.0),
-        expected_gradient("online_ipo", tau=0.4),
-        rtol=0,
-        atol=1e-13,
-    )
-
-
-def test_ipo_md_without_mixing_draws_what_online_ipo_draws():
-    state, prompts = token_game.moved_state(), token_game.prompts(range(30))
-    setup = token_game.setup(token_game.POLICY)
-    draw = token_game.compiled(
-        lambda method: algorithms.rollout(method, setup, state, prompts)
-    )
-    mixed = draw(algorithms.configure("ipo_md", mix=0.0))
-    plain = draw(algorithms.configure("online_ipo"))
-    chex.assert_trees_all_equal(mixed.responses, plain.responses)
-    chex.assert_trees_all_close(mixed, plain, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "name, settings, simpler, its_settings",
-    [
-        ("nash_md_pg", {"tau": 0.3, "mix": 0.0}, "self_play_pg", {"tau": 0.3}),
-        ("nash_md_pg", {"tau": 0.3, "mix": 1.0}, "best_response_pg", {"tau": 0.3}),
-        ("mpo", {"tau": 0.3}, "self_play_pg", {"tau": 0.3}),
-        ("spo", {"tau": 0.3}, "self_play_pg", {"tau": 0.3}),
-        ("comal", {"tau": 0.3, "eta": 1.5}, "inpo", {"tau": 0.3, "eta": 1.5}),
-    ],
-)
-def test_a_method_at_its_end_is_a_simpler_one(name, settings, simpler, its_settings):
-    np.testing.assert_allclose(
-        expected_gradient(name, **settings),
-        expected_gradient(simpler, **its_settings),
-        rtol=0,
-        atol=1e-13,
-    )
 
 
 @pytest.mark.parametrize("tau", [0.2, 1.0])

@@ -14,29 +14,74 @@ ROWS = list(algorithms.TABLE)
 
 
 @pytest.mark.parametrize(
-    "name, authors, annotation, mixes, paper",
+    "name, authors, annotation, paper",
     [
-        ("rl", 2, "reward", False, "2403.08635"),
-        ("online_dpo", 2, "preference", False, "2403.08635"),
-        ("online_slic", 2, "preference", False, "2403.08635"),
-        ("online_ipo", 2, "preference", False, "2403.08635"),
-        ("nash_md_pg", 2, "preference", True, "2312.00886"),
-        ("ipo_md", 2, "preference", True, "2403.08635"),
-        ("self_play_pg", 2, "preference", False, "2312.00886"),
-        ("best_response_pg", 2, "preference", False, "2312.00886"),
-        ("nash_ema_pg", 2, "preference", False, "2312.00886"),
-        ("spo", 4, "preference", False, "2401.04056"),
-        ("sppo", 5, "preference", False, "2405.00675"),
-        ("inpo", 2, "preference", False, "2407.00617"),
-        ("comal", 2, "preference", False, "2410.23223"),
-        ("rebel", 2, "reward", False, "2404.16767"),
-        ("mpo", 2, "preference", False, "2410.16714"),
+        ("rl", 2, "reward", "2403.08635"),
+        ("rloo", 4, "reward", "2402.14740"),
+        ("ppo", 1, "reward", "2203.02155"),
+        ("bonbon", 8, "reward", "2406.00832"),
+        ("bond", 3, "reward", "2407.14622"),
+        ("sft", 1, "none", "2203.02155"),
+        ("dpo", 2, "preference", "2305.18290"),
+        ("cdpo", 2, "preference", "2403.00409"),
+        ("rdpo", 2, "preference", "2403.00409"),
+        ("ipo", 2, "preference", "2310.12036"),
+        ("slic_hf", 2, "preference", "2305.10425"),
+        ("soft_po", 3, "preference", "2405.00747"),
+        ("soft_po_weighted", 3, "preference", "2405.00747"),
+        ("soft_po_ranked", 5, "reward", "2405.00747"),
+        ("tdpo1", 2, "preference", "2404.11999"),
+        ("tdpo2", 2, "preference", "2404.11999"),
+        ("filtered", 4, "reward", "2308.12050"),
+        ("rwr", 1, "reward", "2308.12050"),
+        ("conditional", 1, "none", "2308.12050"),
+        ("reward_augmented", 2, "preference", "2410.08067"),
+        ("preference_degree", 3, "preference", "2409.17791"),
+        ("sequential_po", 2, "preference", "2405.12739"),
+        ("spin", 2, "none", "2401.01335"),
+        ("alpha_spin", 2, "none", "2404.04291"),
+        ("online_dpo", 2, "preference", "2403.08635"),
+        ("online_slic", 2, "preference", "2403.08635"),
+        ("online_ipo", 2, "preference", "2403.08635"),
+        ("ipo_md", 2, "preference", "2403.08635"),
+        ("oaif_dpo", 2, "preference", "2402.04792"),
+        ("oaif_ipo", 2, "preference", "2402.04792"),
+        ("oaif_slic", 2, "preference", "2402.04792"),
+        ("osp", 4, "preference", "2405.14103"),
+        ("self_prompting", 2, "none", "2409.17534"),
+        ("bpo", 2, "preference", "2406.12168"),
+        ("optune", 2, "reward", "2406.07657"),
+        ("sail_ddp", 2, "preference", "2406.15567"),
+        ("sail_dpp", 4, "data", "2406.15567"),
+        ("sail_dpr", 4, "preference", "2406.15567"),
+        ("selm", 3, "preference", "2405.19332"),
+        ("xpo", 2, "preference", "2405.21046"),
+        ("iterative_dpo", 8, "reward", "2312.11456"),
+        ("rebel", 2, "reward", "2404.16767"),
+        ("dice", 18, "data", "2406.09760"),
+        ("mcts_dpo", 2, "preference", "2405.00451"),
+        ("nash_md_pg", 2, "preference", "2312.00886"),
+        ("self_play_pg", 2, "preference", "2312.00886"),
+        ("best_response_pg", 2, "preference", "2312.00886"),
+        ("nash_ema_pg", 2, "preference", "2312.00886"),
+        ("spo", 4, "preference", "2401.04056"),
+        ("sppo", 5, "preference", "2405.00675"),
+        ("dno", 6, "preference", "2404.03715"),
+        ("dno_prct", 6, "preference", "2404.03715"),
+        ("inpo", 2, "preference", "2407.00617"),
+        ("rspo", 5, "preference", "2503.00030"),
+        ("comal", 2, "preference", "2410.23223"),
+        ("onpo", 4, "preference", "2502.16852"),
+        ("egpo", 3, "preference", "2503.08942"),
+        ("nash_mirror_prox", 3, "preference", "2505.19731"),
+        ("mpo", 2, "preference", "2410.16714"),
+        ("mnpo", 2, "preference", "2509.23102"),
     ],
 )
-def test_row_is_the_method_of_its_paper(name, authors, annotation, mixes, paper):
+def test_row_is_the_method_of_its_paper(name, authors, annotation, paper):
     row = algorithms.TABLE[name]
     assert len(row.authors) == authors
-    assert (row.annotation, row.mixes) == (annotation, mixes)
+    assert row.annotation == annotation
     assert re.fullmatch(r".+ et al\. 20\d\d, arXiv:\d{4}\.\d{5}", row.paper)
     assert row.paper.endswith(paper)
 
@@ -59,7 +104,7 @@ def test_row_prints_its_title_paper_and_settings(name):
     [
         ("ipo_dm", {}, "Unknown method 'ipo_dm'. Did you mean ipo_md"),
         ("nashmd", {}, "Did you mean nash_md_pg"),
-        ("zzz", {}, "Known: rl, online_dpo, online_slic, online_ipo, nash_md_pg"),
+        ("zzz", {}, "Known: rl, rloo, ppo, bonbon, bond, sft, dpo"),
         ("online_ipo", {"taw": 1.0}, "no setting 'taw'. Did you mean tau? It has: tau"),
         ("online_ipo", {"mix": 0.1}, "'online_ipo' has no setting 'mix'"),
         ("ipo_md", {"mxi": 0.1}, "Did you mean mix? It has: tau, mix"),
@@ -80,6 +125,13 @@ def test_row_prints_its_title_paper_and_settings(name):
         ("comal", {"num_inner": 1.5}, "num_inner counts periods, >= 1, not 1.5"),
         ("nash_ema_pg", {"decay": 1.1}, "the share of the past, in [0, 1], not 1.1"),
         ("inpo", {"tau": 0.1, "eta": 20.0}, "in the anchor, at most 1, not 2; eta is"),
+        ("mnpo", {"tau": 0.1, "eta": 20.0}, "in the anchor, at most 1, not 2; eta is"),
+        ("rdpo", {"flip": 0.5}, "flip is a rate of wrong labels, in [0, 1/2), not 0.5"),
+        ("spo", {"num_responses": 1}, "num_responses counts responses, >= 2, not 1"),
+        ("ppo", {"num_epochs": 0}, "num_epochs counts steps on a batch, >= 1, not 0"),
+        ("bond", {"floor": 0.0}, "floor is a probability, in (0, 1], not 0.0"),
+        ("conditional", {"lowest": 1.0}, "lowest is 1.0; it must be below highest, 1"),
+        ("rwr", {"tau": 0.0}, "rwr divides by tau"),
     ],
 )
 def test_wrong_setting_is_an_error_that_says_what_is_right(name, settings, message):
@@ -124,18 +176,55 @@ def test_settings_are_leaves_so_that_one_program_serves_every_value():
     assert sorted(leaves) == [0.2, 0.3]
 
 
-def test_the_table_is_printed_with_every_row_and_choice(capsys, monkeypatch):
+@pytest.mark.parametrize(
+    "name, authors, members",
+    [("rloo", 6, 6), ("dno_prct", 7, 7), ("osp", 7, 6), ("dice", 8, 8)],
+)
+def test_number_of_responses_is_a_setting(name, authors, members):
+    method = algorithms.configure(name, num_responses=6)
+    assert (len(method.authors), method.num_members) == (authors, members)
+    outsiders = {a for a in algorithms.TABLE[name].authors}
+    assert set(method.authors) == outsiders
+    assert method.settings["num_responses"] == 6
+
+
+def printed(capsys, monkeypatch, *names):
     monkeypatch.setenv("COLUMNS", "300")
-    runpy.run_module("nashalign.algorithms", run_name="__main__")
-    printed = capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["algorithms", *names])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("nashalign.algorithms", run_name="__main__")
+    return ended.value.code, capsys.readouterr().out
+
+
+def test_the_table_is_printed_with_every_row_and_choice(capsys, monkeypatch):
+    code, text = printed(capsys, monkeypatch)
+    assert code == 0
     for name, row in algorithms.TABLE.items():
-        assert f" {name} " in printed and row.title in printed and row.paper in printed
+        assert f" {name} " in text and row.title in text and row.paper in text
     for words in (
         "1 of policy",
         "1 of mixture",
         "5 of iterate",
-        "contrastive (ipo, inverse_eta)",
-        "iterate: every period",
+        "loss ipo (inverse eta)",
+        "iterate to policy: every period",
+        "prompts on own reward",
+        "label preference: verdict",
+        "select clear best and worst",
+        "weight exponential",
+        "step extragradient",
+        "expected update exact without whitening",
         "decay = 0.999",
     ):
-        assert words in printed
+        assert words in text, words
+
+
+def test_rows_that_are_named_are_printed_with_what_their_settings_must_be(
+    capsys, monkeypatch
+):
+    code, text = printed(capsys, monkeypatch, "rdpo", "ppo")
+    assert code == 0
+    assert "flip = 0.1  is a rate of wrong labels" in text and "spin" not in text
+    code, _ = printed(capsys, monkeypatch, "ipo_dm")
+    assert code == "error: Unknown method 'ipo_dm'. Did you mean ipo_md or ipo or inpo?"
+    code, text = printed(capsys, monkeypatch, "--help")
+    assert code == 0 and "python -m nashalign.algorithms [NAME ...]" in text

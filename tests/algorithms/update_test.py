@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from nashalign import algorithms, preferences
@@ -201,3 +203,172 @@ def test_metrics_are_means_over_the_responses_own_tokens():
     assert metrics.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(metrics[name], value, rtol=1e-9, err_msg=name)
+
+
+def test_an_extragradient_step_moves_from_where_it_began_by_the_second_gradient():
+    with jax.enable_x64(True):
+        method = configured("egpo")
+        state = token_game.moved_state(method)
+        setup = token_game.setup(POLICY, optax.sgd(0.1))
+
+        def gradient(ahead):
+            """The expected gradient at the policy, against a policy ahead of it."""
+            frozen = state.frozen | {"ahead": ahead}
+            start = dataclasses.replace(state, frozen=frozen)
+            return token_game.expected_step(method, start)[0].params
+
+        # Plain SGD of rate one returns params - gradient.
+        first = jax.tree.map(lambda p, m: p - m, state.params, gradient(state.params))
+        ahead = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, first)
+        second = jax.tree.map(lambda p, m: p - m, state.params, gradient(ahead))
+        expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, second)
+        step = token_game.compiled(
+            lambda state: token_game.expected_update(method, setup, state, PROMPTS)
+        )
+        after, _ = step(state)
+    chex.assert_trees_all_close(after.params, expected, atol=1e-12)
+    chex.assert_trees_all_close(after.frozen["ahead"], ahead, atol=1e-12)
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), first, second)
+    assert max(jax.tree.leaves(moved)) > 1e-4
+    assert after.step == state.step + 1
+
+
+def test_a_sampled_extragradient_step_draws_twice_from_the_same_keys():
+    method = configured("egpo")
+    state = token_game.moved_state(method)
+    update = token_game.compiled(
+        lambda state, judge: algorithms.update(method, SETUP, judge, state, PROMPTS)
+    )
+    after, _, groups = update(state, token_game.annotator(method))
+    # The pair is the policy's, which has not moved yet; the rival has been ahead.
+    plain = roll(configured("online_ipo"), state)
+    np.testing.assert_array_equal(
+        groups.responses.tokens[:, :2], plain.responses.tokens
+    )
+    assert jax.tree.all(
+        jax.tree.map(
+            lambda a, b: bool((a != b).any()), after.frozen["ahead"], state.params
+        )
+    )
+
+
+def test_several_epochs_are_several_steps_on_one_batch():
+    """The critic and the clip look at the policy that the batch found."""
+    with jax.enable_x64(True):
+        settings = {"tau": 0.3, "clip": 0.05, "trace": 0.9, "value": 0.5}
+        setup = token_game.setup(POLICY, optax.adam(0.01))
+        judge = token_game.annotator(configured("ppo"))
+        ends = {}
+        for num_epochs in (1, 3):
+            method = algorithms.configure("ppo", num_epochs=num_epochs, **settings)
+            state = token_game.moved_state(method)
+            state = dataclasses.replace(
+                state, opt_state=setup.optimizer.init(state.players)
+            )
+            groups = algorithms.rollout(method, setup, state, PROMPTS)
+            groups = algorithms.annotate(method, judge, state, groups)
+            ends[num_epochs], _ = algorithms.learn(method, setup, state, groups)
+        assert all(int(end.step) == int(state.step) + 1 for end in ends.values())
+        counts = {number: int(end.opt_state[0].count) for number, end in ends.items()}
+        further = [np.linalg.norm(token_game.direction(state, ends[n])) for n in (1, 3)]
+    assert counts == {1: 1, 3: 3}
+    assert further[1] > 1.5 * further[0]
+
+
+def test_responses_of_a_data_set_are_put_where_the_authors_say():
+    method = configured("dno_prct")
+    state = token_game.moved_state(method)
+    examples = token_game.drawn_examples(method, token_game.prompts(range(6)))
+    groups = algorithms.rollout(method, SETUP, state, examples)
+    assert groups.responses.tokens.shape == (6, 4, token_game.LENGTH)
+    np.testing.assert_array_equal(
+        groups.responses.tokens[:, 3], examples.responses.tokens[:, 0]
+    )
+    method = configured("selm")
+    groups = algorithms.rollout(method, SETUP, state, examples)
+    np.testing.assert_array_equal(
+        groups.responses.tokens[:, 1:], examples.responses.tokens[:, :2]
+    )
+
+
+def test_a_greedy_author_writes_the_most_probable_tokens():
+    with jax.enable_x64(True):
+        method = configured("selm")
+        state = token_game.moved_state(method)
+        examples = token_game.drawn_examples(method, token_game.THREE_PROMPTS)
+        groups = algorithms.rollout(method, SETUP, state, examples)
+        tokens, mask = groups.responses.tokens[:, 0], groups.responses.mask[:, 0]
+        for row in range(3):
+            own = np.asarray(PROMPTS.mask[row])
+            text = np.asarray(PROMPTS.tokens[row])[own].tolist()
+            for token in np.asarray(tokens[row])[np.asarray(mask[row])]:
+                logits = POLICY.apply(
+                    state.frozen["iterate"],
+                    jnp.asarray([text]),
+                    jnp.ones((1, len(text)), bool),
+                )
+                assert token == int(jnp.argmax(logits[0, -1]))
+                text.append(int(token))
+
+
+def test_labels_that_the_data_set_has_are_not_asked_for():
+    method = configured("dpo")
+    state = token_game.moved_state(method)
+    examples = token_game.drawn_examples(method, PROMPTS)
+    groups = algorithms.rollout(method, SETUP, state, examples)
+    groups = algorithms.annotate(method, None, state, groups)
+    np.testing.assert_array_equal(groups.preference, examples.preference)
+    # Of a row that compares other responses too, everything is asked.
+    method = configured("selm")
+    groups = algorithms.rollout(method, SETUP, state, examples)
+    assert groups.preference is None
+    # Of one that reads the data set's labels alone, nothing is.
+    method = configured("dice")
+    groups = algorithms.rollout(method, SETUP, state, examples)
+    np.testing.assert_array_equal(groups.preference[:, 3:, 3:], examples.preference)
+
+
+@pytest.mark.parametrize("name", ["sft", "dpo", "soft_po_ranked"])
+def test_a_batch_without_the_responses_that_a_row_needs_is_refused(name):
+    method = configured(name)
+    with pytest.raises(ValueError, match="and the batch has 0; give it types.Examples"):
+        algorithms.rollout(method, SETUP, token_game.moved_state(method), PROMPTS)
+
+
+def test_a_group_that_is_dropped_counts_in_the_denominator():
+    with jax.enable_x64(True):
+        method = configured("online_ipo")
+        state = token_game.moved_state(method)
+        groups = token_game.expected_groups(method, SETUP, state, PROMPTS)
+        kept = jnp.arange(groups.members.shape[1]) % 2 == 0
+        kept = jnp.broadcast_to(kept, groups.probability.shape)
+        half = dataclasses.replace(groups, kept=kept)
+        rest = dataclasses.replace(groups, kept=~kept)
+        whole, first, second = (
+            token_game.direction(state, algorithms.learn(method, SETUP, state, g)[0])
+            for g in (groups, half, rest)
+        )
+    np.testing.assert_allclose(first + second, whole, rtol=0, atol=1e-12)
+    assert np.linalg.norm(first) > 0
+
+
+def test_frozen_policies_move_at_once_from_where_all_were():
+    with jax.enable_x64(True):
+        seen = moves("onpo", num_steps=5, eta=1.5, period=2)
+        other = moves("nash_mirror_prox", num_steps=5, tau=0.3, eta=1.5, period=1)
+    # After the second step the iterate is that policy; the one before stays behind.
+    np.testing.assert_array_equal(seen["iterate"][1], seen["policy"][1])
+    np.testing.assert_array_equal(seen["previous"][1], seen["iterate"][0])
+    np.testing.assert_array_equal(seen["previous"][3], seen["policy"][1])
+    # The rival follows every period, the centre every other one.
+    np.testing.assert_array_equal(other["rival"], other["policy"])
+    np.testing.assert_array_equal(other["iterate"][[1, 2]], other["policy"][[1, 1]])
+
+
+def test_the_gap_between_conditioned_prompts_is_halved():
+    method = algorithms.configure("self_prompting", gap=0.8, half_life=3.0)
+    better, worse = method.authors
+    for step, gap in ((0, 0.8), (3, 0.4), (6, 0.2)):
+        settings = method.at(step).settings
+        assert better(settings)["policy|better"] == pytest.approx(gap)
+        assert worse(settings)["policy"] == pytest.approx(1 - gap)

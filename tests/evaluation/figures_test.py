@@ -49,8 +49,9 @@ def sweep():
             curves(), {"kl": "KL", "reward": "r"}
         ),
         lambda: evaluation.frontier_figure(sweep(), title="a sweep"),
+        lambda: evaluation.overview_figure({"IPO": (5.0, 0.6, "compared")}),
     ],
-    ids=["matrix", "curves", "frontier"],
+    ids=["matrix", "curves", "frontier", "overview"],
 )
 def test_figures_are_written_large_and_not_blank(draw, tmp_path):
     evaluation.save_figure(draw(), tmp_path / "figure.png")
@@ -118,6 +119,18 @@ def test_the_frontier_pools_seeds_and_sorts_by_tau():
 def test_the_frontier_takes_a_single_seed_and_says_tau():
     figure = evaluation.frontier_figure([sweep()[3]])
     assert "0.25" in texts(figure)
+
+
+def test_the_overview_names_sixty_methods_without_overlap():
+    points = {f"method {i}": (i % 7, 0.5 + i / 600, f"kind {i % 3}") for i in range(60)}
+    figure = evaluation.overview_figure(points)
+    evaluation.save_figure(figure, io.BytesIO())
+    labels = [t for t in figure.axes[0].texts if t.get_text().startswith("method")]
+    assert labels[-1].get_text() == "method 59  .598"
+    extents = map(matplotlib.text.Text.get_window_extent, labels)  # without lines
+    boxes = sorted(extents, key=lambda box: box.y0)
+    assert len(boxes) == 60
+    assert all(a.y1 <= b.y0 + 1 for a, b in zip(boxes, boxes[1:], strict=False))
 
 
 def test_figures_leave_no_global_state_behind():

@@ -76,3 +76,30 @@ def test_csv_holds_full_precision_and_half_widths(tmp_path):
     assert float(row["style half-width"]) == 0.033
     assert float(row["time"]) == 95.4
     assert start["win rate"] == "" and float(start["exploitability"]) == 0.2
+
+
+def test_settings_speed_and_divergence_are_shown_where_there_are_any(tmp_path):
+    rows = [
+        evaluation.Summary(
+            method="INPO",
+            tau=0.003,
+            settings={"eta": 100.0, "period": 10},
+            win_rate=Interval(0.6, 0.02),
+            seconds=95.4,
+            tokens_per_second=1234.5,
+        ),
+        evaluation.Summary(method="RL", tau=0.01, diverged=12),
+    ]
+    text = printed(rows)
+    assert "1234" in text and "diverged at 12" in text
+    head, _, inpo, rl, *_ = evaluation.summary_markdown(rows).splitlines()
+    named = head.split(" | ")
+    assert dict(zip(named, inpo.split(" | "), strict=True))["settings"] == (
+        "eta 100, period 10"
+    )
+    assert rl.split(" | ")[-1] == "12 |"
+    evaluation.write_summary_csv(tmp_path / "summary.csv", rows)
+    with open(tmp_path / "summary.csv", newline="") as file:
+        first, second = csv.DictReader(file)
+    assert first["settings"] == "eta 100, period 10" and second["settings"] == ""
+    assert float(first["tokens/s"]) == 1234.5 and float(second["diverged at"]) == 12

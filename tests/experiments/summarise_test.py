@@ -11,9 +11,10 @@ import pytest
 
 from experiments import sample
 from experiments.summarise import __main__ as summarise
-from experiments.summarise import align, sweep
+from experiments.summarise import align, compare, examples, settings, sweep, task
 from experiments.summarise import config as configs
-from nashalign import data, evaluation, policies, training
+from nashalign import algorithms, data, evaluation, policies, training
+from nashalign.types import pytree
 
 TEXTS = ['def reset(self):\n    self.count = 0\n"""Reset the counter."""'] * 4
 
@@ -68,6 +69,38 @@ def finished(arguments, tmp_path_factory) -> pathlib.Path:
     output = tmp_path_factory.mktemp("runs") / "unbroken"
     assert summarise._run(arguments(output)) == 0
     return output
+
+
+@pytest.fixture(scope="module")
+def loaded(start_policy, harvested) -> task.Task:
+    return task.load(start_policy, harvested, configs.smoke().text)
+
+
+VOTES = np.random.default_rng(0).integers(0, 6, (8, 4, 4)) / 5
+
+
+@pytree
+@dataclasses.dataclass(frozen=True)
+class Lengths:
+    """Scores a response by its length."""
+
+    def score(self, key, prompts, responses):
+        return responses.mask.sum(-1) * 1.0
+
+
+@pytest.fixture(scope="module")
+def data_set(loaded, tmp_path_factory) -> examples.DataSet:
+    folder = tmp_path_factory.mktemp("judges")
+    mask = np.arange(24) < np.arange(1, 33).reshape(8, 4, 1) % 24 + 1
+    np.savez(
+        folder / "votes.npz",
+        tokens=np.arange(8 * 4 * 24, dtype=np.int32).reshape(8, 4, 24) % 256,
+        mask=mask,
+        truncated=mask[..., -1],
+        votes=VOTES.astype(np.float32),
+    )
+    judges = configs.Judges(num_prompts=8)
+    return examples.load(loaded, {"reward": Lengths()}, judges, 0, folder)
 
 
 def weights(folder: pathlib.Path) -> dict:
@@ -155,8 +188,8 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
     validate = align.Aligner.validate
     left = iter([validate] * 3)  # Twice while training, and after; then the kill.
 
-    def killed(self, params, seed):
-        return next(left)(self, params, seed)
+    def killed(self, *arguments):
+        return next(left)(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(align.Aligner, "validate", killed)
@@ -208,7 +241,7 @@ def test_another_configuration_on_an_old_folder_shows_the_difference(
     arguments, finished
 ):
     message = summarise._run(arguments(finished, "--settings.rl.tau", "0.7"))
-    tau = configs.chosen_settings()["rl"].tau
+    tau = settings.chosen_settings()["rl"].tau
     assert f"settings.rl.tau: {tau} -> 0.7" in message
 
 
@@ -218,7 +251,9 @@ def test_another_configuration_on_an_old_folder_shows_the_difference(
         (["--methods", "ipo_nd"], "ipo_md"),
         (["--methods", "ipo_md", "--settings.ipo-md.tau", "0"], "tau > 0"),
         (["--settings.nash-md-pg.mix", "1.5"], "[0, 1]"),
-        (["--settings.rl.mix", "0.5"], "no setting 'mix'"),
+        (["--methods", "inpo", "--settings.inpo.eta", "1e3"], "eta * tau"),
+        (["--methods", "dpo", "--training.batch-size", "17"], "dpo learns from"),
+        (["--sweep", "--methods", "inpo"], "no taus for inpo, only for rl"),
         (["--settings.rl.learning-rate", "nan"], "settings.rl.learning-rate is nan"),
         (["--methods"], "no method"),
         (["--seed", "-1"], "--seed is -1; it must be at least 0"),
@@ -249,10 +284,19 @@ def test_a_stop_outside_a_loop_says_how_to_go_on(monkeypatch, capsys):
     assert capsys.readouterr().err == "stopped; the same command goes on\n"
 
 
-def test_a_misspelt_setting_names_its_neighbours(arguments, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("--trainig.num-steps", "--training.num-steps"),
+        ("--settings.rl.mix", "--settings.rl.tau"),
+    ],
+)
+def test_a_misspelt_setting_names_its_neighbours(
+    arguments, tmp_path, misspelt, meant, capsys
+):
     with pytest.raises(SystemExit):
-        summarise._run(arguments(tmp_path, "--trainig.num-steps", "3"))
-    assert "--training.num-steps" in capsys.readouterr().err
+        summarise._run(arguments(tmp_path, misspelt, "3"))
+    assert meant in capsys.readouterr().err
 
 
 def test_samples_are_printed_for_a_users_file(start_policy, tmp_path, capsys):
@@ -311,7 +355,121 @@ def test_settings_are_recorded_without_places(tmp_path):
         assert "smoke" not in (tmp_path / "config.json").read_text()
 
 
-def test_a_row_without_chosen_settings_is_refused_in_those_words():
-    config = dataclasses.replace(configs.full(), methods=("rl", "inpo"))
-    with pytest.raises(ValueError, match="no settings are chosen for inpo yet"):
-        configs.check(config)
+def test_every_row_has_settings_that_are_allowed_and_a_title_of_its_own():
+    config = configs.parsed(dataclasses.replace(configs.full(), methods=("all",)))
+    configs.check(config)
+    rows = config.rows()
+    assert list(rows) == list(algorithms.TABLE)
+    assert len({row.title for row in rows.values()}) == len(rows)
+    # The six of the paper keep what the sweep has found.
+    assert [config.settings[name].tau for name in configs.full().methods] == [
+        *(0.01, 0.02, 0.05, 0.005, 0.01, 0.005)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        ((), "--settings.online-ipo.tau"),
+        (("--methods", "inpo"), "INPO (Zhang et al. 2024, arXiv:2407.00617)"),
+        (("--settings.comal.num-inner", "3"), "num_inner counts periods, >= 1."),
+    ],
+)
+def test_help_shows_the_settings_of_rows_that_are_named(named, shown, capsys):
+    with pytest.raises(SystemExit):
+        summarise._run([*named, "--help"])
+    text = " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert shown in text and "settings.bond" not in text
+
+
+def test_all_rows_have_a_folder_of_their_own():
+    config = configs.to_parse(configs.full(), ["--methods", "all"])
+    assert config.output.name == "summarise-all"
+    assert list(config.settings) == list(algorithms.TABLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "num_responses", "source", "judge"),
+    [
+        ("sft", 1, "authors", None),
+        ("spin", 1, "authors", None),
+        ("dno_prct", 1, "authors", "preference"),
+        ("rwr", 1, "sampled", "reward"),
+        ("conditional", 1, "sampled", "reward"),
+        ("reward_augmented", 2, "sampled", "reward"),
+        ("preference_degree", 2, "sampled", "preference"),
+        ("dpo", 2, "sampled", "preference"),
+        ("dice", 2, "sampled", None),
+        ("filtered", 4, "sampled", "reward"),
+    ],
+)
+def test_a_row_is_given_the_examples_that_it_learns_from(
+    data_set, name, num_responses, source, judge
+):
+    method = algorithms.TABLE[name]
+    assert examples.judge_of(method) == judge
+    batch = data_set.batches(method, batch_size=4, seed=0)
+    again = data_set.batches(method, batch_size=4, seed=0)
+    # In any order, and from anywhere: a pure function of the step.
+    steps = [batch(step) for step in (0, 1, 5)]
+    for step, found in zip((5, 1, 0), steps[::-1], strict=True):
+        jax.tree.map(np.testing.assert_array_equal, again(step), found)
+    whole = getattr(data_set, source)
+    assert steps[0].responses.tokens.shape == (4, num_responses, 24)
+    rows = [list(whole.prompts.ids).index(i) for i in steps[0].prompts.ids]
+    np.testing.assert_array_equal(
+        steps[0].responses.tokens, whole.responses.tokens[rows, :num_responses]
+    )
+
+
+def test_the_data_set_has_votes_scores_and_what_authors_wrote(data_set, loaded):
+    sampled = data_set.sampled
+    np.testing.assert_allclose(
+        sampled.preference + sampled.preference.swapaxes(1, 2), 1
+    )
+    assert sampled.preference[0, 0, 1] == np.float32(VOTES[0, 0, 1])
+    np.testing.assert_allclose(sampled.rewards.mean(), 0, atol=1e-6)
+    np.testing.assert_allclose(sampled.rewards.std(), 1, rtol=1e-6)
+    authors = data_set.authors
+    for index, [text] in zip(
+        authors.prompts.ids, loaded.texts(authors.responses), strict=True
+    ):
+        assert loaded.pairs[index].summary.startswith(text.rstrip("\ufffd"))
+
+
+def test_a_score_is_told_by_strings_of_one_length_that_differ(loaded):
+    levels = loaded.levels
+    assert len(levels) == 5 and len({tuple(level) for level in levels}) == 5
+    prompts, row = loaded.prompts["train"], [0]
+    batch = loaded.batch("train", row, levels[-1])
+    assert batch.tokens.shape == (1, loaded.prompt_length + levels.shape[1])
+    assert batch.tokens[0, -levels.shape[1] - 1] == prompts.tokens[0][-1]
+
+
+@pytest.mark.slow
+def test_rows_of_every_kind_are_trained_and_one_that_diverges_stops_nobody(
+    arguments, tmp_path, monkeypatch
+):
+    aligned = align.Aligner.align
+
+    def diverging(self, name, *rest):
+        if name == "rl":
+            raise training.TrainingDiverged("loss is nan", 7, None, tmp_path / "batch")
+        return aligned(self, name, *rest)
+
+    monkeypatch.setattr(align.Aligner, "align", diverging)
+    monkeypatch.setattr(compare, "MANY", 2)
+    methods = ("rl", "dpo", "conditional", "self_prompting")
+    assert summarise._run(arguments(tmp_path / "run", "--methods", *methods)) == 0
+    results = tmp_path / "run" / "results"
+    summary = (results / "summary.md").read_text().splitlines()
+    lines = [line.split(" | ") for line in summary if "| **" in line]
+    assert lines[-1][0] == "| **RL**" and lines[-1][-1] == "7 |"
+    assert len(lines) == 5 and {line[-1] for line in lines[:-1]} == {"– |"}
+    assert (results / "win_rate_over_kl.png").stat().st_size
+    assert not (results / "win_rates.png").exists()
+    assert not (tmp_path / "run" / "policies" / "rl").exists()
+    log = training.read_log(tmp_path / "run" / "conditional" / "metrics.jsonl")
+    assert all(line["tokens"] > 0 for line in log)
+    rollout = training.read_log(tmp_path / "run" / "dpo" / "rollouts.jsonl")[0]
+    assert len(rollout["responses"]) == 2 and len(rollout["preference"]) == 2

@@ -164,3 +164,42 @@ def test_slic_stops_pushing_once_the_margin_is_reached(tau):
     margins = jnp.array([-2.0, 0.99, 1.01, 5.0]) / tau
     push = slope(losses.slic, margins, 1.0, tau)
     np.testing.assert_allclose(push, [-tau, -tau, 0.0, 0.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("flip", [0.05, 0.2, 0.4])
+def test_cdpo_asks_for_the_margin_of_its_belief(flip):
+    best = np.log((1 - flip) / flip) / 0.7
+    margins = best + np.linspace(-2, 2, 41)
+    values = losses.cdpo(margins, np.ones(41), tau=0.7, flip=flip)
+    assert int(np.argmin(values)) == 20
+    if flip == 0.2:
+        np.testing.assert_allclose(0.7 * best, 1.386, atol=1e-3)
+
+
+@pytest.mark.parametrize("flip", [0.0, 0.1, 0.45])
+def test_rdpo_is_unbiased_over_flipped_labels_and_cdpo_is_not(flip):
+    won, lost = np.ones_like(MARGINS), np.zeros_like(MARGINS)
+    true = losses.dpo(MARGINS, won, tau=0.7)
+    for loss, unbiased in ((losses.rdpo, True), (losses.cdpo, flip == 0)):
+        mean = (1 - flip) * loss(MARGINS, won, tau=0.7, flip=flip)
+        mean += flip * loss(MARGINS, lost, tau=0.7, flip=flip)
+        assert np.allclose(mean, true, rtol=1e-4, atol=1e-5) == unbiased
+
+
+def test_rdpo_falls_without_bound_on_the_winner():
+    margins = np.array([10.0, 100.0, 1000.0])
+    values = losses.rdpo(margins, np.ones(3), tau=1.0, flip=0.2)
+    np.testing.assert_allclose(values, -margins * 0.2 / 0.6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("margin, slope", [(-1.0, -1.0), (1.9, -1.0), (2.1, 0.0)])
+def test_the_raw_hinge_pushes_with_one_until_its_margin(margin, slope):
+    gradient = jax.grad(lambda h: losses.hinge(h, jnp.ones(()), delta=2.0))(margin)
+    np.testing.assert_allclose(gradient, slope)
+
+
+def test_soft_preferences_are_powers_of_probabilities():
+    log_y, log_z, alpha = np.log(0.3), np.log(0.1), 0.5
+    share = 0.3**alpha / (0.3**alpha + 0.1**alpha)
+    loss = losses.soft(np.asarray(log_y - log_z), np.ones(()), alpha=alpha)
+    np.testing.assert_allclose(loss, -np.log(share) / alpha, rtol=1e-5)

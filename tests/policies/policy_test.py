@@ -111,6 +111,38 @@ def repadded_responses(responses, extra, token):
 # Log-probabilities.
 
 
+def test_token_kl_is_that_of_two_full_forward_passes(start, batch):
+    prompts, responses = batch
+    noise = np.random.default_rng(6)
+    other = jax.tree.map(
+        lambda x: x * (1 + 0.3 * noise.normal(size=x.shape)).astype(np.float32),
+        start.params,
+    )
+
+    @jax.jit
+    def divergence(params, other):
+        hidden = [
+            policies.read(start.policy, p, prompts, responses) for p in (params, other)
+        ]
+        return policies.token_kl(
+            start.policy, (params, other), tuple(hidden), responses
+        )
+
+    tokens, mask = whole_sequences(prompts, responses.tokens, responses.mask)
+    log_p, log_q = (
+        jax.nn.log_softmax(start.policy.apply(p, tokens, mask), -1)[
+            :, prompts.tokens.shape[1] - 1 : -1
+        ]
+        for p in (start.params, other)
+    )
+    expected = jnp.sum(jnp.exp(log_p) * (log_p - log_q), -1)
+    expected = jnp.where(responses.mask, expected.reshape(responses.mask.shape), 0.0)
+    found = divergence(start.params, other)
+    assert expected.max() > 0.05
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    np.testing.assert_allclose(divergence(other, other), 0.0, atol=1e-6)
+
+
 def test_log_probs_and_gradient_equal_those_of_a_full_forward_pass(start, batch):
     weights = np.random.default_rng(5).normal(size=batch[1].mask.shape)
 
