@@ -9,13 +9,15 @@ a test or the code of a row has changed; it takes about a quarter of an hour on 
 `tests/faults_test.py` checks in every run that the rows still fit the code.
 """
 
-import dataclasses
 import pathlib
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+
+from tests.algorithms.faults import ALGORITHMS
+from tests.fault import Fault, expected
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -26,17 +28,23 @@ LOGITS = "nashalign/policies/logits.py"
 LLAMA = "nashalign/policies/llama.py"
 PAIRWISE = "nashalign/losses/pairwise.py"
 POLICY_GRADIENT = "nashalign/losses/policy_gradient.py"
-METHOD = "nashalign/algorithms/method.py"
-TABLE = "nashalign/algorithms/table.py"
-UPDATE = "nashalign/algorithms/update.py"
 
 DECODING_TEST = "tests/sampling/decoding_test.py"
 ENUMERATION_TEST = "tests/sampling/enumeration_test.py"
-FIXED_POINTS_TEST = "tests/algorithms/fixed_points_test.py"
-GRADIENTS_TEST = "tests/algorithms/gradients_test.py"
-UPDATE_TEST = "tests/algorithms/update_test.py"
-DEVICES_TEST = "tests/algorithms/devices_test.py"
 POLICY_TEST = "tests/policies/policy_test.py"
+
+ENSEMBLES = "nashalign/preferences/ensembles.py"
+LENGTHS = "nashalign/preferences/lengths.py"
+EXTRAPOLATION = "nashalign/policies/extrapolation.py"
+ENSEMBLES_TEST = "tests/preferences/ensembles_test.py"
+LENGTHS_TEST = "tests/preferences/lengths_test.py"
+EXTRAPOLATION_TEST = "tests/policies/extrapolation_test.py"
+TABULAR = "nashalign/policies/tabular.py"
+TABULAR_TEST = "tests/policies/tabular_test.py"
+SEARCH = "nashalign/sampling/search.py"
+PAIRS = "nashalign/sampling/pairs.py"
+STEPS = "nashalign/sampling/steps.py"
+SEARCH_TEST = "tests/sampling/search_test.py"
 
 GAMES = "nashalign/games"
 DYNAMICS = f"{GAMES}/dynamics.py"
@@ -47,30 +55,6 @@ PROXIMAL = f"{GAMES}/proximal.py"
 FLOWS = f"{GAMES}/gradient_flows.py"
 REGULARIZED = f"{GAMES}/regularized.py"
 DYNAMICS_TEST = "tests/games/dynamics_test.py"
-
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """One wrong line.
-
-    Attributes:
-      name: what is wrong.
-      path: the file, from the repository's root.
-      old: its text, which occurs there once.
-      new: the fault.
-      tests: arguments of pytest: the tests that should catch it.
-    """
-
-    name: str
-    path: str
-    old: str
-    new: str
-    tests: str
-
-
-def expected(row):
-    """The test of a row's gradient against its objective's definition."""
-    return f"{GRADIENTS_TEST} -k 'enumerated_objective and {row}'"
 
 
 def step(dynamics):
@@ -111,15 +95,15 @@ FAULTS = [
     Fault(
         "one cache for two models",
         DECODING,
-        "loop.alive.reshape(-1, 1), loop.caches[name]",
-        'loop.alive.reshape(-1, 1), loop.caches["policy"]',
+        "            loop.caches[name],",
+        '            loop.caches["policy"],',
         f"{DECODING_TEST} -k full_recompute",
     ),
     Fault(
         "last prompt token read twice",
         DECODING,
-        "num_prompt_tokens=prompts.tokens.shape[1] - 1,",
-        "num_prompt_tokens=prompts.tokens.shape[1],",
+        "num_prompt_tokens=read[name].tokens.shape[1] - 1,",
+        "num_prompt_tokens=read[name].tokens.shape[1],",
         f"{DECODING_TEST} -k full_recompute",
     ),
     Fault(
@@ -196,16 +180,19 @@ FAULTS = [
     Fault(
         "mask off by one",
         POLICY,
-        "jnp.where(responses.mask, jnp.concatenate(chunks, -1), 0.0)",
-        "jnp.where(jnp.pad(responses.mask[..., 1:], ((0, 0), (0, 0), (0, 1))), "
-        "jnp.concatenate(chunks, -1), 0.0)",
+        "found = _in_chunks(chosen, params, hidden, responses.tokens)\n"
+        "    return jnp.where(responses.mask, found, 0.0)",
+        "found = _in_chunks(chosen, params, hidden, responses.tokens)\n"
+        "    mask = jnp.pad(responses.mask[..., 1:], ((0, 0), (0, 0), (0, 1)))\n"
+        "    return jnp.where(mask, found, 0.0)",
         expected("online_ipo"),
     ),
     Fault(
         "padding in the sum",
         POLICY,
-        "jnp.where(responses.mask, jnp.concatenate(chunks, -1), 0.0)",
-        "jnp.concatenate(chunks, -1)",
+        "found = _in_chunks(chosen, params, hidden, responses.tokens)\n"
+        "    return jnp.where(responses.mask, found, 0.0)",
+        "return _in_chunks(chosen, params, hidden, responses.tokens)",
         expected("online_ipo"),
     ),
     Fault(
@@ -299,258 +286,6 @@ FAULTS = [
         "jax.lax.stop_gradient(advantage[..., None] - tau * to_go)",
         "advantage[..., None] - tau * to_go",
         expected("rl"),
-    ),
-    # Algorithms.
-    Fault(
-        "reference left out of the margin",
-        METHOD,
-        "log_probs - sum(w * groups",
-        "log_probs - 0 * sum(w * groups",
-        expected("online_ipo"),
-    ),
-    Fault(
-        "mean over tokens instead of the sum",
-        METHOD,
-        "    return jnp.sum(\n        log_probs - sum(",
-        "    return jnp.mean(\n        log_probs - sum(",
-        expected("online_ipo"),
-    ),
-    Fault(
-        "margin of z over y",
-        METHOD,
-        "ratios[..., 0] - ratios[..., 1]",
-        "ratios[..., 1] - ratios[..., 0]",
-        expected("online_slic"),
-    ),
-    Fault(
-        "preference for z over y",
-        METHOD,
-        "_take_pairs(groups.preference, y, z)",
-        "_take_pairs(groups.preference, z, y)",
-        expected("ipo_md"),
-    ),
-    Fault(
-        "members and opponents swapped",
-        METHOD,
-        "_take_pairs(groups.preference, groups.members, groups.opponents)",
-        "_take_pairs(groups.preference, groups.opponents, groups.members)",
-        expected("nash_md_pg"),
-    ),
-    Fault(
-        "advantage 1/2 - P",
-        METHOD,
-        "groups, jnp.mean(wins, -1) - 0.5)",
-        "groups, 0.5 - jnp.mean(wins, -1))",
-        expected("nash_md_pg"),
-    ),
-    Fault(
-        "no baseline",
-        METHOD,
-        "groups, jnp.mean(wins, -1) - 0.5)",
-        "groups, jnp.mean(wins, -1))",
-        "tests/algorithms/golden_test.py -k nash_md_pg",
-    ),
-    Fault(
-        "a reward in its own baseline",
-        METHOD,
-        "jnp.sum(rewards, -1, keepdims=True) - rewards",
-        "jnp.sum(rewards, -1, keepdims=True)",
-        expected("rl"),
-    ),
-    Fault(
-        "policy and mixture swapped in Nash-MD-PG",
-        TABLE,
-        "authors=(policy, mixture)",
-        "authors=(mixture, policy)",
-        expected("nash_md_pg"),
-    ),
-    Fault(
-        "only one of IPO-MD's responses from the mixture",
-        TABLE,
-        "authors=(mixture, mixture)",
-        "authors=(policy, mixture)",
-        expected("ipo_md"),
-    ),
-    Fault(
-        "policy that writes as the mixture does",
-        METHOD,
-        '    return {"policy": 1.0}',
-        '    return {"reference": 1.0}',
-        f"{FIXED_POINTS_TEST} -k 'predicted and nash_md_pg'",
-    ),
-    Fault(
-        "half of the IPO loss",
-        PAIRWISE,
-        "return (margin - (preferred - 0.5) / tau) ** 2",
-        "return (margin - (preferred - 0.5) / tau) ** 2 / 2",
-        f"{FIXED_POINTS_TEST} -k self_play",
-    ),
-    Fault(
-        "IPO's loss in DPO's row",
-        TABLE,
-        "loss=contrastive(losses.dpo)",
-        "loss=contrastive(losses.ipo)",
-        f"{FIXED_POINTS_TEST} -k 'stays and online_dpo'",
-    ),
-    Fault(
-        "settings that are constants of the program",
-        METHOD,
-        "    settings: dict[str, chex.Numeric]\n    anchor",
-        "    settings: dict = dataclasses.field(metadata={'static': True})\n    anchor",
-        "tests/algorithms/table_test.py -k leaves",
-    ),
-    Fault(
-        "tau = 0 where it divides",
-        TABLE,
-        "if method.divides_by_tau and method.tau == 0:",
-        "if False:",
-        "tests/algorithms/table_test.py -k wrong_setting",
-    ),
-    Fault(
-        "mix that is not a number",
-        TABLE,
-        '        lambda value: 0 <= value <= 1,\n    ),\n    "eta"',
-        '        lambda value: not (value < 0 or value > 1),\n    ),\n    "eta"',
-        "tests/algorithms/table_test.py -k wrong_setting",
-    ),
-    Fault(
-        "reference not frozen",
-        UPDATE,
-        "frozen=_refreshed(method, step, state.frozen, params),",
-        "frozen=dict.fromkeys(state.frozen, params),",
-        f"{UPDATE_TEST} -k leaves_the_rest",
-    ),
-    Fault(
-        "policy in the reference's place in a rollout",
-        UPDATE,
-        "policies.log_probs(setup.policy, state.frozen[name], prompts, responses)",
-        "policies.log_probs(setup.policy, state.params, prompts, responses)",
-        f"{UPDATE_TEST} -k reference_thinks",
-    ),
-    Fault(
-        "policy in the reference's place in the mixture",
-        UPDATE,
-        '{"policy": jax.lax.stop_gradient(state.params), **state.frozen}',
-        '{"policy": state.params, **dict.fromkeys(state.frozen, state.params)}',
-        f"{UPDATE_TEST} -k reference_thinks",
-    ),
-    Fault(
-        "no complement in the preference",
-        UPDATE,
-        ".set(1 - preferred)",
-        ".set(preferred)",
-        f"{UPDATE_TEST} -k complement",
-    ),
-    Fault(
-        "probabilities that are trained through",
-        UPDATE,
-        "return jnp.sum(groups.probability * per_group), log_probs",
-        "ratio = jnp.sum(log_probs - jax.lax.stop_gradient(log_probs), -1)\n"
-        "        ratio = jax.vmap(lambda r, i: r[i])(ratio, groups.members)\n"
-        "        trained = groups.probability * jnp.exp(jnp.sum(ratio, -1))\n"
-        "        return jnp.sum(trained * per_group), log_probs",
-        expected("online_ipo"),
-    ),
-    Fault(
-        "denominator not reduced",
-        UPDATE,
-        "loss, gradient, weight = reduce((loss, gradient, "
-        "jnp.sum(groups.probability)))",
-        "loss, gradient = reduce((loss, gradient))\n"
-        "    weight = jnp.sum(groups.probability)",
-        f"{DEVICES_TEST} -k pmap-online_ipo",
-    ),
-    Fault(
-        "gradient not reduced",
-        UPDATE,
-        "loss, gradient, weight = reduce((loss, gradient, "
-        "jnp.sum(groups.probability)))",
-        "weight = jnp.sum(groups.probability)",
-        f"{DEVICES_TEST} -k pmap-online_ipo",
-    ),
-    Fault(
-        "number of responses not reduced",
-        UPDATE,
-        "sums, count = reduce((sums, jnp.asarray(responses.truncated.size)))",
-        "sums, count = reduce(sums), responses.truncated.size",
-        f"{DEVICES_TEST} -k pmap-online_ipo",
-    ),
-    Fault(
-        "sum over groups instead of the mean",
-        UPDATE,
-        "jax.tree.map(lambda g: g / weight, gradient)",
-        "gradient",
-        expected("online_ipo"),
-    ),
-    Fault(
-        "one key for every step",
-        UPDATE,
-        "jax.random.split(jax.random.fold_in(state.key, state.step))",
-        "jax.random.split(state.key)",
-        f"{UPDATE_TEST} -k draws_anew",
-    ),
-    Fault(
-        "iterate that never moves",
-        METHOD,
-        'jnp.where(step % settings["period"] == 0, policy, frozen)',
-        "frozen",
-        f"{UPDATE_TEST} -k every_stage",
-    ),
-    Fault(
-        "reference that moves with the iterate",
-        METHOD,
-        'length = settings["period"] * settings["num_inner"]',
-        'length = settings["period"]',
-        f"{UPDATE_TEST} -k every_stage",
-    ),
-    Fault(
-        "average that keeps the new instead of the old",
-        METHOD,
-        'frozen + (1 - settings["decay"])',
-        'frozen + settings["decay"]',
-        f"{UPDATE_TEST} -k running_mean",
-    ),
-    Fault(
-        "anchor weights swapped in a mirror step",
-        METHOD,
-        '{"iterate": 1 - weight, "reference": weight}',
-        '{"iterate": weight, "reference": 1 - weight}',
-        expected("inpo"),
-    ),
-    Fault(
-        "INPO's target with eta for its inverse",
-        METHOD,
-        'return 1 / settings["eta"]',
-        'return settings["eta"]',
-        expected("inpo"),
-    ),
-    Fault(
-        "REBEL without its step",
-        METHOD,
-        'margin - method.settings["eta"] * gap',
-        "margin - gap",
-        expected("rebel"),
-    ),
-    Fault(
-        "SPPO's win rate without the response itself",
-        METHOD,
-        'method.settings["eta"] * (jnp.mean(wins, -1) - 0.5)',
-        'method.settings["eta"] * 5 / 4 * (jnp.mean(wins, -1) - 0.5)',
-        expected("sppo"),
-    ),
-    Fault(
-        "SPO's win rate with the response itself",
-        METHOD,
-        "others / (wins.shape[-1] - 1) - 0.5",
-        "jnp.mean(wins, -1) - 0.5",
-        expected("spo"),
-    ),
-    Fault(
-        "steps that are not counted",
-        UPDATE,
-        "params, step = optax.apply_updates(state.params, updates), state.step + 1",
-        "params, step = optax.apply_updates(state.params, updates), state.step",
-        f"{UPDATE_TEST} -k leaves_the_rest",
     ),
     # Exact games: every dynamics, and what answers are held against.
     Fault(
@@ -883,6 +618,225 @@ FAULTS = [
         "import chex\nimport jax\n\nfrom nashalign import algorithms as _  # noqa\n",
         "tests/architecture_test.py -k keeps_to_the_floor_plan",
     ),
+    # Operators, the tabular policy and the tree search.
+    Fault(
+        "ensemble's variance divided by k - 1",
+        ENSEMBLES,
+        "jnp.var(rewards, 0)",
+        "jnp.var(rewards, 0, ddof=1)",
+        f"{ENSEMBLES_TEST} -k 'by_hand or populations'",
+    ),
+    Fault(
+        "uncertainty rewarded",
+        ENSEMBLES,
+        "mean(rewards) - weight",
+        "mean(rewards) + weight",
+        f"{ENSEMBLES_TEST} -k by_hand",
+    ),
+    Fault(
+        "no weight on uncertainty taken for one",
+        ENSEMBLES,
+        "- weight * jnp.var",
+        "- (weight or 1) * jnp.var",
+        f"{ENSEMBLES_TEST} -k exactly_the_mean",
+    ),
+    Fault(
+        "best case instead of the worst",
+        ENSEMBLES,
+        "jnp.min(rewards, 0)",
+        "jnp.max(rewards, 0)",
+        f"{ENSEMBLES_TEST} -k at_most",
+    ),
+    Fault(
+        "members that share a key",
+        ENSEMBLES,
+        "jax.random.split(key, num_members)",
+        "[key] * num_members",
+        f"{ENSEMBLES_TEST} -k key_of_its_own",
+    ),
+    Fault(
+        "ensemble that combines preferences by anything",
+        ENSEMBLES,
+        "if self.combine is not mean:",
+        "if self.combine is None:",
+        f"{ENSEMBLES_TEST} -k complements_and_refused",
+    ),
+    Fault(
+        "a new function for each equal weight",
+        ENSEMBLES,
+        "@functools.cache\n",
+        "",
+        f"{ENSEMBLES_TEST} -k one_program",
+    ),
+    Fault(
+        "averaged weights that are a sum",
+        ENSEMBLES,
+        "jnp.mean(jnp.stack(leaves), 0)",
+        "jnp.sum(jnp.stack(leaves), 0)",
+        f"{ENSEMBLES_TEST} -k linear_heads",
+    ),
+    Fault(
+        "weights averaged whatever their shapes",
+        ENSEMBLES,
+        "[jnp.shape(leaf) for leaf in jax.tree.leaves(model)]",
+        "[]",
+        f"{ENSEMBLES_TEST} -k another_structure",
+    ),
+    Fault(
+        "penalty on padding too",
+        LENGTHS,
+        "jnp.sum(responses.mask, -1)",
+        "responses.mask.shape[-1]",
+        f"{LENGTHS_TEST} -k with_its_end",
+    ),
+    Fault(
+        "length penalty with the wrong sign",
+        LENGTHS,
+        "rewards - penalty * lengths",
+        "rewards + penalty * lengths",
+        f"{LENGTHS_TEST} -k finds_the_slope",
+    ),
+    Fault(
+        "signed length gap",
+        LENGTHS,
+        "jnp.abs(jnp.mean(best - worst))",
+        "jnp.mean(best - worst)",
+        f"{LENGTHS_TEST} -k finds_the_slope",
+    ),
+    Fault(
+        "mean of the sizes of length gaps",
+        LENGTHS,
+        "jnp.abs(jnp.mean(best - worst))",
+        "jnp.mean(jnp.abs(best - worst))",
+        f"{LENGTHS_TEST} -k opposite_sign",
+    ),
+    Fault(
+        "last of equal penalties",
+        LENGTHS,
+        "grid[jnp.argmin(jax.lax.map(gap, grid))]",
+        "grid[::-1][jnp.argmin(jax.lax.map(gap, grid[::-1]))]",
+        f"{LENGTHS_TEST} -k first_of_equal",
+    ),
+    Fault(
+        "extrapolation from the start",
+        EXTRAPOLATION,
+        "new + alpha * (new - old)",
+        "old + alpha * (new - old)",
+        f"{EXTRAPOLATION_TEST} -k zero_is",
+    ),
+    Fault(
+        "extrapolation backwards",
+        EXTRAPOLATION,
+        "new + alpha * (new - old)",
+        "new + alpha * (old - new)",
+        f"{EXTRAPOLATION_TEST} -k weaker",
+    ),
+    Fault(
+        "histories share rows",
+        TABULAR,
+        "vocabulary * row + 1 + token",
+        "vocabulary * row + token",
+        TABULAR_TEST,
+    ),
+    Fault(
+        "the cache is forgotten",
+        TABULAR,
+        'start["rows"][0], columns',
+        'jnp.zeros_like(start["rows"][0]), columns',
+        TABULAR_TEST,
+    ),
+    Fault(
+        "the state is detached",
+        TABULAR,
+        '            params["logits"], rows.T,',
+        '            jax.lax.stop_gradient(params["logits"]), rows.T,',
+        TABULAR_TEST,
+    ),
+    Fault(
+        "masked tokens take a position",
+        TABULAR,
+        "            real, jnp.where(known,",
+        "            True, jnp.where(known,",
+        TABULAR_TEST,
+    ),
+    Fault(
+        "out of the table is clipped",
+        TABULAR,
+        'mode="fill", fill_value=jnp.nan',
+        'mode="clip"',
+        TABULAR_TEST,
+    ),
+    Fault(
+        "too long a history overflows into a row",
+        TABULAR,
+        "known = (row < num_inner) &",
+        "known = (row < num_rows) &",
+        TABULAR_TEST,
+    ),
+    Fault(
+        "unvisited children have no weight",
+        SEARCH,
+        "weights = [max(1, child.visits) for",
+        "weights = [child.visits + 1e-9 for",
+        SEARCH_TEST,
+    ),
+    Fault(
+        "a step's reward is the value itself",
+        SEARCH,
+        "reward = worth - parent.value",
+        "reward = worth",
+        SEARCH_TEST,
+    ),
+    Fault(
+        "the discount is dropped",
+        SEARCH,
+        "node.reward + discount * state_value",
+        "node.reward + state_value",
+        SEARCH_TEST,
+    ),
+    Fault(
+        "the visit under way does not count",
+        SEARCH,
+        "math.sqrt(node.visits + 1)",
+        "math.sqrt(node.visits)",
+        SEARCH_TEST,
+    ),
+    Fault(
+        "an ended response is opened",
+        SEARCH,
+        "if depth and not node.terminal:",
+        "if depth:",
+        SEARCH_TEST,
+    ),
+    Fault(
+        "confidence upside down",
+        PAIRS,
+        "worst.visits / max(1, best.visits)",
+        "best.visits / max(1, worst.visits)",
+        SEARCH_TEST,
+    ),
+    Fault(
+        "path by Q instead of visits",
+        PAIRS,
+        "key=lambda child: child.visits",
+        "key=_action_value",
+        SEARCH_TEST,
+    ),
+    Fault(
+        "shared tokens are compared",
+        PAIRS,
+        "    shared = sum(1 for _ in",
+        "    shared = 0 * sum(1 for _ in",
+        SEARCH_TEST,
+    ),
+    Fault(
+        "padding of a prompt is read",
+        STEPS,
+        "mask=jnp.arange(width)[None] >= left",
+        "mask=jnp.arange(width)[None] >= 0",
+        SEARCH_TEST,
+    ),
+    *ALGORITHMS,
 ]
 
 

@@ -1,0 +1,552 @@
+"""Seeded faults of the algorithms, which `python -m tests.faults` runs too."""
+
+from tests.fault import Fault, expected
+
+METHOD = "nashalign/algorithms/method.py"
+PLAYERS = "nashalign/algorithms/players.py"
+GROUPS = "nashalign/algorithms/groups.py"
+OBJECTIVES = "nashalign/algorithms/objectives.py"
+GRADIENTS = "nashalign/algorithms/policy_gradients.py"
+SELECTION = "nashalign/algorithms/selection.py"
+PROMPTING = "nashalign/algorithms/prompting.py"
+STATISTICS = "nashalign/algorithms/statistics.py"
+RECIPES = "nashalign/algorithms/recipes.py"
+ROLLOUTS = "nashalign/algorithms/rollouts.py"
+STATE = "nashalign/algorithms/state.py"
+TABLE = "nashalign/algorithms/table.py"
+UPDATE = "nashalign/algorithms/update.py"
+NASH = "nashalign/algorithms/nash.py"
+ONLINE = "nashalign/algorithms/online.py"
+PAIRWISE = "nashalign/losses/pairwise.py"
+CLIPPED = "nashalign/losses/clipped.py"
+POLICY = "nashalign/policies/policy.py"
+DECODING = "nashalign/sampling/decoding.py"
+ENUMERATION = "nashalign/sampling/enumeration.py"
+
+FIXED_POINTS_TEST = "tests/algorithms/fixed_points_test.py"
+UPDATE_TEST = "tests/algorithms/update_test.py"
+DEVICES_TEST = "tests/algorithms/devices_test.py"
+PROMPTING_TEST = "tests/algorithms/prompting_test.py"
+RECIPES_TEST = "tests/algorithms/recipes_test.py"
+TABLE_TEST = "tests/algorithms/table_test.py"
+
+
+def sampled(row):
+    """The test of a row's sampled gradient against the expected one."""
+    return f"tests/algorithms/gradients_test.py -k 'sampled_gradients and {row}'"
+
+
+ALGORITHMS = [
+    Fault(
+        "reference left out of the margin",
+        GROUPS,
+        "groups.log_probs - anchor, -1)",
+        "groups.log_probs - 0 * anchor, -1)",
+        expected("online_ipo"),
+    ),
+    Fault(
+        "mean over tokens instead of the sum",
+        GROUPS,
+        "take(jnp.sum(groups.log_probs - anchor",
+        "take(jnp.mean(groups.log_probs - anchor",
+        expected("online_ipo"),
+    ),
+    Fault(
+        "margin of z over y",
+        GROUPS,
+        "ratios[..., 0] - ratios[..., 1]",
+        "ratios[..., 1] - ratios[..., 0]",
+        expected("online_slic"),
+    ),
+    Fault(
+        "preference for z over y",
+        GROUPS,
+        "take_pairs(groups.preference, y, z)",
+        "take_pairs(groups.preference, z, y)",
+        expected("ipo_md"),
+    ),
+    Fault(
+        "members and opponents swapped",
+        GROUPS,
+        "take_pairs(groups.preference, groups.members, groups.opponents)",
+        "take_pairs(groups.preference, groups.opponents, groups.members)",
+        expected("nash_md_pg"),
+    ),
+    Fault(
+        "advantage 1/2 - P",
+        GRADIENTS,
+        "groups, jnp.mean(wins, -1) - 0.5)",
+        "groups, 0.5 - jnp.mean(wins, -1))",
+        expected("nash_md_pg"),
+    ),
+    Fault(
+        "no baseline",
+        GRADIENTS,
+        "groups, jnp.mean(wins, -1) - 0.5)",
+        "groups, jnp.mean(wins, -1))",
+        "tests/algorithms/golden_test.py -k nash_md_pg",
+    ),
+    Fault(
+        "a reward in its own baseline",
+        GRADIENTS,
+        "jnp.sum(values, -1, keepdims=True) - values",
+        "jnp.sum(values, -1, keepdims=True)",
+        expected("rl"),
+    ),
+    Fault(
+        "the policy as Nash-MD-PG's opponent",
+        NASH,
+        '"Nash-MD-PG", mixture,',
+        '"Nash-MD-PG", policy,',
+        expected("nash_md_pg"),
+    ),
+    Fault(
+        "only one of IPO-MD's responses from the mixture",
+        ONLINE,
+        "authors=(mixture, mixture)",
+        "authors=(policy, mixture)",
+        expected("ipo_md"),
+    ),
+    Fault(
+        "policy that writes as the mixture does",
+        PLAYERS,
+        '    return {"policy": 1.0}',
+        '    return {"reference": 1.0}',
+        f"{FIXED_POINTS_TEST} -k 'predicted and nash_md_pg'",
+    ),
+    Fault(
+        "half of the IPO loss",
+        PAIRWISE,
+        "return (margin - (preferred - 0.5) / tau) ** 2",
+        "return (margin - (preferred - 0.5) / tau) ** 2 / 2",
+        f"{FIXED_POINTS_TEST} -k self_play",
+    ),
+    Fault(
+        "IPO's loss in DPO's row",
+        ONLINE,
+        "_DPO = contrastive(losses.dpo)",
+        "_DPO = contrastive(losses.ipo)",
+        f"{FIXED_POINTS_TEST} -k 'stays and online_dpo'",
+    ),
+    Fault(
+        "settings that are constants of the program",
+        METHOD,
+        "    settings: dict[str, chex.Numeric]\n    prompts",
+        "    settings: dict = _static()\n    prompts",
+        "tests/algorithms/table_test.py -k leaves",
+    ),
+    Fault(
+        "tau = 0 where it divides",
+        TABLE,
+        "if method.divides_by_tau and method.tau == 0:",
+        "if False:",
+        "tests/algorithms/table_test.py -k wrong_setting",
+    ),
+    Fault(
+        "mix that is not a number",
+        TABLE,
+        "lambda value: 0 <= value <= 1\n",
+        "lambda value: not (value < 0 or value > 1)\n",
+        "tests/algorithms/table_test.py -k wrong_setting",
+    ),
+    Fault(
+        "reference not frozen",
+        UPDATE,
+        'frozen=_refreshed(method, step, state.frozen, players["policy"]),',
+        'frozen=dict.fromkeys(state.frozen, players["policy"]),',
+        f"{UPDATE_TEST} -k leaves_the_rest",
+    ),
+    Fault(
+        "policy in the reference's place in a rollout",
+        ROLLOUTS,
+        "policies.log_probs(setup.policy, state.frozen[name], prompts, responses)",
+        "policies.log_probs(setup.policy, state.params, prompts, responses)",
+        f"{UPDATE_TEST} -k reference_thinks",
+    ),
+    Fault(
+        "policy in the reference's place in the mixture",
+        STATE,
+        '{"policy": jax.lax.stop_gradient(state.params), **state.frozen}',
+        '{"policy": state.params, **dict.fromkeys(state.frozen, state.params)}',
+        f"{UPDATE_TEST} -k reference_thinks",
+    ),
+    Fault(
+        "no complement in the preference",
+        UPDATE,
+        ".set(1 - preferred)",
+        ".set(preferred)",
+        f"{UPDATE_TEST} -k complement",
+    ),
+    Fault(
+        "probabilities that are trained through",
+        UPDATE,
+        "return jnp.sum(groups.probability * per_group), read.log_probs",
+        "log_probs = read.log_probs\n"
+        "        ratio = jnp.sum(log_probs - jax.lax.stop_gradient(log_probs), -1)\n"
+        "        ratio = jax.vmap(lambda r, i: r[i])(ratio, groups.members)\n"
+        "        trained = groups.probability * jnp.exp(jnp.sum(ratio, -1))\n"
+        "        return jnp.sum(trained * per_group), log_probs",
+        expected("online_ipo"),
+    ),
+    Fault(
+        "denominator not reduced",
+        UPDATE,
+        "loss, gradient, weight = reduce((loss, gradient, "
+        "jnp.sum(groups.probability)))",
+        "loss, gradient = reduce((loss, gradient))\n"
+        "    weight = jnp.sum(groups.probability)",
+        f"{DEVICES_TEST} -k pmap-online_ipo",
+    ),
+    Fault(
+        "gradient not reduced",
+        UPDATE,
+        "loss, gradient, weight = reduce((loss, gradient, "
+        "jnp.sum(groups.probability)))",
+        "weight = jnp.sum(groups.probability)",
+        f"{DEVICES_TEST} -k pmap-online_ipo",
+    ),
+    Fault(
+        "number of responses not reduced",
+        UPDATE,
+        "sums, count = reduce((sums, jnp.asarray(responses.truncated.size)))",
+        "sums, count = reduce(sums), responses.truncated.size",
+        f"{DEVICES_TEST} -k pmap-online_ipo",
+    ),
+    Fault(
+        "sum over groups instead of the mean",
+        UPDATE,
+        "jax.tree.map(lambda g: g / weight, gradient)",
+        "gradient",
+        expected("online_ipo"),
+    ),
+    Fault(
+        "one key for every step",
+        STATE,
+        "jax.random.split(jax.random.fold_in(state.key, state.step))",
+        "jax.random.split(state.key)",
+        f"{UPDATE_TEST} -k draws_anew",
+    ),
+    Fault(
+        "iterate that never moves",
+        PLAYERS,
+        'jnp.where(step % settings["period"] == 0, source, frozen)',
+        "frozen",
+        f"{UPDATE_TEST} -k every_stage",
+    ),
+    Fault(
+        "reference that moves with the iterate",
+        PLAYERS,
+        'length = settings["period"] * settings["num_inner"]',
+        'length = settings["period"]',
+        f"{UPDATE_TEST} -k every_stage",
+    ),
+    Fault(
+        "average that keeps the new instead of the old",
+        PLAYERS,
+        'frozen + (1 - settings["decay"])',
+        'frozen + settings["decay"]',
+        f"{UPDATE_TEST} -k running_mean",
+    ),
+    Fault(
+        "anchor weights swapped in a mirror step",
+        PLAYERS,
+        '{"iterate": 1 - weight, "reference": weight}',
+        '{"iterate": weight, "reference": 1 - weight}',
+        expected("inpo"),
+    ),
+    Fault(
+        "INPO's target with eta for its inverse",
+        OBJECTIVES,
+        'return 1 / settings["eta"]',
+        'return settings["eta"]',
+        expected("inpo"),
+    ),
+    Fault(
+        "REBEL without its step",
+        OBJECTIVES,
+        'grouped.margin(method, groups) - method.settings["eta"] * gap',
+        "grouped.margin(method, groups) - gap",
+        expected("rebel"),
+    ),
+    Fault(
+        "SPPO's win rate without the response itself",
+        OBJECTIVES,
+        'method.settings["eta"] * (jnp.mean(wins, -1) - 0.5)',
+        'method.settings["eta"] * 5 / 4 * (jnp.mean(wins, -1) - 0.5)',
+        expected("sppo"),
+    ),
+    Fault(
+        "SPO's win rate with the response itself",
+        GRADIENTS,
+        "others / (wins.shape[-1] - 1) - 0.5",
+        "jnp.mean(wins, -1) - 0.5",
+        expected("spo"),
+    ),
+    Fault(
+        "steps that are not counted",
+        UPDATE,
+        "    step = state.step + 1\n",
+        "    step = state.step\n",
+        f"{UPDATE_TEST} -k leaves_the_rest",
+    ),
+    Fault(
+        "weights in the denominator",
+        UPDATE,
+        "loss, gradient, weight = reduce((loss, gradient, "
+        "jnp.sum(groups.probability)))",
+        "kept = 1.0 if groups.kept is None else groups.kept\n"
+        "    loss, gradient, weight = reduce(\n"
+        "        (loss, gradient, jnp.sum(groups.probability * kept))\n"
+        "    )",
+        expected("dno_prct"),
+    ),
+    Fault(
+        "weights that are trained through",
+        OBJECTIVES,
+        "jax.lax.stop_gradient(weight(method, groups)) * loss(method, groups)",
+        "weight(method, groups) * loss(method, groups)",
+        expected("soft_po_weighted"),
+    ),
+    Fault(
+        "worst for best",
+        SELECTION,
+        "[jnp.argmax(found, -1), jnp.argmin(found, -1)]",
+        "[jnp.argmin(found, -1), jnp.argmax(found, -1)]",
+        expected("iterative_dpo"),
+    ),
+    Fault(
+        "verdict that is a probability",
+        SELECTION,
+        "hard = _sign(groups.preference - 0.5)",
+        "hard = groups.preference",
+        expected("oaif_ipo"),
+    ),
+    Fault(
+        "win rates that leave the teacher out",
+        SELECTION,
+        "everyone = jnp.concatenate([groups.members, groups.opponents], -1)",
+        "everyone = groups.members[..., :-1]",
+        expected("dno_prct"),
+    ),
+    Fault(
+        "implicit reward of the other round",
+        SELECTION,
+        'log_probs["iterate"] - log_probs["previous"]',
+        'log_probs["previous"] - log_probs["iterate"]',
+        expected("dice"),
+    ),
+    Fault(
+        "a gap without its size",
+        SELECTION,
+        "gap = jnp.abs(rewards[..., 0] - rewards[..., 1])",
+        "gap = rewards[..., 0] - rewards[..., 1]",
+        expected("optune"),
+    ),
+    Fault(
+        "KL of TDPO the other way round",
+        STATISTICS,
+        'setup.policy, (params, players["policy"]), (other, hidden), groups.responses',
+        'setup.policy, (players["policy"], params), (hidden, other), groups.responses',
+        expected("tdpo1"),
+    ),
+    Fault(
+        "TDPO2 that trains through the winner's KL",
+        OBJECTIVES,
+        "fixed = jax.lax.stop_gradient if detached else lambda x: x",
+        "fixed = lambda x: x  # noqa: E731",
+        expected("tdpo2"),
+    ),
+    Fault(
+        "SAIL without the sampling's score",
+        OBJECTIVES,
+        "total -= rho * credit * _score(groups)",
+        "total -= 0 * credit * _score(groups)",
+        expected("sail_dpp"),
+    ),
+    Fault(
+        "SAIL's score with the released sign",
+        OBJECTIVES,
+        'per_pair + method.settings["rho"] * credit * _score(groups)',
+        'per_pair - method.settings["rho"] * credit * _score(groups)',
+        expected("sail_dpr"),
+    ),
+    Fault(
+        "pessimism in optimism's place",
+        OBJECTIVES,
+        "return grouped.log_likelihoods(groups)[..., number]",
+        "return -grouped.log_likelihoods(groups)[..., number]",
+        expected("xpo"),
+    ),
+    Fault(
+        "an optimistic step that looks back once only",
+        OBJECTIVES,
+        "2 * gaps[..., 0] - gaps[..., 1]",
+        "gaps[..., 0] - gaps[..., 1]",
+        expected("onpo"),
+    ),
+    Fault(
+        "win rates over the wrong axis of opponents",
+        OBJECTIVES,
+        "return wins[..., 0] - wins[..., 1]",
+        "return wins[..., 1] - wins[..., 0]",
+        expected("egpo"),
+    ),
+    Fault(
+        "BoNBoN's beta with n for n - 1",
+        OBJECTIVES,
+        'counted = jnp.where(terms < settings["num_responses"], 1 / terms, 0.0)',
+        'counted = jnp.where(terms <= settings["num_responses"], 1 / terms, 0.0)',
+        expected("bonbon"),
+    ),
+    Fault(
+        "a worse response that counts as unbeaten",
+        GRADIENTS,
+        "rewards[..., None] >= found[..., None, :]",
+        "rewards[..., None] <= found[..., None, :]",
+        expected("bond"),
+    ),
+    Fault(
+        "PPO's advantage from values that move",
+        GRADIENTS,
+        'rewards, old["old_values"], mask, trace=settings["trace"]',
+        'rewards, 0 * old["old_values"], mask, trace=0 * settings["trace"]',
+        expected("ppo"),
+    ),
+    Fault(
+        "one epoch where several are asked for",
+        UPDATE,
+        '            1, method.settings["num_epochs"], epoch, (players, opt_state)',
+        "            1, 1, epoch, (players, opt_state)",
+        f"{UPDATE_TEST} -k several_epochs",
+    ),
+    Fault(
+        "an extragradient step from where it looked",
+        UPDATE,
+        'frozen = state.frozen | {"ahead": players["policy"]}\n'
+        "        return dataclasses.replace(state, frozen=frozen), metrics",
+        'frozen = state.frozen | {"ahead": players["policy"]}\n'
+        "        return dataclasses.replace(\n"
+        "            state, frozen=frozen, players=players\n"
+        "        ), metrics",
+        f"{UPDATE_TEST} -k extragradient",
+    ),
+    Fault(
+        "policies that move one after the other",
+        UPDATE,
+        "            sources[source],\n",
+        '            sources["policy"],\n',
+        f"{UPDATE_TEST} -k at_once",
+    ),
+    Fault(
+        "responses of the data set behind all others",
+        ROLLOUTS,
+        "next(own if a is players.data else others) for a in method.authors",
+        "next(others) for a in method.authors",
+        f"{UPDATE_TEST} -k authors_say",
+    ),
+    Fault(
+        "every multiset counted once",
+        ROLLOUTS,
+        "(c, orders // math.prod(math.factorial(c.count(i)) for i in set(c)))",
+        "(c, 1)",
+        expected("sppo"),
+    ),
+    Fault(
+        "greedy that is not",
+        PLAYERS,
+        "_GREEDY = 1e6",
+        "_GREEDY = 1.0",
+        expected("selm"),
+    ),
+    Fault(
+        "weights of a mixture of one that are ignored",
+        ROLLOUTS,
+        "return lambda logits: weight * logits[name]",
+        "return lambda logits: logits[name]",
+        expected("selm"),
+    ),
+    Fault(
+        "a bad answer asked for where a good one is",
+        STATE,
+        '{"better": -1, "worse": 0}',
+        '{"better": 0, "worse": -1}',
+        expected("self_prompting"),
+    ),
+    Fault(
+        "conditions that only the enumerator reads",
+        DECODING,
+        "read = {name: contexts.get(name, prompts) for name in params}",
+        "read = {name: prompts for name in params}",
+        sampled("self_prompting"),
+    ),
+    Fault(
+        "pairs that are never turned round",
+        PROMPTING,
+        "gaps = distance[:, None, :] - distance[:, :, None]",
+        "gaps = twice.rewards[:, :, None] - twice.rewards[:, None, :]",
+        f"{PROMPTING_TEST} -k turned_round",
+    ),
+    Fault(
+        "the end of a response taken out",
+        PROMPTING,
+        "inner = mask & (place < length - 1)",
+        "inner = mask",
+        f"{PROMPTING_TEST} -k degree",
+    ),
+    Fault(
+        "contradictions taken for easy pairs",
+        RECIPES,
+        "np.where(label > 0.5, gap, -gap)",
+        "np.abs(gap)",
+        f"{RECIPES_TEST} -k contradicts",
+    ),
+    Fault(
+        "the highest rewards answered anew",
+        RECIPES,
+        'np.argsort(means, kind="stable")',
+        'np.argsort(-means, kind="stable")',
+        f"{RECIPES_TEST} -k lowest",
+    ),
+    Fault(
+        "a stage that keeps the old reference",
+        STATE,
+        "    return dataclasses.replace(fresh, step=state.step)",
+        "    return dataclasses.replace(fresh, step=state.step, frozen=state.frozen)",
+        f"{RECIPES_TEST} -k next_stage",
+    ),
+    Fault(
+        "responses that the setting does not number",
+        TABLE,
+        "authors=(first,) * number + others",
+        "authors=(first,) * before + others",
+        f"{TABLE_TEST} -k number_of_responses",
+    ),
+    Fault(
+        "rDPO that is not debiased",
+        PAIRWISE,
+        "debiased = (preferred - flip) / (1 - 2 * flip)",
+        "debiased = preferred - flip",
+        expected("rdpo"),
+    ),
+    Fault(
+        "the reward at every token",
+        CLIPPED,
+        "jnp.where(last, reward[..., None], 0.0)",
+        "jnp.where(mask, reward[..., None], 0.0)",
+        "tests/losses/clipped_test.py",
+    ),
+    Fault(
+        "a clip on one side only",
+        CLIPPED,
+        "-jnp.minimum(ratio * advantage, bounded * advantage)",
+        "-bounded * advantage",
+        "tests/losses/clipped_test.py",
+    ),
+    Fault(
+        "KL that forgets the first policy's weights",
+        POLICY,
+        "return jnp.sum(jnp.exp(log_p) * (log_p - log_q), -1)",
+        "return jnp.sum(jnp.exp(log_q) * (log_p - log_q), -1)",
+        "tests/policies/policy_test.py -k token_kl",
+    ),
+]
