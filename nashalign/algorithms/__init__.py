@@ -1,5 +1,13 @@
 """Algorithms: methods as rows of a table, trained by one pure update."""
 
+from nashalign.algorithms import (
+    groups,
+    objectives,
+    players,
+    policy_gradients,
+    regressions,
+    selection,
+)
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.recipes import (
     Recipe,
@@ -26,14 +34,20 @@ __all__ = [
     "annotate",
     "configure",
     "expected_rollout",
+    "groups",
     "init",
     "learn",
     "mixed_po",
     "next_stage",
+    "objectives",
+    "players",
+    "policy_gradients",
     "regenerate",
+    "regressions",
     "reward_gap",
     "rollout",
     "searched",
+    "selection",
     "take",
     "update",
 ]

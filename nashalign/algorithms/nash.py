@@ -1,13 +1,12 @@
 """Rows that look for the Nash policy of a preference."""
 
 from nashalign import losses
-from nashalign.algorithms import objectives, players
+from nashalign.algorithms import players, regressions
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import (
     added,
     chosen,
     contrastive,
-    gap_regression,
     inverse_eta,
     own_tau,
 )
@@ -92,7 +91,7 @@ ROWS: dict[str, Method] = {
     "sppo": _iterated(
         "SPPO",
         "Wu et al. 2024, arXiv:2405.00675",
-        objectives.to_win_rates,
+        regressions.to_win_rates,
         {"eta": 1000.0, "period": 312, "num_responses": 5},
         authors=(iterate,) * 5,
         num_members=5,
@@ -103,7 +102,7 @@ ROWS: dict[str, Method] = {
     "dno": _iterated(
         "DNO",
         _ROSSET,
-        objectives.gap_entropy,
+        regressions.gap_entropy,
         {"eta": 10.0, "period": 312},
         authors=(iterate,) * 6,
     ),
@@ -132,7 +131,7 @@ ROWS: dict[str, Method] = {
     "rspo": _iterated(
         "RSPO",
         "Tang et al. 2025, arXiv:2503.00030",
-        added(objectives.to_win_rates, "pull", objectives.squared_log_ratio),
+        added(regressions.to_win_rates, "pull", regressions.squared_log_ratio),
         {"eta": 1000.0, "pull": 0.1, "period": 312, "num_responses": 5},
         authors=(iterate,) * 5,
         num_members=5,
@@ -153,7 +152,7 @@ ROWS: dict[str, Method] = {
     "onpo": _iterated(
         "ONPO",
         "Zhang et al. 2025, arXiv:2502.16852",
-        objectives.optimistic_regression,
+        regressions.optimistic_regression,
         {"eta": 10.0, "period": 156},
         authors=(iterate, iterate, iterate, previous),
         refresh=(("previous", "iterate", players.every_period), *_FOLLOWING),
@@ -166,7 +165,7 @@ ROWS: dict[str, Method] = {
         authors=(policy, policy, ahead),
         num_members=2,
         annotation="preference",
-        loss=gap_regression(own_tau),
+        loss=regressions.gap_regression(own_tau),
         settings={"tau": 0.1},
         extragradient=True,
         divides_by_tau=True,
@@ -176,7 +175,7 @@ ROWS: dict[str, Method] = {
     "nash_mirror_prox": _iterated(
         "Nash mirror prox",
         "Tiapkin et al. 2025, arXiv:2505.19731",
-        gap_regression(inverse_eta),
+        regressions.gap_regression(inverse_eta),
         {"tau": 0.1, "eta": 1.0, "period": 100},
         authors=(iterate, iterate, rival),
         anchor=proximal,

@@ -19,6 +19,12 @@ from nashalign.types import Groups
 Loss = Callable[..., chex.Array]
 
 
+def named(name: str, loss: Loss) -> Loss:
+    """The loss, under a name for the table of methods."""
+    loss.__name__ = name
+    return loss
+
+
 def own_tau(settings: Mapping[str, chex.Numeric]) -> chex.Numeric:
     """The tau of a pair loss is that of the method."""
     return settings["tau"]
@@ -63,7 +69,7 @@ def contrastive(
         margin = grouped.margin(method, groups)
         return pair_loss(margin, grouped.preferred(groups), **given)
 
-    return _called(_pair_name(pair_loss, tau), loss)
+    return named(_pair_name(pair_loss, tau), loss)
 
 
 def chosen(
@@ -76,7 +82,7 @@ def chosen(
         margin = grouped.margin(method, groups)
         return pair_loss(margin, jnp.ones_like(margin), tau=tau(method.settings))
 
-    return _called(f"{_pair_name(pair_loss, tau)}, the first has won", loss)
+    return named(f"{_pair_name(pair_loss, tau)}, the first has won", loss)
 
 
 def added(first: Loss, coefficient: str, second: Loss) -> Loss:
@@ -86,7 +92,7 @@ def added(first: Loss, coefficient: str, second: Loss) -> Loss:
         weight = method.settings[coefficient]
         return first(method, groups) + weight * second(method, groups)
 
-    return _called(f"{_name(first)} + {coefficient} * {_name(second)}", loss)
+    return named(f"{_name(first)} + {coefficient} * {_name(second)}", loss)
 
 
 def shared(share: str, first: Loss, second: Loss) -> Loss:
@@ -96,7 +102,7 @@ def shared(share: str, first: Loss, second: Loss) -> Loss:
         weight = method.settings[share]
         return weight * first(method, groups) + (1 - weight) * second(method, groups)
 
-    return _called(f"{share} * {_name(first)} + (1 - {share}) * {_name(second)}", loss)
+    return named(f"{share} * {_name(first)} + (1 - {share}) * {_name(second)}", loss)
 
 
 def weighted(loss: Loss, weight: Loss) -> Loss:
@@ -105,7 +111,7 @@ def weighted(loss: Loss, weight: Loss) -> Loss:
     def weighed(method, groups):
         return jax.lax.stop_gradient(weight(method, groups)) * loss(method, groups)
 
-    return _called(f"{_name(weight)} * {_name(loss)}", weighed)
+    return named(f"{_name(weight)} * {_name(loss)}", weighed)
 
 
 def last_pair(loss: Loss) -> Loss:
@@ -115,7 +121,7 @@ def last_pair(loss: Loss) -> Loss:
         members = groups.members[..., -2:]
         return loss(method, dataclasses.replace(groups, members=members))
 
-    return _called(f"{_name(loss)} of the last pair", of_last)
+    return named(f"{_name(loss)} of the last pair", of_last)
 
 
 def likelihood(method, groups: Groups) -> chex.Array:
@@ -138,7 +144,7 @@ def optimism(number: int) -> Loss:
         del method
         return grouped.log_likelihoods(groups)[..., number]
 
-    return _called(f"likelihood of response {number + 1}", loss)
+    return named(f"likelihood of response {number + 1}", loss)
 
 
 def first_candidate(method, groups: Groups) -> chex.Array:
@@ -179,7 +185,7 @@ def token_level_dpo(*, detached: bool) -> Loss:
         z_wins = jax.nn.log_sigmoid(-(scaled + strength * (y - fixed(z))))
         return -preferred * y_wins - (1 - preferred) * z_wins
 
-    return _called("dpo less sequential KL", loss)
+    return named("dpo less sequential KL", loss)
 
 
 def degree_of_corruption(method, groups: Groups) -> chex.Array:
@@ -222,71 +228,6 @@ def ranked_pairs(method, groups: Groups) -> chex.Array:
     return jnp.mean(losses.dpo(margin, label, tau=method.tau), -1)
 
 
-def regression(method, groups: Groups) -> chex.Array:
-    """Squared distance of the margin from eta times the difference of rewards."""
-    rewards = grouped.rewards(groups)
-    gap = rewards[..., 0] - rewards[..., 1]
-    return jnp.square(grouped.margin(method, groups) - method.settings["eta"] * gap)
-
-
-def win_rate_gap(groups: Groups) -> chex.Array:
-    """Difference of the two members' win rates over the opponents, `[B, G]`."""
-    wins = jnp.mean(grouped.wins_over_opponents(groups), -1)
-    return wins[..., 0] - wins[..., 1]
-
-
-def gap_regression(
-    tau: Callable[[Mapping[str, chex.Numeric]], chex.Numeric],
-) -> Loss:
-    """Squared distance of the margin from the difference of win rates over tau."""
-
-    def loss(method, groups):
-        target = win_rate_gap(groups) / tau(method.settings)
-        return jnp.square(grouped.margin(method, groups) - target)
-
-    return _called("gap regression", loss)
-
-
-def gap_entropy(method, groups: Groups) -> chex.Array:
-    """Cross-entropy of the margin over eta to the difference of win rates.
-
-    Both go through a logistic function.
-    """
-    label = jax.nn.sigmoid(win_rate_gap(groups))
-    return losses.dpo(
-        grouped.margin(method, groups), label, tau=inverse_eta(method.settings)
-    )
-
-
-def optimistic_regression(method, groups: Groups) -> chex.Array:
-    """Squared distance of the margin from an optimistic step.
-
-    Twice the difference of win rates over the first opponent, less that over the
-    second, which the policy before has written.
-    """
-    wins = grouped.wins_over_opponents(groups)
-    gaps = wins[..., 0, :] - wins[..., 1, :]
-    target = method.settings["eta"] * (2 * gaps[..., 0] - gaps[..., 1])
-    return jnp.square(grouped.margin(method, groups) - target)
-
-
-def to_win_rates(method, groups: Groups) -> chex.Array:
-    """Squared distance of log-ratios from eta (win rate - 1/2), over the K members.
-
-    A member's win rate is over all members, itself included, with which it ties.
-    """
-    wins = grouped.wins_over_members(groups)
-    target = method.settings["eta"] * (jnp.mean(wins, -1) - 0.5)
-    return jnp.mean(jnp.square(grouped.log_ratios(method, groups) - target), -1)
-
-
-def squared_log_ratio(method, groups: Groups) -> chex.Array:
-    """Mean squared log-ratio of the members from the reference: reverse KL's slope."""
-    del method
-    ratios = jnp.sum(groups.log_probs - groups.reference_log_probs, -1)
-    return jnp.mean(jnp.square(grouped.take(ratios, groups.members)), -1)
-
-
 def self_labelled(*, sampled: bool) -> Loss:
     r"""SAIL on the policy's own labels, in expectation over them.
 
@@ -309,7 +250,7 @@ def self_labelled(*, sampled: bool) -> Loss:
             total -= rho * credit * _score(groups)
         return total
 
-    return _called("self-labelled dpo", loss)
+    return named("self-labelled dpo", loss)
 
 
 def sampled_dpo(method, groups: Groups) -> chex.Array:
@@ -322,12 +263,6 @@ def sampled_dpo(method, groups: Groups) -> chex.Array:
 def _score(groups):
     """Log-likelihood of both members: its gradient is the score of sampling them."""
     return jnp.sum(grouped.log_likelihoods(groups)[..., :2], -1)
-
-
-def _called(name, loss):
-    """The loss, under a name for the table of methods."""
-    loss.__name__ = name
-    return loss
 
 
 def _name(function):

@@ -1,7 +1,7 @@
 """Rows that learn from pairs of their own responses, compared or scored online."""
 
 from nashalign import losses
-from nashalign.algorithms import objectives, players
+from nashalign.algorithms import objectives, players, regressions
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import added, chosen, contrastive, shared
 from nashalign.algorithms.players import (
@@ -185,7 +185,7 @@ ROWS: dict[str, Method] = {
     "rebel": _online(
         "REBEL",
         "Gao et al. 2024, arXiv:2404.16767",
-        objectives.regression,
+        regressions.regression,
         {"eta": 1.0, "period": 1},
         authors=(iterate, iterate),
         annotation="reward",

@@ -1,10 +1,10 @@
 """Rows that learn from rewards by policy gradient, and by imitating the best of n."""
 
+from nashalign import losses
 from nashalign.algorithms import objectives, players, policy_gradients, statistics
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.players import policy, reference
 from nashalign.algorithms.selection import best_and_worst
-from nashalign.losses import ipo
 
 ROWS: dict[str, Method] = {
     "rl": Method(
@@ -57,7 +57,7 @@ ROWS: dict[str, Method] = {
         loss=objectives.shared(
             "likelihood",
             objectives.likelihood,
-            objectives.chosen(ipo, objectives.best_of_n_tau),
+            objectives.chosen(losses.ipo, objectives.best_of_n_tau),
         ),
         settings={"likelihood": 0.005, "num_responses": 8},
         select=best_and_worst,

@@ -85,7 +85,7 @@ def sample(
     start = _Loop(
         position=jnp.zeros((), jnp.int32),
         last={
-            name: jnp.repeat(own.tokens[:, -1], num_responses)
+            name: jnp.repeat(own.tokens[:, -1].astype(jnp.int32), num_responses)
             for name, own in read.items()
         },
         alive=jnp.ones((batch, num_responses), bool),

@@ -6,6 +6,7 @@ METHOD = "nashalign/algorithms/method.py"
 PLAYERS = "nashalign/algorithms/players.py"
 GROUPS = "nashalign/algorithms/groups.py"
 OBJECTIVES = "nashalign/algorithms/objectives.py"
+REGRESSIONS = "nashalign/algorithms/regressions.py"
 GRADIENTS = "nashalign/algorithms/policy_gradients.py"
 SELECTION = "nashalign/algorithms/selection.py"
 PROMPTING = "nashalign/algorithms/prompting.py"
@@ -263,14 +264,14 @@ ALGORITHMS = [
     ),
     Fault(
         "REBEL without its step",
-        OBJECTIVES,
+        REGRESSIONS,
         'grouped.margin(method, groups) - method.settings["eta"] * gap',
         "grouped.margin(method, groups) - gap",
         expected("rebel"),
     ),
     Fault(
         "SPPO's win rate without the response itself",
-        OBJECTIVES,
+        REGRESSIONS,
         'method.settings["eta"] * (jnp.mean(wins, -1) - 0.5)',
         'method.settings["eta"] * 5 / 4 * (jnp.mean(wins, -1) - 0.5)',
         expected("sppo"),
@@ -379,14 +380,14 @@ ALGORITHMS = [
     ),
     Fault(
         "an optimistic step that looks back once only",
-        OBJECTIVES,
+        REGRESSIONS,
         "2 * gaps[..., 0] - gaps[..., 1]",
         "gaps[..., 0] - gaps[..., 1]",
         expected("onpo"),
     ),
     Fault(
         "win rates over the wrong axis of opponents",
-        OBJECTIVES,
+        REGRESSIONS,
         "return wins[..., 0] - wins[..., 1]",
         "return wins[..., 1] - wins[..., 0]",
         expected("egpo"),

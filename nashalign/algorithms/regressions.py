@@ -1,0 +1,81 @@
+"""Regressions of rows: log-ratios that are to equal a multiple of rewards or win rates.
+
+`(method, groups) -> [B, G]`, as in `objectives.py`. Their minimum is a mirror-descent
+step from the anchor, whose step `eta` or inverse `tau` is what the target is scaled by.
+"""
+
+from collections.abc import Callable, Mapping
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign import losses
+from nashalign.algorithms import groups as grouped
+from nashalign.algorithms.objectives import Loss, inverse_eta, named
+from nashalign.types import Groups
+
+
+def regression(method, groups: Groups) -> chex.Array:
+    """Squared distance of the margin from eta times the difference of rewards."""
+    rewards = grouped.rewards(groups)
+    gap = rewards[..., 0] - rewards[..., 1]
+    return jnp.square(grouped.margin(method, groups) - method.settings["eta"] * gap)
+
+
+def win_rate_gap(groups: Groups) -> chex.Array:
+    """Difference of the two members' win rates over the opponents, `[B, G]`."""
+    wins = jnp.mean(grouped.wins_over_opponents(groups), -1)
+    return wins[..., 0] - wins[..., 1]
+
+
+def gap_regression(
+    tau: Callable[[Mapping[str, chex.Numeric]], chex.Numeric],
+) -> Loss:
+    """Squared distance of the margin from the difference of win rates over tau."""
+
+    def loss(method, groups):
+        target = win_rate_gap(groups) / tau(method.settings)
+        return jnp.square(grouped.margin(method, groups) - target)
+
+    return named("gap regression", loss)
+
+
+def gap_entropy(method, groups: Groups) -> chex.Array:
+    """Cross-entropy of the margin over eta to the difference of win rates.
+
+    Both go through a logistic function.
+    """
+    label = jax.nn.sigmoid(win_rate_gap(groups))
+    return losses.dpo(
+        grouped.margin(method, groups), label, tau=inverse_eta(method.settings)
+    )
+
+
+def optimistic_regression(method, groups: Groups) -> chex.Array:
+    """Squared distance of the margin from an optimistic step.
+
+    Twice the difference of win rates over the first opponent, less that over the
+    second, which the policy before has written.
+    """
+    wins = grouped.wins_over_opponents(groups)
+    gaps = wins[..., 0, :] - wins[..., 1, :]
+    target = method.settings["eta"] * (2 * gaps[..., 0] - gaps[..., 1])
+    return jnp.square(grouped.margin(method, groups) - target)
+
+
+def to_win_rates(method, groups: Groups) -> chex.Array:
+    """Squared distance of log-ratios from eta (win rate - 1/2), over the K members.
+
+    A member's win rate is over all members, itself included, with which it ties.
+    """
+    wins = grouped.wins_over_members(groups)
+    target = method.settings["eta"] * (jnp.mean(wins, -1) - 0.5)
+    return jnp.mean(jnp.square(grouped.log_ratios(method, groups) - target), -1)
+
+
+def squared_log_ratio(method, groups: Groups) -> chex.Array:
+    """Mean squared log-ratio of the members from the reference: reverse KL's slope."""
+    del method
+    ratios = jnp.sum(groups.log_probs - groups.reference_log_probs, -1)
+    return jnp.mean(jnp.square(grouped.take(ratios, groups.members)), -1)
