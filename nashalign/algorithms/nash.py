@@ -91,7 +91,7 @@ ROWS: dict[str, Method] = {
     "sppo": _iterated(
         "SPPO",
         "Wu et al. 2024, arXiv:2405.00675",
-        regressions.to_win_rates,
+        regressions.win_rate_regression,
         {"eta": 1000.0, "period": 312, "num_responses": 5},
         authors=(iterate,) * 5,
         num_members=5,
@@ -102,7 +102,7 @@ ROWS: dict[str, Method] = {
     "dno": _iterated(
         "DNO",
         _ROSSET,
-        regressions.gap_entropy,
+        regressions.win_rate_gap_entropy,
         {"eta": 10.0, "period": 312},
         authors=(iterate,) * 6,
     ),
@@ -131,7 +131,7 @@ ROWS: dict[str, Method] = {
     "rspo": _iterated(
         "RSPO",
         "Tang et al. 2025, arXiv:2503.00030",
-        added(regressions.to_win_rates, "pull", regressions.squared_log_ratio),
+        added(regressions.win_rate_regression, "pull", regressions.squared_log_ratio),
         {"eta": 1000.0, "pull": 0.1, "period": 312, "num_responses": 5},
         authors=(iterate,) * 5,
         num_members=5,

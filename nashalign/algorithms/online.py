@@ -185,7 +185,7 @@ ROWS: dict[str, Method] = {
     "rebel": _online(
         "REBEL",
         "Gao et al. 2024, arXiv:2404.16767",
-        regressions.regression,
+        regressions.reward_regression,
         {"eta": 1.0, "period": 1},
         authors=(iterate, iterate),
         annotation="reward",

@@ -16,7 +16,7 @@ from nashalign.algorithms.objectives import Loss, inverse_eta, named
 from nashalign.types import Groups
 
 
-def regression(method, groups: Groups) -> chex.Array:
+def reward_regression(method, groups: Groups) -> chex.Array:
     """Squared distance of the margin from eta times the difference of rewards."""
     rewards = grouped.rewards(groups)
     gap = rewards[..., 0] - rewards[..., 1]
@@ -38,10 +38,10 @@ def gap_regression(
         target = win_rate_gap(groups) / tau(method.settings)
         return jnp.square(grouped.margin(method, groups) - target)
 
-    return named("gap regression", loss)
+    return named(f"win rate gap regression ({tau.__name__.replace('_', ' ')})", loss)
 
 
-def gap_entropy(method, groups: Groups) -> chex.Array:
+def win_rate_gap_entropy(method, groups: Groups) -> chex.Array:
     """Cross-entropy of the margin over eta to the difference of win rates.
 
     Both go through a logistic function.
@@ -64,7 +64,7 @@ def optimistic_regression(method, groups: Groups) -> chex.Array:
     return jnp.square(grouped.margin(method, groups) - target)
 
 
-def to_win_rates(method, groups: Groups) -> chex.Array:
+def win_rate_regression(method, groups: Groups) -> chex.Array:
     """Squared distance of log-ratios from eta (win rate - 1/2), over the K members.
 
     A member's win rate is over all members, itself included, with which it ties.
