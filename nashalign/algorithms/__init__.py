@@ -19,12 +19,13 @@ from nashalign.algorithms.recipes import (
     take,
 )
 from nashalign.algorithms.rollouts import expected_rollout, rollout
+from nashalign.algorithms.settings import SETTINGS
 from nashalign.algorithms.state import Setup, State, init, next_stage
-from nashalign.algorithms.table import RULES, TABLE, configure
+from nashalign.algorithms.table import TABLE, configure
 from nashalign.algorithms.update import annotate, learn, update
 
 __all__ = [
-    "RULES",
+    "SETTINGS",
     "TABLE",
     "Method",
     "Recipe",

@@ -9,7 +9,8 @@ import rich.console
 import rich.table
 
 from nashalign.algorithms.method import Method
-from nashalign.algorithms.table import RULES, TABLE, configure
+from nashalign.algorithms.settings import SETTINGS
+from nashalign.algorithms.table import TABLE, configure
 
 # The axes on which most rows make the same choice, which is left out.
 _USUAL = {"as given", "as answered", "all members", "equal", "never", "plain"}
@@ -58,8 +59,7 @@ def table(names: list[str]) -> rich.table.Table:
             if choice not in _USUAL
         ]
         settings = [
-            f"{setting} = {value:.4g}"
-            + (f"  [dim]{RULES[setting][0]}[/dim]" if names else "")
+            f"{setting} = {value:.4g}" + (_explained(setting) if names else "")
             for setting, value in method.settings.items()
         ]
         shown.add_row(
@@ -68,6 +68,12 @@ def table(names: list[str]) -> rich.table.Table:
             "\n".join(settings),
         )
     return shown
+
+
+def _explained(setting):
+    """Returns what a setting is and must be."""
+    found = SETTINGS[setting]
+    return f"  [dim]{found.meaning}; {found.must}[/dim]"
 
 
 def _counted(writers):

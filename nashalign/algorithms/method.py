@@ -66,7 +66,7 @@ class Method:
         `"data"`, which is the preference between the data set's responses alone. Where
         a data set's examples bring the answer along, nobody is asked.
       loss: `(method, groups) -> [B, G]`, one number per group, of `groups.log_probs`.
-      settings: what the paper leaves to choose, name -> value (`RULES` in `settings`).
+      settings: what the paper leaves to choose, name -> value (`settings.py`).
       prompts: `(method, setup, batch) -> batch`, which prompts are used.
       label: `(method, groups) -> groups`, how the answer is read.
       select: `(method, groups) -> groups`, which responses become members, and which

@@ -13,6 +13,7 @@ PROMPTING = "nashalign/algorithms/prompting.py"
 STATISTICS = "nashalign/algorithms/statistics.py"
 RECIPES = "nashalign/algorithms/recipes.py"
 ROLLOUTS = "nashalign/algorithms/rollouts.py"
+SETTINGS = "nashalign/algorithms/settings.py"
 STATE = "nashalign/algorithms/state.py"
 TABLE = "nashalign/algorithms/table.py"
 UPDATE = "nashalign/algorithms/update.py"
@@ -138,16 +139,16 @@ ALGORITHMS = [
     ),
     Fault(
         "tau = 0 where it divides",
-        TABLE,
+        SETTINGS,
         "if method.divides_by_tau and method.tau == 0:",
         "if False:",
         "tests/algorithms/table_test.py -k wrong_setting",
     ),
     Fault(
         "mix that is not a number",
-        TABLE,
-        "lambda value: 0 <= value <= 1\n",
-        "lambda value: not (value < 0 or value > 1)\n",
+        SETTINGS,
+        '"must be in [0, 1]", lambda value: 0 <= value <= 1',
+        '"must be in [0, 1]", lambda value: not (value < 0 or value > 1)',
         "tests/algorithms/table_test.py -k wrong_setting",
     ),
     Fault(

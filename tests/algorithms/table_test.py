@@ -116,20 +116,36 @@ def test_row_prints_its_title_paper_and_settings(name):
         ("rl", {"tau": -0.1}, "rl: tau must be finite and >= 0, not -0.1"),
         ("nash_md_pg", {"tau": float("nan")}, "must be finite"),
         ("nash_md_pg", {"tau": float("inf")}, "must be finite"),
-        ("ipo_md", {"mix": 1.01}, "in [0, 1], not 1.01"),
-        ("ipo_md", {"mix": -0.01}, "in [0, 1], not -0.01"),
-        ("nash_md_pg", {"mix": float("nan")}, "in [0, 1], not nan"),
+        ("ipo_md", {"mix": 1.01}, "must be in [0, 1], not 1.01"),
+        ("ipo_md", {"mix": -0.01}, "must be in [0, 1], not -0.01"),
+        ("nash_md_pg", {"mix": float("nan")}, "must be in [0, 1], not nan"),
         ("rebel", {"tau": 0.1}, "'rebel' has no setting 'tau'"),
         ("rebel", {"eta": 0.0}, "rebel: eta must be positive and finite, not 0.0"),
-        ("sppo", {"period": 0}, "sppo: period counts updates, >= 1, not 0"),
-        ("comal", {"num_inner": 1.5}, "num_inner counts periods, >= 1, not 1.5"),
-        ("nash_ema_pg", {"decay": 1.1}, "the share of the past, in [0, 1], not 1.1"),
+        (
+            "sppo",
+            {"period": 0},
+            "sppo: period must be a whole number, at least 1",
+        ),
+        (
+            "comal",
+            {"num_inner": 1.5},
+            "num_inner must be a whole number, at least 1",
+        ),
+        ("nash_ema_pg", {"decay": 1.1}, "decay must be in [0, 1], not 1.1"),
         ("inpo", {"tau": 0.1, "eta": 20.0}, "in the anchor, at most 1, not 2; eta is"),
         ("mnpo", {"tau": 0.1, "eta": 20.0}, "in the anchor, at most 1, not 2; eta is"),
-        ("rdpo", {"flip": 0.5}, "flip is a rate of wrong labels, in [0, 1/2), not 0.5"),
-        ("spo", {"num_responses": 1}, "num_responses counts responses, >= 2, not 1"),
-        ("ppo", {"num_epochs": 0}, "num_epochs counts steps on a batch, >= 1, not 0"),
-        ("bond", {"floor": 0.0}, "floor is a probability, in (0, 1], not 0.0"),
+        ("rdpo", {"flip": 0.5}, "flip must be in [0, 1/2), not 0.5"),
+        (
+            "spo",
+            {"num_responses": 1},
+            "must be a whole number, at least 2, not 1",
+        ),
+        (
+            "ppo",
+            {"num_epochs": 0},
+            "must be a whole number, at least 1, not 0",
+        ),
+        ("bond", {"floor": 0.0}, "floor must be in (0, 1], not 0.0"),
         ("conditional", {"lowest": 1.0}, "lowest is 1.0; it must be below highest, 1"),
         ("rwr", {"tau": 0.0}, "rwr divides by tau"),
     ],
@@ -153,6 +169,12 @@ def test_wrong_setting_is_an_error_that_says_what_is_right(name, settings, messa
 def test_ends_of_the_ranges_are_allowed(name, settings):
     method = algorithms.configure(name, **settings)
     assert settings.items() <= method.settings.items()
+
+
+def test_every_setting_is_explained_and_used():
+    used = {name for row in algorithms.TABLE.values() for name in row.settings}
+    assert used == algorithms.SETTINGS.keys()
+    assert all(setting.meaning for setting in algorithms.SETTINGS.values())
 
 
 def test_settings_are_leaves_so_that_one_program_serves_every_value():
@@ -223,7 +245,10 @@ def test_rows_that_are_named_are_printed_with_what_their_settings_must_be(
 ):
     code, text = printed(capsys, monkeypatch, "rdpo", "ppo")
     assert code == 0
-    assert "flip = 0.1  is a rate of wrong labels" in text and "spin" not in text
+    assert (
+        "flip = 0.1  rate of wrong labels; must be in [0, 1/2)" in text
+        and "spin" not in text
+    )
     code, _ = printed(capsys, monkeypatch, "ipo_dm")
     assert code == "error: Unknown method 'ipo_dm'. Did you mean ipo_md or ipo or inpo?"
     code, text = printed(capsys, monkeypatch, "--help")
