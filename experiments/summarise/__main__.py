@@ -125,13 +125,13 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
     loaded, learned, aligner = _begin(config, run)
     aligned, curves = {}, {}
     for name, method in config.rows().items():
-        folder = run.folder / name
-        aligned[method.title] = _aligned(config, run, aligner, name)
-        curves[method.title] = training.read_log(folder / "metrics.jsonl")
-        if (params := aligned[method.title].params) is not None:
+        aligned[method.title] = own = _aligned(config, run, aligner, name)
+        if own.diverged is None:
+            log = run.folder / name / "metrics.jsonl"
+            curves[method.title] = training.read_log(log)
             policies.save_pretrained(
                 run.folder / "policies" / name,
-                params,
+                own.params,
                 loaded.start.config,
                 tokenizer_folder=config.policy,
             )

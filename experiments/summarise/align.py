@@ -1,5 +1,6 @@
 """Alignment of one policy: the shared update, a row of the table, a learned judge."""
 
+import functools
 import pathlib
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +13,8 @@ from experiments.summarise import task as tasks
 from experiments.summarise.config import Training
 from experiments.summarise.settings import Settings
 from nashalign import algorithms, data, evaluation, training
+
+_PROGRAMS = 8
 
 
 class Aligner:
@@ -47,18 +50,16 @@ class Aligner:
             task.start.params, "validation", self._rows, tasks.stage_key(seed, 3)
         )
         self._opponent = task.utilities(written)
-        self._compiled: dict[tuple, tuple[algorithms.Setup, Callable]] = {}
+        # Programs of rows that are done with would fill the memory of a small machine.
+        self._step = functools.lru_cache(_PROGRAMS)(self._new_step)
 
-    def _step(
-        self, method: algorithms.Method, learning_rate: float
+    def _new_step(
+        self, name: str, learning_rate: float, epochs: int
     ) -> tuple[algorithms.Setup, Callable]:
-        """The setup with this learning rate, and its compiled step."""
-        epochs = int(method.settings.get("num_epochs", 1))
-        prompted = any("|" in name for name in method.writers)
-        conditioned = prompted or examples.conditions_on_rewards(method)
-        kind = learning_rate, epochs, conditioned
-        if kind in self._compiled:
-            return self._compiled[kind]
+        """The setup of a row with this learning rate, and its compiled step."""
+        row = algorithms.TABLE[name]
+        prompted = any("|" in writer for writer in row.writers)
+        conditioned = prompted or examples.conditions_on_rewards(row)
         num_steps = self._training.num_steps * epochs
         schedule = optax.warmup_cosine_decay_schedule(
             0.0, learning_rate, max(1, num_steps // 10), num_steps + 1
@@ -73,9 +74,7 @@ class Aligner:
         def step(state, batch, method, annotator, *, reduce):
             return algorithms.update(method, setup, annotator, state, batch, reduce)
 
-        compiled = training.data_parallel(step, training.make_mesh())
-        self._compiled[kind] = setup, compiled
-        return setup, compiled
+        return setup, training.data_parallel(step, training.make_mesh())
 
     def align(
         self,
@@ -96,7 +95,8 @@ class Aligner:
         """
         method = settings.method(name)
         judge = self._judges.get(method.annotation)
-        setup, compiled = self._step(method, settings.learning_rate)
+        epochs = int(method.settings.get("num_epochs", 1))
+        setup, compiled = self._step(name, settings.learning_rate, epochs)
         key, suffix = tasks.stage_key(seed, 20), self.suffix(method)
 
         def step(state, batch):
@@ -120,7 +120,7 @@ class Aligner:
         return state.params
 
     def _batches(self, method: algorithms.Method, seed: int) -> Callable[[int], Any]:
-        """The batch of an update: prompts, or examples for a row that learns from some."""
+        """The batch of an update: prompts, or examples where a row learns from them."""
         if method.num_data:
             return self._data_set.batches(
                 method, batch_size=self._training.batch_size, seed=seed
@@ -144,9 +144,7 @@ class Aligner:
     ) -> dict[str, float]:
         """Win rate against the start policy, and KL, on the validation prompts."""
         key = tasks.stage_key(seed, 21)
-        written = self._task.write(
-            params, "validation", self._rows, key, suffix=suffix
-        )
+        written = self._task.write(params, "validation", self._rows, key, suffix=suffix)
         population = self._task.annotator.population
         won = population.prefer(self._task.utilities(written), self._opponent)
         divergence = evaluation.kl_to_reference(

@@ -1,19 +1,25 @@
 """The comparison: every aligned policy and the start policy on test prompts."""
 
 import dataclasses
+import itertools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-import rich.console
 
+from experiments.summarise import examples, report
 from experiments.summarise import task as tasks
-from experiments.summarise.config import Evaluation, Settings
-from nashalign import evaluation, training
+from experiments.summarise.config import Evaluation
+from experiments.summarise.settings import Settings
+from nashalign import algorithms, evaluation, training
 
 _PAIR_BATCH = 16
+
+MANY = 13
+"""So many policies are compared with the start policy alone by the learned model, and
+their matrix is no figure."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,14 +27,22 @@ class Aligned:
     """A policy and how it came about.
 
     Attributes:
-      params: its parameters.
+      params: its parameters; None where training has diverged.
       settings: of its method; None for the start policy.
+      method: the row of the table with them; None for the start policy.
+      suffix: what it is shown after a prompt.
       seconds: its training time; None for the start policy.
+      tokens_per_second: of responses in training; None for the start policy.
+      diverged: the update at which its training was given up.
     """
 
-    params: Any
+    params: Any = None
     settings: Settings | None = None
+    method: algorithms.Method | None = None
+    suffix: Sequence[int] = ()
     seconds: float | None = None
+    tokens_per_second: float | None = None
+    diverged: int | None = None
 
 
 def compare(
@@ -52,8 +66,8 @@ def compare(
     Returns:
       The summary of each policy.
     """
-    policies = {**aligned, evaluation.paper.START: Aligned(params=task.start.params)}
-    names = tuple(policies)
+    found = {name: own for name, own in aligned.items() if own.diverged is None}
+    found[evaluation.paper.START] = Aligned(params=task.start.params)
     rows = task.rows("test", settings.num_prompts, seed)
     written = {
         name: task.write(
@@ -61,52 +75,72 @@ def compare(
             "test",
             rows,
             tasks.stage_key(seed, 40 + number),
+            suffix=policy.suffix,
             name=f"test summaries: {name}",
         )
-        for number, (name, policy) in enumerate(policies.items())
+        for number, (name, policy) in enumerate(found.items())
     }
-    utilities = {name: task.utilities(w)[..., 0] for name, w in written.items()}
+    utilities = [task.utilities(own)[..., 0] for own in written.values()]
     population = task.annotator.population
 
     def exact(i, j):
-        return population.prefer(utilities[names[i]], utilities[names[j]])
+        return population.prefer(utilities[i], utilities[j])
 
-    preferences = evaluation.preference_table(exact, len(names))
-    learned = _learned_table(preference_model, list(written.values()))
-    matrices = {
-        "exact population": evaluation.win_rate_matrix(preferences),
-        "learned preference model": evaluation.win_rate_matrix(learned),
-    }
-    game = evaluation.empirical_game(matrices["exact population"].mean)
-    start = names.index(evaluation.paper.START)
-    summaries = {
-        name: evaluation.Summary(
-            method=name,
-            **_settings(policies[name]),
-            **_writing(written[name]),
-            win_rate=evaluation.mean_interval(preferences[:, index, start]),
-            length_controlled=_length_controlled(
-                preferences[:, index, start], written[name], written[names[start]]
-            ),
-            learned_win_rate=evaluation.mean_interval(learned[:, index, start]),
-            reviewers=_by_kind(population, utilities[name], utilities[names[start]]),
-            exploitability=float(game.exploitability[index]),
-            nash=float(game.nash[index]),
+    preferences = evaluation.preference_table(exact, len(found))
+    few = len(found) < MANY
+    learned = _learned(preference_model, list(written.values()), all_pairs=few)
+    summaries = _summaries(population, found, written, utilities, preferences, learned)
+    for name, own in aligned.items():
+        if own.diverged is not None:
+            summaries[name] = evaluation.Summary(method=name, **_origin(own))
+    matrices = {"exact population": preferences}
+    if few:
+        matrices["learned preference model"] = evaluation.preference_table(
+            lambda i, j: learned[i, j], len(found)
         )
-        for index, name in enumerate(names)
-    }
-    _report(folder, names, matrices, list(summaries.values()))
-    _samples(task, written, preferences, rows, settings.num_samples, folder)
+    report.report(folder, tuple(found), matrices, summaries, readable=few)
+    if not few:
+        learns = {name: examples.kind(own.method) for name, own in aligned.items()}
+        report.draw_overview(folder, summaries, learns)
+    report.samples(task, written, preferences, rows[: settings.num_samples], folder)
     return summaries
 
 
-def _settings(policy: Aligned) -> dict:
-    """What the summary says about how a policy came about."""
-    method = policy.settings
+def _summaries(
+    population, found, written, utilities, preferences, learned
+) -> dict[str, evaluation.Summary]:
+    """The summary of each policy that there is; the start policy is the last."""
+    game = evaluation.empirical_game(evaluation.win_rate_matrix(preferences).mean)
+    last, start = len(found) - 1, written[evaluation.paper.START]
+    tie = np.full(len(preferences), 0.5)
     return {
-        "tau": method.tau if method else None,
-        "mix": (method.mix or None) if method else None,
+        name: evaluation.Summary(
+            method=name,
+            **_origin(policy),
+            **_writing(written[name]),
+            win_rate=evaluation.mean_interval(preferences[:, index, last]),
+            length_controlled=_length_controlled(
+                preferences[:, index, last], written[name], start
+            ),
+            learned_win_rate=evaluation.mean_interval(learned.get((index, last), tie)),
+            reviewers=_by_kind(population, utilities[index], utilities[last]),
+            exploitability=float(game.exploitability[index]),
+            nash=float(game.nash[index]),
+        )
+        for index, (name, policy) in enumerate(found.items())
+    }
+
+
+def _origin(policy: Aligned) -> dict:
+    """What the summary says about how a policy came about."""
+    own = policy.settings.own if policy.settings else {}
+    return {
+        "tau": own.get("tau"),
+        "mix": own.get("mix"),
+        "settings": {n: v for n, v in own.items() if n not in ("tau", "mix")},
         "seconds": policy.seconds,
+        "tokens_per_second": policy.tokens_per_second,
+        "diverged": policy.diverged,
     }
 
 
@@ -139,9 +173,15 @@ def _length_controlled(preferred, own, start) -> evaluation.Interval | None:
     return evaluation.length_controlled_win_rate(preferred, *lengths).win_rate
 
 
-def _learned_table(model, written) -> np.ndarray:
-    """The learned model's preference `[num_prompts, M, M]` among all policies."""
-    first, second = np.triu_indices(len(written), 1)
+def _learned(model, written, *, all_pairs) -> dict[tuple[int, int], np.ndarray]:
+    """The learned model's preference `[num_prompts]` for one policy over a later one.
+
+    Of every pair of policies, or of each with the last one.
+    """
+    pairs = list(itertools.combinations(range(len(written)), 2))
+    if not all_pairs:
+        pairs = [(i, j) for i, j in pairs if j == len(written) - 1]
+    first, second = np.asarray(pairs).T
     responses = jax.tree.map(
         lambda *parts: np.concatenate(parts, 1), *[w.responses for w in written]
     )
@@ -160,66 +200,5 @@ def _learned_table(model, written) -> np.ndarray:
             at = jax.tree.map(lambda x, part=part: x[part], (prompts, responses))
             answers.append(np.asarray(prefer(model, *at)))
             advance(len(set(part)), "")
-    answers = dict(
-        zip(
-            zip(first.tolist(), second.tolist(), strict=True),
-            np.concatenate(answers)[:num_prompts].T,
-            strict=True,
-        )
-    )
-    return evaluation.preference_table(lambda i, j: answers[i, j], len(written))
-
-
-def _report(folder, names, matrices, summaries):
-    """Tables in the terminal and as files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    console = rich.console.Console()
-    files = {"exact population": "win_rates", "learned preference model": "learned"}
-    for judge, matrix in matrices.items():
-        title = f"Win rates, judged by the {judge}"
-        console.print(evaluation.win_rate_table(names, matrix, title=title))
-        stem = folder / files[judge]
-        with training.replacing(stem.with_suffix(".csv")) as path:
-            evaluation.write_win_rate_csv(path, names, matrix)
-        with training.replacing(stem.with_suffix(".png")) as path:
-            evaluation.save_figure(
-                evaluation.win_rate_figure(names, matrix, title=title), path
-            )
-        training.write_text(
-            stem.with_suffix(".md"), evaluation.win_rate_markdown(names, matrix)
-        )
-    console.print(evaluation.summary_table(summaries, title="Test prompts"))
-    with training.replacing(folder / "summary.csv") as path:
-        evaluation.write_summary_csv(path, summaries)
-    training.write_text(folder / "summary.md", evaluation.summary_markdown(summaries))
-
-
-def _samples(task, written, preferences, rows, num_samples, folder):
-    """A page of the first test prompts with every policy's summary."""
-    names = tuple(written)
-    texts = {name: task.texts(w.responses) for name, w in written.items()}
-    start = names.index(evaluation.paper.START)
-    samples = []
-    for number, row in enumerate(rows[:num_samples]):
-        pair = task.pairs[task.prompts["test"].ids[row]]
-        samples.append(
-            evaluation.Sample(
-                code=pair.code,
-                summaries={name: texts[name][number][0] for name in names},
-                preferred={
-                    name: float(preferences[number, index, start])
-                    for index, name in enumerate(names)
-                    if index != start
-                },
-                written=pair.summary,
-                source=f"{pair.package}: {pair.name}",
-            )
-        )
-    description = (
-        f"The first {len(samples)} test prompts, unselected. The share is the "
-        "probability that the population of reviewers prefers the summary to the start "
-        "policy's."
-    )
-    with training.replacing(folder / "samples.html") as path:
-        evaluation.write_samples_html(path, samples, description=description)
-    training.write_text(folder / "samples.md", evaluation.samples_markdown(samples))
+    answers = np.concatenate(answers)[:num_prompts].T
+    return dict(zip(pairs, answers, strict=True))

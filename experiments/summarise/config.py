@@ -54,7 +54,7 @@ class Training:
     num_steps: int = 60
     """Updates of a method, at least two: the warm-up begins at learning rate zero."""
     batch_size: int = 32
-    """Prompts of an update; two responses are written to each."""
+    """Prompts of an update; how many responses each has is up to the row."""
     save_every: int = 20
     """Updates between checkpoints."""
     evaluate_every: int = 10
@@ -191,9 +191,9 @@ def to_parse(config: Config, arguments: Sequence[str]) -> Config:
     Those are of the rows that the command line names, in whatever place, and else of
     the rows that the job has by default. `--methods all` has a folder of its own.
     """
-    asked = [argument.split(".")[1:2] for argument in arguments if "settings" in argument]
-    words = {*arguments, *(own[0].replace("-", "_") for own in asked if own)}
-    named = [name for name in algorithms.TABLE if name in words]
+    options = [argument.split(".") for argument in arguments]
+    words = {option[1].replace("-", "_") for option in options if len(option) > 2}
+    named = [name for name in algorithms.TABLE if name in words.union(arguments)]
     if ALL in arguments:
         output = config.output.with_name(f"{config.output.name}-{ALL}")
         named = list(algorithms.TABLE)

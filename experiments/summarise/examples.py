@@ -27,7 +27,7 @@ def learns_from_authors(method: algorithms.Method) -> bool:
 
 
 def conditions_on_rewards(method: algorithms.Method) -> bool:
-    """Whether a row's prompts end with a score, and its policy is asked for the best."""
+    """Whether a row's prompts end with a score; its policy is asked for the best."""
     return "lowest" in method.settings
 
 
@@ -36,6 +36,15 @@ def judge_of(method: algorithms.Method) -> str | None:
     if method.annotation == "reward" or conditions_on_rewards(method):
         return "reward"
     return "preference" if method.annotation == "preference" else None
+
+
+def kind(method: algorithms.Method) -> str:
+    """What a row learns from, in words."""
+    if method.num_data:
+        authors = learns_from_authors(method)
+        return "authors' summaries" if authors else "the data set's responses"
+    read = {"preference": "compared", "reward": "scored"}
+    return f"own responses, {read.get(method.annotation, 'not judged')}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,9 +125,7 @@ def load(
         ),
         authors=Examples(
             prompts=prompts,
-            responses=data.encode_responses(
-                loaded.tokenizer, summaries, length=length
-            ),
+            responses=data.encode_responses(loaded.tokenizer, summaries, length=length),
         ),
     )
 

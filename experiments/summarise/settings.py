@@ -41,8 +41,11 @@ def row_type(name: str) -> type[Settings]:
     row = algorithms.TABLE[name]
     fields = []
     for setting, value in row.settings.items():
-        rule, _ = algorithms.RULES[setting]
-        text = f"{setting} {rule}. In the table of methods: {value:.4g}."
+        found = algorithms.SETTINGS[setting]
+        rule = found.must
+        if setting == "tau" and row.divides_by_tau:
+            rule = "must be positive and finite"
+        text = f"{found.meaning}; {rule}. In the table of methods: {value:.4g}."
         kind = Annotated[type(value), tyro.conf.arg(help=text)]
         fields.append((setting, kind, value))
     made = dataclasses.make_dataclass(

@@ -372,7 +372,7 @@ def test_every_row_has_settings_that_are_allowed_and_a_title_of_its_own():
     [
         ((), "--settings.online-ipo.tau"),
         (("--methods", "inpo"), "INPO (Zhang et al. 2024, arXiv:2407.00617)"),
-        (("--settings.comal.num-inner", "3"), "num_inner counts periods, >= 1."),
+        (("--settings.comal.num-inner", "3"), "must be a whole number, at least 1."),
     ],
 )
 def test_help_shows_the_settings_of_rows_that_are_named(named, shown, capsys):

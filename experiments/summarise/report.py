@@ -1,0 +1,115 @@
+"""What a comparison leaves: tables in the terminal and as files, a figure, samples."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import rich.console
+
+from experiments.summarise import task as tasks
+from nashalign import evaluation, training
+
+_FILES = {"exact population": "win_rates", "learned preference model": "learned"}
+
+
+def report(
+    folder: pathlib.Path,
+    names: Sequence[str],
+    preferences: Mapping[str, np.ndarray],
+    summaries: Mapping[str, evaluation.Summary],
+    *,
+    readable: bool,
+) -> None:
+    """Writes the matrices and the summary, and prints what can be read.
+
+    Args:
+      folder: where the files go.
+      names: of the policies, M of them.
+      preferences: `[num_prompts, M, M]` by judge.
+      summaries: by name.
+      readable: whether matrices are few enough policies wide to be printed and drawn;
+        if not they are CSV alone, and the summary is in the order of win rates.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    console = rich.console.Console()
+    for judge, own in preferences.items():
+        matrix = evaluation.win_rate_matrix(own)
+        stem = folder / _FILES[judge]
+        with training.replacing(stem.with_suffix(".csv")) as path:
+            evaluation.write_win_rate_csv(path, names, matrix)
+        if readable:
+            title = f"Win rates, judged by the {judge}"
+            console.print(evaluation.win_rate_table(names, matrix, title=title))
+            figure = evaluation.win_rate_figure(names, matrix, title=title)
+            with training.replacing(stem.with_suffix(".png")) as path:
+                evaluation.save_figure(figure, path)
+            text = evaluation.win_rate_markdown(names, matrix)
+            training.write_text(stem.with_suffix(".md"), text)
+    lines = list(summaries.values())
+    if not readable:
+        lines.sort(key=lambda own: -own.win_rate.mean if own.win_rate else 0.0)
+    console.print(evaluation.summary_table(lines, title="Test prompts"))
+    with training.replacing(folder / "summary.csv") as path:
+        evaluation.write_summary_csv(path, lines)
+    training.write_text(folder / "summary.md", evaluation.summary_markdown(lines))
+
+
+def draw_overview(
+    folder: pathlib.Path,
+    summaries: Mapping[str, evaluation.Summary],
+    kinds: Mapping[str, str],
+) -> None:
+    """Draws win rate against KL, a point for each policy that has a kind."""
+    drawn = {
+        name: (own.kl.mean, own.win_rate.mean, kinds[name])
+        for name, own in summaries.items()
+        if name in kinds and own.win_rate is not None
+    }
+    figure = evaluation.overview_figure(drawn)
+    with training.replacing(folder / "win_rate_over_kl.png") as path:
+        evaluation.save_figure(figure, path)
+
+
+def samples(
+    task: tasks.Task,
+    written: Mapping[str, tasks.Written],
+    preferences: np.ndarray,
+    rows: np.ndarray,
+    folder: pathlib.Path,
+) -> None:
+    """Writes a page of test prompts with every policy's summary.
+
+    Args:
+      task: prompts.
+      written: what each policy has written to the test prompts, the rows' first.
+      preferences: `[num_prompts, M, M]` of the exact population.
+      rows: of the prompts that are shown.
+      folder: where the page goes.
+    """
+    names = tuple(written)
+    texts = {name: task.texts(w.responses) for name, w in written.items()}
+    start = names.index(evaluation.paper.START)
+    shown = []
+    for number, row in enumerate(rows):
+        pair = task.pairs[task.prompts["test"].ids[row]]
+        shown.append(
+            evaluation.Sample(
+                code=pair.code,
+                summaries={name: texts[name][number][0] for name in names},
+                preferred={
+                    name: float(preferences[number, index, start])
+                    for index, name in enumerate(names)
+                    if index != start
+                },
+                written=pair.summary,
+                source=f"{pair.package}: {pair.name}",
+            )
+        )
+    description = (
+        f"The first {len(shown)} test prompts, unselected. The share is the "
+        "probability that the population of reviewers prefers the summary to the start "
+        "policy's."
+    )
+    with training.replacing(folder / "samples.html") as path:
+        evaluation.write_samples_html(path, shown, description=description)
+    training.write_text(folder / "samples.md", evaluation.samples_markdown(shown))
