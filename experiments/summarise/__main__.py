@@ -10,6 +10,7 @@ Run: python -m experiments.summarise                 (the paper's six methods)
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import sys
 import time
@@ -20,7 +21,7 @@ import jax
 import rich.console
 import tyro
 
-from experiments.summarise import align, compare, examples, judges, sweep, task
+from experiments.summarise import align, compare, courses, examples, judges, sweep, task
 from experiments.summarise import config as configs
 from nashalign import evaluation, policies, training
 
@@ -93,13 +94,13 @@ def _begin(
         loaded.require(split, setting, number)
     rich.console.Console().print(_described(loaded))
     run.require_same("prompts", loaded.fingerprint())
-    methods = config.rows().values()
+    chosen = {name: config.settings[name] for name in config.methods}
     # The policies are compared under the preference model, whatever they learn from.
-    read = {examples.judge_of(method) for method in methods} | {"preference"}
+    read = {"preference"}.union(*itertools.starmap(courses.judges_of, chosen.items()))
     folder = run.folder / "judges"
     learned = judges.learned_judges(loaded, config.judges, read, config.seed, folder)
     data_set = None
-    if any(method.num_data for method in methods):
+    if config.offline():
         data_set = examples.load(loaded, learned, config.judges, config.seed, folder)
     aligner = align.Aligner(
         loaded,
@@ -127,8 +128,7 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
     for name, method in config.rows().items():
         aligned[method.title] = own = _aligned(config, run, aligner, name)
         if own.diverged is None:
-            log = run.folder / name / "metrics.jsonl"
-            curves[method.title] = training.read_log(log)
+            curves[method.title] = align.log(run.folder / name)
             policies.save_pretrained(
                 run.folder / "policies" / name,
                 own.params,

@@ -6,13 +6,15 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import jax
 import optax
 
-from experiments.summarise import examples
+from experiments.summarise import courses, examples
 from experiments.summarise import task as tasks
 from experiments.summarise.config import Training
 from experiments.summarise.settings import Settings
 from nashalign import algorithms, data, evaluation, training
+from nashalign.types import Examples
 
 _PROGRAMS = 8
 
@@ -54,13 +56,12 @@ class Aligner:
         self._step = functools.lru_cache(_PROGRAMS)(self._new_step)
 
     def _new_step(
-        self, name: str, learning_rate: float, epochs: int
+        self, name: str, learning_rate: float, num_steps: int
     ) -> tuple[algorithms.Setup, Callable]:
-        """The setup of a row with this learning rate, and its compiled step."""
+        """The setup of a row with this schedule of its optimizer, and its step."""
         row = algorithms.TABLE[name]
         prompted = any("|" in writer for writer in row.writers)
         conditioned = prompted or examples.conditions_on_rewards(row)
-        num_steps = self._training.num_steps * epochs
         schedule = optax.warmup_cosine_decay_schedule(
             0.0, learning_rate, max(1, num_steps // 10), num_steps + 1
         )
@@ -93,45 +94,97 @@ class Aligner:
           folder: where the run is kept.
           label: what the progress bar calls it, if not the method's title.
         """
-        method = settings.method(name)
+        course = courses.course(
+            name,
+            settings,
+            self._training.num_steps,
+            self._task,
+            self._data_set,
+            seed,
+        )
+        title = label or settings.method(name).title
+        state = found = last = None
+        done = 0
+        for number, part in enumerate(course, 1):
+            if part.method is not last:
+                stage = [own for own in course if own.method is part.method]
+                setup, compiled = self._step(
+                    part.row, settings.learning_rate, optimizer_steps(stage)
+                )
+                state = self._begun(part.method, setup, state, seed)
+            place, called = folder, title
+            if len(course) > 1:
+                place, called = folder / f"part_{number}", f"{title} {number}"
+            if part.make is not None:
+                # What is made between two parts is made on one device.
+                here = jax.device_put(state, jax.local_devices()[0])
+                make = functools.partial(part.make, setup, here, found)
+                found = courses.kept(place / "examples.npz", make)
+            state = self._run(
+                part,
+                compiled,
+                state,
+                self._batches(part.method, found, seed, done),
+                seed,
+                place,
+                called,
+            )
+            last, done = part.method, done + part.num_steps
+        return state.params
+
+    def _begun(self, method, setup, state, seed):
+        """The state in which a run, or another stage of it, begins."""
+        if state is not None:
+            return algorithms.next_stage(method, setup, state)
+        key = tasks.stage_key(seed, 20)
+        return algorithms.init(method, setup, self._task.start.params, key)
+
+    def _run(self, part, compiled, state, batches, seed, folder, title):
+        """The state after a part of a run."""
+        method, suffix = part.method, self.suffix(part.method)
         judge = self._judges.get(method.annotation)
-        epochs = int(method.settings.get("num_epochs", 1))
-        setup, compiled = self._step(name, settings.learning_rate, epochs)
-        key, suffix = tasks.stage_key(seed, 20), self.suffix(method)
 
         def step(state, batch):
             state, metrics, groups = compiled(state, batch, method, judge)
             tokens = metrics["length"] * groups.responses.truncated.size
             return state, metrics | {"tokens": tokens}, groups
 
-        state = training.run(
+        return training.run(
             step,
-            algorithms.init(method, setup, self._task.start.params, key),
-            self._batches(method, seed),
-            self._training.num_steps,
+            state,
+            batches,
+            part.num_steps,
             folder=folder,
-            name=label or method.title,
+            name=title,
             save_every=self._training.save_every,
             show=("log_ratio", "win_rate"),
             rollouts_of=self._rollouts,
             evaluate=lambda state: self.validate(state.params, seed, suffix),
             evaluate_every=self._training.evaluate_every,
         )
-        return state.params
 
-    def _batches(self, method: algorithms.Method, seed: int) -> Callable[[int], Any]:
-        """The batch of an update: prompts, or examples where a row learns from them."""
-        if method.num_data:
-            return self._data_set.batches(
-                method, batch_size=self._training.batch_size, seed=seed
+    def _batches(
+        self, method: algorithms.Method, found: Examples | None, seed: int, done: int
+    ) -> Callable[[int], Any]:
+        """The batch of an update: prompts, or examples where a row learns from them.
+
+        They are of what a part has found to learn from, where it has looked.
+        """
+        size = self._training.batch_size
+        if found is None and not method.num_data:
+            return data.prompt_batches(
+                self._task.prompts["train"],
+                batch_size=size,
+                length=self._task.prompt_length,
+                pad_id=self._task.tokenizer.pad_id,
+                seed=seed,
             )
-        return data.prompt_batches(
-            self._task.prompts["train"],
-            batch_size=self._training.batch_size,
-            length=self._task.prompt_length,
-            pad_id=self._task.tokenizer.pad_id,
-            seed=seed,
-        )
+        if found is None:
+            found = self._data_set.of(method)
+        batch = examples.batches(found, batch_size=size, seed=seed)
+        if method.num_data:
+            return lambda step: batch(done + step)
+        return lambda step: batch(done + step).prompts
 
     def suffix(self, method: algorithms.Method) -> Sequence[int]:
         """What a row's policy is shown after a prompt: the best score, or nothing."""
@@ -172,17 +225,35 @@ class Aligner:
             yield line
 
 
+def optimizer_steps(stage: Sequence[courses.Part]) -> int:
+    """Steps of the optimizer in all parts of one stage."""
+    epochs = int(stage[0].method.settings.get("num_epochs", 1))
+    return epochs * sum(part.num_steps for part in stage)
+
+
+def log(folder: pathlib.Path) -> list[dict]:
+    """The log of a run, its parts one after another."""
+    parts = sorted(folder.glob("part_*"), key=lambda part: part.name) or [folder]
+    lines, done = [], 0
+    for part in parts:
+        own = training.read_log(part / "metrics.jsonl")
+        lines += [line | {"step": done + line["step"]} for line in own]
+        done = lines[-1]["step"]
+    return lines
+
+
 def seconds(folder: pathlib.Path) -> float:
     """Training time by the log, compilation included, pauses between sessions not."""
-    return sum(line["seconds"] for line in training.read_log(folder / "metrics.jsonl"))
+    return sum(line["seconds"] for line in log(folder))
 
 
 def tokens_per_second(folder: pathlib.Path) -> float:
     """Speed of training by the log: the median over updates, the first left out.
 
     An update's tokens are those of the responses that it has written or been given, all
-    of which it reads; what an extragradient step looks ahead with is not counted. The
-    median leaves compilation, validation and checkpoints out.
+    of which it reads; what an extragradient step looks ahead with, and what is written
+    between two parts of a run, is not counted. The median leaves compilation,
+    validation and checkpoints out.
     """
-    lines = training.read_log(folder / "metrics.jsonl")
+    lines = log(folder)
     return statistics.median(line["tokens"] / line["seconds"] for line in lines[1:])

@@ -13,7 +13,7 @@ from nashalign import algorithms
 START_POLICY = pathlib.Path(__file__).parents[1] / "start_policy"
 
 ALL = "all"
-"""What stands for every row of the table after --methods."""
+"""What stands for every row of the table, and every recipe, after --methods."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Config:
 
     methods: tuple[str, ...] = choices.MEASURED
     """Rows of the table of methods (`python -m nashalign.algorithms` prints it), in the
-    order in which they are trained; or all."""
+    order in which they are trained; mixed_po; or all of these."""
     policy: pathlib.Path = START_POLICY
     """Hugging Face folder of the start policy: any Llama model with its tokenizer."""
     output: pathlib.Path = pathlib.Path("runs/summarise")
@@ -99,6 +99,14 @@ class Config:
     def rows(self) -> dict[str, algorithms.Method]:
         """The rows that are trained, with their settings, by name."""
         return {name: self.settings[name].method(name) for name in self.methods}
+
+    def offline(self) -> list[str]:
+        """Those of the methods that learn from the judges' votes at some stage."""
+        return [
+            name
+            for name in self.methods
+            if any(row.num_data for row in self.settings[name].stages(name).values())
+        ]
 
     def prompts_needed(self) -> tuple[tuple[str, str, int], ...]:
         """How many prompts of which split every setting asks for."""
@@ -133,7 +141,7 @@ def check(config: Config) -> None:
       ValueError: naming the method or the setting, its value, and what it must be.
     """
     if not config.methods:
-        known = ", ".join(algorithms.TABLE)
+        known = ", ".join(config.settings)
         raise ValueError(f"--methods names no method; known are {known}.")
     for name in config.methods:
         settings = config.settings.get(name, choices.Settings())
@@ -151,7 +159,7 @@ def check(config: Config) -> None:
             f"--judges.batch-size is {config.judges.batch_size}; a judge is trained "
             f"for two batches or more, and there are {votes} prompts with a pairing."
         )
-    offline = [name for name, row in config.rows().items() if row.num_data]
+    offline = config.offline()
     if offline and config.training.batch_size > config.judges.num_prompts:
         raise ValueError(
             f"{offline[0]} learns from the judges' votes: --training.batch-size is "
@@ -193,10 +201,10 @@ def to_parse(config: Config, arguments: Sequence[str]) -> Config:
     """
     options = [argument.split(".") for argument in arguments]
     words = {option[1].replace("-", "_") for option in options if len(option) > 2}
-    named = [name for name in algorithms.TABLE if name in words.union(arguments)]
+    named = [name for name in config.settings if name in words.union(arguments)]
     if ALL in arguments:
         output = config.output.with_name(f"{config.output.name}-{ALL}")
-        named = list(algorithms.TABLE)
+        named = list(config.settings)
         config = dataclasses.replace(config, output=output)
     shown = {name: config.settings[name] for name in named or config.methods}
     return dataclasses.replace(config, settings=shown)
@@ -204,8 +212,8 @@ def to_parse(config: Config, arguments: Sequence[str]) -> Config:
 
 def parsed(config: Config) -> Config:
     """The job after its command line has been read: every row has its settings."""
-    methods = tuple(algorithms.TABLE) if config.methods == (ALL,) else config.methods
     settings = choices.chosen_settings() | config.settings
+    methods = tuple(settings) if config.methods == (ALL,) else config.methods
     return dataclasses.replace(config, methods=methods, settings=settings)
 
 

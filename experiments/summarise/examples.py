@@ -11,13 +11,14 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import chex
 import jax
 import numpy as np
 
 from experiments.summarise import judges, task
 from experiments.summarise.config import Judges
 from nashalign import algorithms, data, training
-from nashalign.types import Examples, Prompts, Responses
+from nashalign.types import Examples, Prompts, Responses, pytree
 
 
 def learns_from_authors(method: algorithms.Method) -> bool:
@@ -47,6 +48,21 @@ def kind(method: algorithms.Method) -> str:
     return f"own responses, {read.get(method.annotation, 'not judged')}"
 
 
+@pytree
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Standardised:
+    """A reward model on the scale on which the data set has mean 0 and deviation 1."""
+
+    judge: Any
+    mean: chex.Array
+    deviation: chex.Array
+
+    def score(self, key: Any, prompts: Prompts, responses: Responses) -> chex.Array:
+        """Rewards `[B, N]`, in standard deviations."""
+        found = self.judge.score(key, prompts, responses)
+        return (found - self.mean) / self.deviation
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataSet:
     """Responses to the prompts that the judges were trained on.
@@ -55,30 +71,29 @@ class DataSet:
       sampled: four of the start policy's, with votes, and rewards where a reward model
         was given.
       authors: one of the function's author.
+      judge: the reward model on the scale of the rewards; None where none was given.
     """
 
     sampled: Examples
     authors: Examples
+    judge: Standardised | None = None
 
-    def batches(
-        self, method: algorithms.Method, *, batch_size: int, seed: int
-    ) -> Callable[[int], Examples]:
-        """Returns `batch(step)`, a pure function of the step, for a row."""
+    def of(self, method: algorithms.Method) -> Examples:
+        """Returns all examples of a row."""
         if learns_from_authors(method):
-            chosen = self.authors
-        else:
-            # A row that changes its prompts makes more of one response, or of a pair.
-            changed = method.prompts is not algorithms.Method.prompts
-            chosen = _first(self.sampled, min(method.num_data, 2 if changed else 4))
-        number = len(chosen.prompts.ids)
-        draw = data.batches(range(number), batch_size=batch_size, seed=seed)
+            return self.authors
+        # A row that changes its prompts makes more of one response, or of a pair.
+        changed = method.prompts is not algorithms.Method.prompts
+        return first(self.sampled, min(method.num_data, 2 if changed else 4))
 
-        def batch(step: int) -> Examples:
-            """Returns the examples of a step."""
-            rows = np.asarray(draw(step))
-            return jax.tree.map(lambda x: x[rows], chosen)
 
-        return batch
+def batches(
+    examples: Examples, *, batch_size: int, seed: int
+) -> Callable[[int], Examples]:
+    """Returns `batch(step)`, a pure function of the step."""
+    number = len(examples.prompts.ids)
+    draw = data.batches(range(number), batch_size=batch_size, seed=seed)
+    return lambda step: algorithms.take(examples, np.asarray(draw(step)))
 
 
 def load(
@@ -104,7 +119,7 @@ def load(
             tokens=stored["tokens"], mask=stored["mask"], truncated=stored["truncated"]
         )
         votes = stored["votes"]
-    rewards = None
+    rewards = judge = None
     if "reward" in learned:
         path = folder / "rewards.npz"
         if not path.exists():
@@ -113,7 +128,13 @@ def load(
                 np.savez(temporary, rewards=found)
         with np.load(path) as stored:
             rewards = stored["rewards"]
-        rewards = (rewards - rewards.mean()) / rewards.std()
+        mean, deviation = rewards.mean(), rewards.std()
+        rewards = (rewards - mean) / deviation
+        judge = Standardised(
+            judge=jax.device_put(learned["reward"], jax.local_devices()[0]),
+            mean=mean,
+            deviation=deviation,
+        )
     summaries = [[loaded.pairs[index].summary] for index in prompts.ids]
     length = loaded.decoding.max_length
     return DataSet(
@@ -127,11 +148,12 @@ def load(
             prompts=prompts,
             responses=data.encode_responses(loaded.tokenizer, summaries, length=length),
         ),
+        judge=judge,
     )
 
 
-def _first(examples: Examples, number: int) -> Examples:
-    """The examples with their first responses alone."""
+def first(examples: Examples, number: int) -> Examples:
+    """Returns the examples with their first responses alone."""
     preference, rewards = examples.preference, examples.rewards
     return dataclasses.replace(
         examples,

@@ -34,6 +34,41 @@ class Settings:
         """Returns the row of the table with these settings, or says what is wrong."""
         return algorithms.configure(name, **self.own)
 
+    def stages(self, name: str) -> dict[str, algorithms.Method]:
+        """Returns the rows of the table that a run goes through, in order, by name."""
+        return {name: self.method(name)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MixedPO(Settings):
+    """mixed PO (Gou and Nguyen 2024, arXiv:2403.19443)"""
+
+    threshold: float = 1.0
+    """Least gap of an easy pair's rewards, in standard deviations over the data set."""
+    dpo_tau: float = 0.05
+    """Strength of DPO's regularisation; must be positive and finite."""
+    ppo_tau: float = 0.01
+    """Strength of PPO's regularisation; must be finite and >= 0."""
+
+    def recipe(self) -> algorithms.Recipe:
+        """Returns the recipe: DPO on easy pairs, then PPO on difficult ones."""
+        return algorithms.mixed_po(
+            threshold=self.threshold,
+            dpo={"tau": self.dpo_tau},
+            ppo={"tau": self.ppo_tau},
+        )
+
+    def method(self, name: str) -> algorithms.Method:
+        """Returns the last stage's row, under the recipe's name."""
+        recipe = self.recipe()
+        last = recipe.stages[-1].method
+        return dataclasses.replace(last, title=recipe.title, paper=recipe.paper)
+
+    def stages(self, name: str) -> dict[str, algorithms.Method]:
+        """Returns both stages."""
+        dpo, ppo = (stage.method for stage in self.recipe().stages)
+        return {"dpo": dpo, "ppo": ppo}
+
 
 @functools.cache
 def row_type(name: str) -> type[Settings]:
@@ -56,8 +91,12 @@ def row_type(name: str) -> type[Settings]:
 
 
 def chosen_settings() -> dict[str, Settings]:
-    """Returns settings of every row: chosen ones, and the table's where none are."""
-    return {name: row_type(name)(**_CHOSEN.get(name, {})) for name in algorithms.TABLE}
+    """Returns settings of all rows, and of mixed PO, a recipe of two of them.
+
+    They are the chosen ones, and the table's where none are.
+    """
+    rows = {name: row_type(name)(**_CHOSEN.get(name, {})) for name in algorithms.TABLE}
+    return rows | {"mixed_po": MixedPO()}
 
 
 MEASURED = ("rl", "online_dpo", "online_slic", "online_ipo", "nash_md_pg", "ipo_md")

@@ -13,13 +13,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from nashalign import sampling
+from nashalign import data, sampling
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
 from nashalign.algorithms.state import Setup, State
 from nashalign.algorithms.table import configure
 from nashalign.algorithms.update import annotate
-from nashalign.types import Examples, Prompts, Responses
+from nashalign.types import Examples, Prompts
 
 # `(examples) -> [B] bool`, which of them a stage learns from.
 Part = Callable[[Examples], np.ndarray]
@@ -174,20 +174,11 @@ def searched(
     rows = np.array([row for row, _ in found], np.int32)
     preference = np.full((len(found), 2, 2), 0.5, np.float32)
     preference[:, 0, 1], preference[:, 1, 0] = labels, 1 - labels
+    responses = data.pad_responses(texts, length=max_length, pad_id=eos_id)
+    # The last step of a pair may be in the middle of a response.
+    ended = ((responses.tokens == eos_id) & responses.mask).any(-1)
     return Examples(
         prompts=jax.tree.map(lambda x: np.asarray(x)[rows], prompts),
-        responses=_padded(texts, max_length, eos_id),
+        responses=dataclasses.replace(responses, truncated=~ended),
         preference=preference,
     )
-
-
-def _padded(texts, max_length, eos_id):
-    """Responses `[B, N, T]` from token strings, padded with EOS."""
-    shape = (len(texts), 2, max_length)
-    tokens, mask = np.full(shape, eos_id, np.int32), np.zeros(shape, bool)
-    for row, pair in enumerate(texts):
-        for column, text in enumerate(pair):
-            tokens[row, column, : len(text)] = text
-            mask[row, column, : len(text)] = True
-    ended = ((tokens == eos_id) & mask).any(-1)
-    return Responses(tokens=tokens, mask=mask, truncated=~ended)

@@ -15,6 +15,7 @@ from nashalign.data.prompts import encode_responses as encode_responses
 from nashalign.data.prompts import keep_beginning as keep_beginning
 from nashalign.data.prompts import keep_end as keep_end
 from nashalign.data.prompts import pad_prompts as pad_prompts
+from nashalign.data.prompts import pad_responses as pad_responses
 from nashalign.data.prompts import prompt_batches as prompt_batches
 from nashalign.data.prompts import prompt_ids as prompt_ids
 from nashalign.data.sources import Source as Source

@@ -146,18 +146,38 @@ def encode_responses(
     Returns:
       The responses, `[B, N, length]`.
     """
-    num_responses = len(texts[0])
-    encoded = tokenizer.encode([text for row in texts for text in row])
-    tokens = np.full((len(encoded), length), tokenizer.pad_id, np.int32)
-    for row, ids in zip(tokens, encoded, strict=True):
-        shown = [*ids, tokenizer.eos_id][:length]
-        row[: len(shown)] = shown
-    lengths = np.asarray([len(ids) + 1 for ids in encoded])
-    shape = (len(texts), num_responses)
+    encoded = iter(tokenizer.encode([text for row in texts for text in row]))
+    return pad_responses(
+        [[[*next(encoded), tokenizer.eos_id] for _ in row] for row in texts],
+        length=length,
+        pad_id=tokenizer.pad_id,
+    )
+
+
+def pad_responses(
+    strings: Sequence[Sequence[Sequence[int]]], *, length: int, pad_id: int
+) -> types.Responses:
+    """Returns token strings as responses, padded on the right.
+
+    Args:
+      strings: for each of `B` prompts, the same number `N` of them, each with its end
+        token if it has ended.
+      length: number of columns; a longer string is cut there.
+      pad_id: what fills the space after the end.
+
+    Returns:
+      The responses, `[B, N, length]`; `truncated` where a string was cut.
+    """
+    shape = (len(strings), len(strings[0]), length)
+    tokens = np.full(shape, pad_id, np.int32)
+    lengths = np.array([[len(string) for string in row] for row in strings])
+    for padded, row in zip(tokens, strings, strict=True):
+        for columns, string in zip(padded, row, strict=True):
+            columns[: len(string)] = string[:length]
     return types.Responses(
-        tokens=tokens.reshape(*shape, length),
-        mask=(np.arange(length) < lengths[:, None]).reshape(*shape, length),
-        truncated=(lengths > length).reshape(shape),
+        tokens=tokens,
+        mask=np.arange(length) < lengths[..., None],
+        truncated=lengths > length,
     )
 
 

@@ -4,10 +4,16 @@ from nashalign.sampling.decoding import Behaviour, Decoding, sample
 from nashalign.sampling.enumeration import enumerate_responses, exact_log_probs
 from nashalign.sampling.pairs import StepPair, step_pairs
 from nashalign.sampling.search import Expand, Node, Step, Value, tree_search
-from nashalign.sampling.steps import enumerated_steps, step_prior
+from nashalign.sampling.steps import (
+    Continuation,
+    enumerated_steps,
+    sampled_steps,
+    step_prior,
+)
 
 __all__ = [
     "Behaviour",
+    "Continuation",
     "Decoding",
     "Expand",
     "Node",
@@ -18,6 +24,7 @@ __all__ = [
     "enumerated_steps",
     "exact_log_probs",
     "sample",
+    "sampled_steps",
     "step_pairs",
     "step_prior",
     "tree_search",

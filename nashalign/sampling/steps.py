@@ -1,8 +1,9 @@
-"""The steps of a tree search in a token game: all of them, with a policy's priors."""
+"""The steps of a tree search: drawn from a policy, or in a token game all of them."""
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import numpy as np
 
 from nashalign import policies
 from nashalign.sampling.enumeration import enumerate_responses
-from nashalign.sampling.search import Expand, Step, Tokens
+from nashalign.sampling.search import Expand, Step, Tokens, Value
 from nashalign.types import Prompts
 
 
@@ -27,6 +28,61 @@ def step_prior(log_probs: Sequence[float], *, length_penalty: float = 1.25) -> f
       length_penalty: exponent of the length.
     """
     return math.exp(math.fsum(log_probs) / len(log_probs) ** length_penalty)
+
+
+class Continuation(NamedTuple):
+    """What a policy has written after a prefix, to the response's end.
+
+    Attributes:
+      tokens: of the continuation, at least one.
+      log_probs: nats, one for each token.
+      worth: of the whole response, on any scale, the higher the better.
+    """
+
+    tokens: Tokens
+    log_probs: Sequence[float]
+    worth: float
+
+
+def sampled_steps(
+    complete: Callable[[Tokens], Sequence[Continuation]],
+    *,
+    step_length: int,
+    max_length: int,
+) -> tuple[Expand, Value]:
+    """Returns what expands a prefix by steps that a policy draws, and what values them.
+
+    The first tokens of a continuation are a step, and how the responses that begin with
+    it end is what it is worth, on average: an unbiased estimate of the policy's reward
+    after the step, in the place of the paper's self-evaluation.
+
+    Args:
+      complete: draws independent continuations of a prefix; called once for each.
+      step_length: tokens of a step; fewer where the response ends.
+      max_length: tokens at which a response is cut.
+    """
+    worth = {}
+
+    def expand(prefix: Tokens) -> list[Step]:
+        steps, found = {}, {}
+        for tokens, log_probs, value in complete(prefix):
+            own = tuple(tokens[:step_length])
+            ended = len(tokens) <= step_length
+            steps[own] = Step(
+                tokens=own,
+                prior=step_prior(log_probs[:step_length]),
+                terminal=ended or len(prefix) + len(own) >= max_length,
+            )
+            found.setdefault(own, []).append(value)
+        for own, values in found.items():
+            worth[prefix + own] = math.fsum(values) / len(values)
+        return list(steps.values())
+
+    def value(prefix: Tokens, terminal: bool) -> float:
+        del terminal
+        return worth[prefix]
+
+    return expand, value
 
 
 def enumerated_steps(

@@ -129,3 +129,12 @@ def test_prompt_batches_carry_the_ids_of_their_prompts(tokenizer):
         for row, index in zip(drawn.tokens, drawn.ids, strict=True):
             text = tokenizer.decode(row[row != tokenizer.pad_id])
             assert text == CODES[index] + data.SUFFIX
+
+
+def test_token_strings_are_padded_and_cut():
+    found = data.pad_responses(
+        [[[5, 6, 0], [7]], [[1, 2, 3, 4], []]], length=3, pad_id=9
+    )
+    assert found.tokens.tolist() == [[[5, 6, 0], [7, 9, 9]], [[1, 2, 3], [9, 9, 9]]]
+    assert found.mask.sum(-1).tolist() == [[3, 1], [3, 0]]
+    assert found.truncated.tolist() == [[False, False], [True, False]]

@@ -7,11 +7,21 @@ import shutil
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from experiments import sample
 from experiments.summarise import __main__ as summarise
-from experiments.summarise import align, compare, examples, settings, sweep, task
+from experiments.summarise import (
+    align,
+    compare,
+    courses,
+    examples,
+    search,
+    settings,
+    sweep,
+    task,
+)
 from experiments.summarise import config as configs
 from nashalign import algorithms, data, evaluation, policies, training
 from nashalign.types import pytree
@@ -359,7 +369,7 @@ def test_every_row_has_settings_that_are_allowed_and_a_title_of_its_own():
     config = configs.parsed(dataclasses.replace(configs.full(), methods=("all",)))
     configs.check(config)
     rows = config.rows()
-    assert list(rows) == list(algorithms.TABLE)
+    assert list(rows) == [*algorithms.TABLE, "mixed_po"]
     assert len({row.title for row in rows.values()}) == len(rows)
     # The six of the paper keep what the sweep has found.
     assert [config.settings[name].tau for name in configs.full().methods] == [
@@ -385,7 +395,7 @@ def test_help_shows_the_settings_of_rows_that_are_named(named, shown, capsys):
 def test_all_rows_have_a_folder_of_their_own():
     config = configs.to_parse(configs.full(), ["--methods", "all"])
     assert config.output.name == "summarise-all"
-    assert list(config.settings) == list(algorithms.TABLE)
+    assert list(config.settings) == [*algorithms.TABLE, "mixed_po"]
 
 
 @pytest.mark.parametrize(
@@ -408,8 +418,8 @@ def test_a_row_is_given_the_examples_that_it_learns_from(
 ):
     method = algorithms.TABLE[name]
     assert examples.judge_of(method) == judge
-    batch = data_set.batches(method, batch_size=4, seed=0)
-    again = data_set.batches(method, batch_size=4, seed=0)
+    batch = examples.batches(data_set.of(method), batch_size=4, seed=0)
+    again = examples.batches(data_set.of(method), batch_size=4, seed=0)
     # In any order, and from anywhere: a pure function of the step.
     steps = [batch(step) for step in (0, 1, 5)]
     for step, found in zip((5, 1, 0), steps[::-1], strict=True):
@@ -444,6 +454,129 @@ def test_a_score_is_told_by_strings_of_one_length_that_differ(loaded):
     batch = loaded.batch("train", row, levels[-1])
     assert batch.tokens.shape == (1, loaded.prompt_length + levels.shape[1])
     assert batch.tokens[0, -levels.shape[1] - 1] == prompts.tokens[0][-1]
+
+
+def course(name, data_set, loaded, num_steps=60, **own):
+    chosen = dataclasses.replace(settings.chosen_settings()[name], **own)
+    return courses.course(name, chosen, num_steps, loaded, data_set, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "num_steps"),
+    [
+        ("dpo", ["dpo"], [60]),
+        ("optune", ["optune"] * 3, [20, 20, 20]),
+        ("mixed_po", ["dpo", "ppo"], [30, 30]),
+    ],
+)
+def test_a_run_is_parted_into_rounds_and_stages(
+    data_set, loaded, name, rows, num_steps
+):
+    parts = course(name, data_set, loaded)
+    assert [part.row for part in parts] == rows
+    assert [part.num_steps for part in parts] == num_steps
+    assert len(course(name, data_set, loaded, num_steps=2)) == min(2, len(rows))
+
+
+def test_mixed_po_parts_the_data_set_by_the_gap_of_rewards(data_set, loaded):
+    # The first two responses of every prompt differ by one token: by a seventh.
+    gap = algorithms.reward_gap(examples.first(data_set.sampled, 2))
+    ids = data_set.sampled.prompts.ids
+    for threshold, stage, own in ((0.1, 0, gap > 0.1), (0.2, 1, abs(gap) <= 0.2)):
+        part = course("mixed_po", data_set, loaded, threshold=threshold)[stage]
+        found = part.make(None, None, None)
+        assert len(found.prompts.ids)
+        np.testing.assert_array_equal(found.prompts.ids, ids[own])
+
+
+def test_optune_answers_half_of_the_prompts_anew_by_the_lowest_rewards(
+    data_set, loaded
+):
+    method = algorithms.TABLE["optune"]
+    setup = algorithms.Setup(
+        policy=loaded.start.policy, optimizer=optax.sgd(0.1), decoding=loaded.decoding
+    )
+    state = algorithms.init(method, setup, loaded.start.params, jax.random.key(0))
+    first, second, _ = course("optune", data_set, loaded)
+    before = first.make(setup, state, None)
+    after = second.make(setup, state, before)
+    means = before.rewards.mean(-1)
+    anew = (before.responses.tokens != after.responses.tokens).any((1, 2))
+    np.testing.assert_array_equal(np.flatnonzero(anew), np.sort(np.argsort(means)[:4]))
+    # New rewards are on the old ones' scale.
+    lengths = after.responses.mask.sum(-1)[anew]
+    np.testing.assert_allclose(
+        after.rewards[anew],
+        (lengths - data_set.judge.mean) / data_set.judge.deviation,
+        rtol=1e-5,
+    )
+
+
+def test_a_search_prefers_the_steps_that_lead_to_what_the_judge_likes(
+    loaded, monkeypatch
+):
+    monkeypatch.setattr(search, "NUM_PROMPTS", 3)
+    setup = algorithms.Setup(
+        policy=loaded.start.policy, optimizer=optax.sgd(0.1), decoding=loaded.decoding
+    )
+    method = algorithms.TABLE["mcts_dpo"]
+    state = algorithms.init(method, setup, loaded.start.params, jax.random.key(0))
+    found = search.searches(loaded, Lengths(), 0, 0)(setup, state, None)
+    again = search.searches(loaded, Lengths(), 0, 0)(setup, state, None)
+    jax.tree.map(np.testing.assert_array_equal, found, again)
+    other = search.searches(loaded, Lengths(), 1, 0)(setup, state, None)
+    assert not set(found.prompts.ids) & set(other.prompts.ids)
+    assert len(set(found.prompts.ids)) == 3
+    # An untrained policy ends early now and then: the step that does is the worse one.
+    ended = ~found.responses.truncated
+    assert ended[:, 1].sum() > ended[:, 0].sum()
+    labels = found.preference[:, 0, 1]
+    assert (labels >= 0.5).all() and len(set(labels.tolist())) > 1
+
+
+def test_what_a_part_learns_from_is_made_once(data_set, tmp_path):
+    path = tmp_path / "part" / "examples.npz"
+    whole = dataclasses.replace(data_set.sampled, preference=None)
+    first = courses.kept(path, lambda: whole)
+    again = courses.kept(path, lambda: 1 / 0)
+    assert first.preference is None
+    jax.tree.map(np.testing.assert_array_equal, first, whole)
+    jax.tree.map(np.testing.assert_array_equal, again, whole)
+
+
+@pytest.mark.slow
+def test_rounds_and_stages_go_on_where_they_were_broken_off(
+    arguments, tmp_path, monkeypatch
+):
+    methods = ("--methods", "optune", "mixed_po")
+    more = ("--settings.mixed-po.threshold", "0.5", "--judges.num-prompts", "64")
+    whole, broken = (
+        arguments(tmp_path / name, *methods, *more, "--training.batch-size", "8")
+        for name in ("whole", "broken")
+    )
+    assert summarise._run(whole) == 0
+    run = align.Aligner._run
+
+    def killed(self, part, *rest):
+        folder = rest[-2]
+        if folder.parent.name == "optune" and folder.name == "part_2":
+            raise MemoryError
+        return run(self, part, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(align.Aligner, "_run", killed)
+        with pytest.raises(MemoryError):
+            summarise._run(broken)
+    assert (tmp_path / "broken" / "optune" / "part_2" / "examples.npz").exists()
+    assert summarise._run(broken) == 0
+    for name in ("optune", "mixed_po"):
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            weights(tmp_path / "whole" / "policies" / name),
+            weights(tmp_path / "broken" / "policies" / name),
+        )
+        lines = align.log(tmp_path / "whole" / name)
+        assert [line["step"] for line in lines] == [1, 2, 3]
 
 
 @pytest.mark.slow

@@ -336,3 +336,53 @@ def test_a_policys_tree_finds_the_response_of_the_highest_value():
     pairs = sampling.step_pairs(root)
     assert [pair.prefix + pair.better for pair in pairs] == [(2,), (2, 1), best]
     assert all(pair.label > 0.9 for pair in pairs)
+
+
+def test_sampled_steps_are_the_first_tokens_and_worth_how_they_end():
+    drawn = {
+        (): [
+            ((1, 2, 3, 0), [-0.1, -0.2, -0.3, -0.4], 1.0),
+            ((1, 2, 0), [-0.1, -0.2, -0.5], 4.0),
+            ((3, 0), [-1.0, -2.0], 0.5),
+        ],
+        (1, 2): [((4, 4), [-0.3, -0.3], 7.0)],
+    }
+    asked = []
+
+    def complete(prefix):
+        asked.append(prefix)
+        return [sampling.Continuation(*own) for own in drawn[prefix]]
+
+    expand, value = sampling.sampled_steps(complete, step_length=2, max_length=4)
+    first, second = expand(())
+    # Two continuations begin with one step, which is worth their mean.
+    assert first == Step((1, 2), math.exp(-0.3 / 2**1.25), False)
+    assert value((1, 2), False) == 2.5
+    assert second == Step((3, 0), math.exp(-3.0 / 2**1.25), True)
+    assert value((3, 0), True) == 0.5
+    # What is cut at the maximal length is over too.
+    assert [step.terminal for step in expand((1, 2))] == [True]
+    assert value((1, 2, 4, 4), True) == 7.0 and asked == [(), (1, 2)]
+
+
+def test_a_search_over_sampled_steps_finds_the_better_one():
+    """Continuations of a uniform policy, worth the share of ones among their tokens."""
+    random = np.random.default_rng(0)
+
+    def complete(prefix):
+        tails = random.integers(1, 3, (6, 4 - len(prefix)))
+        return [
+            sampling.Continuation(
+                tuple(tail.tolist()),
+                [math.log(0.5)] * len(tail),
+                float(np.mean(np.array([*prefix, *tail]) == 1)),
+            )
+            for tail in tails
+        ]
+
+    expand, value = sampling.sampled_steps(complete, step_length=2, max_length=4)
+    root = sampling.tree_search(Node(prefix=()), expand, value, depth=2, num_visits=64)
+    pair = sampling.step_pairs(root)[0]
+    # Of steps of two tokens: both are ones, or neither is; the first may be shared.
+    assert sum(t == 1 for t in pair.better) > sum(t == 1 for t in pair.worse)
+    assert max(root.children, key=lambda c: c.visits).prefix == (1, 1)

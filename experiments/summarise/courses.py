@@ -1,0 +1,149 @@
+"""What a run learns from, in the order in which it does: most rows have one part.
+
+OPTune answers its worst prompts anew between rounds, and step-level preference learning
+searches anew; both go on from the policy that the last round has made. Mixed PO has two
+stages, each a row of its own. What a part learns from is made when the part before is
+over, and kept beside the run: it is neither made nor paid for twice.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from experiments.summarise import examples, search, task
+from experiments.summarise.settings import Settings
+from nashalign import algorithms, training
+from nashalign.types import Examples, Prompts, Responses
+
+ROUNDS = {"optune": 3, "mcts_dpo": 3}
+"""Into how many rounds a run of these rows is divided."""
+
+ANSWERED_ANEW = 0.5
+"""Share of the prompts, those with the lowest rewards, that OPTune answers anew."""
+
+# `(setup, state, before) -> examples`, from what the part before has learnt from.
+Make = Callable[[algorithms.Setup, algorithms.State, Examples | None], Examples]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """A stretch of a run.
+
+    Attributes:
+      row: key of the table of methods.
+      method: the row with its settings.
+      num_steps: updates.
+      make: makes the examples that it learns from, or whose prompts it is shown; None
+        where a batch is whatever the row has always been given.
+    """
+
+    row: str
+    method: algorithms.Method
+    num_steps: int
+    make: Make | None = None
+
+
+def judges_of(name: str, settings: Settings) -> set[str]:
+    """The learned judges that a run needs."""
+    found = {examples.judge_of(method) for method in settings.stages(name).values()}
+    if name == "mcts_dpo":
+        # Whole responses are scored where the paper asks the model for its confidence.
+        found = {"reward"}
+    if len(settings.stages(name)) > 1:
+        found.add("reward")
+    return found - {None}
+
+
+def course(
+    name: str,
+    settings: Settings,
+    num_steps: int,
+    loaded: task.Task,
+    data_set: examples.DataSet | None,
+    seed: int,
+) -> list[Part]:
+    """Returns the parts of a run.
+
+    Args:
+      name: of the row or the recipe.
+      settings: its settings.
+      num_steps: updates of all parts together.
+      loaded: the task.
+      data_set: what offline rows learn from.
+      seed: of the choice of prompts that are searched.
+    """
+    stages = settings.stages(name)
+    if len(stages) == 1:
+        makers = {
+            "optune": lambda number: _answered(number, data_set),
+            "mcts_dpo": lambda number: search.searches(
+                loaded, data_set.judge, number, seed
+            ),
+        }
+        count = min(ROUNDS.get(name, 1), num_steps)
+        makes = [makers[name](n) if name in makers else None for n in range(count)]
+        rows = [name] * count
+    else:
+        easy_then_difficult = settings.recipe().stages
+        makes = [_chosen(stage.part, data_set) for stage in easy_then_difficult]
+        rows = list(stages)
+    ends = [round(num_steps * n / len(rows)) for n in range(len(rows) + 1)]
+    return [
+        Part(row=row, method=stages[row], num_steps=last - first, make=make)
+        for row, make, first, last in zip(rows, makes, ends, ends[1:], strict=False)
+    ]
+
+
+def kept(path: pathlib.Path, make: Callable[[], Examples]) -> Examples:
+    """Returns examples from a file, made and written down first if there is none."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        leaves = jax.tree_util.tree_flatten_with_path(make())[0]
+        named = {jax.tree_util.keystr(key)[1:]: leaf for key, leaf in leaves}
+        with training.replacing(path) as temporary:
+            np.savez(temporary, **named)
+    with np.load(path) as stored:
+        own = {
+            kind: {
+                field.name: stored[f"{kind}.{field.name}"]
+                for field in dataclasses.fields(value)
+            }
+            for kind, value in (("prompts", Prompts), ("responses", Responses))
+        }
+        return Examples(
+            prompts=Prompts(**own["prompts"]),
+            responses=Responses(**own["responses"]),
+            **{
+                name: stored[name]
+                for name in ("preference", "rewards")
+                if name in stored
+            },
+        )
+
+
+def _answered(number: int, data_set: examples.DataSet) -> Make:
+    """OPTune's examples: the data set's, then with the worst prompts answered anew."""
+
+    def make(setup, state, before):
+        if number == 0:
+            pairs = examples.first(data_set.sampled, 2)
+            return dataclasses.replace(pairs, preference=None)
+        return algorithms.regenerate(
+            setup, data_set.judge, state, before, share=ANSWERED_ANEW
+        )
+
+    return make
+
+
+def _chosen(part: Callable[[Examples], np.ndarray], data_set: examples.DataSet) -> Make:
+    """The pairs of the data set that a stage is for."""
+
+    def make(setup, state, before):
+        del setup, state, before
+        pairs = examples.first(data_set.sampled, 2)
+        return algorithms.take(pairs, part(pairs))
+
+    return make
