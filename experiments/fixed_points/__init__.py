@@ -1,0 +1,1 @@
+"""Every row of the table of methods, run to where theory says that it rests."""

@@ -1,0 +1,154 @@
+"""A row of the table of methods with where it should come to rest, and how to see it.
+
+The prediction of a row is a policy over all responses, computed by `games`, in closed
+form, or as the minimiser of the objective of the paper. What is measured is the policy
+that the row's expected updates have reached.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import jax
+import numpy as np
+
+from experiments.fixed_points import game as token_game
+from experiments.fixed_points import training
+from nashalign import algorithms
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What a prediction may look at.
+
+    Attributes:
+      reference: `[Y]` the policy before the run.
+      at_levels: `[L, Y]` the policies under each level, before the run.
+      found_at_levels: `[L, Y]` the same after it, for rows whose writers are prompted.
+      settings: the row's.
+      game: what was played.
+    """
+
+    reference: np.ndarray
+    at_levels: np.ndarray
+    found_at_levels: np.ndarray
+    settings: Mapping[str, float]
+    game: token_game.Game
+
+    @property
+    def preference(self) -> np.ndarray:
+        """`[Y, Y]` of the reviewers, on average."""
+        return np.mean(self.game.preference, 0)
+
+    @property
+    def rewards(self) -> np.ndarray:
+        """`[Y]` of the first reviewer."""
+        return self.game.rewards[0]
+
+    @property
+    def data(self) -> np.ndarray:
+        """`[Y]` distribution of the data set."""
+        return self.game.data
+
+    @property
+    def tau(self) -> float:
+        """The row's."""
+        return self.settings["tau"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A row, the game it plays, and where theory says that it rests.
+
+    Attributes:
+      row: its name in `algorithms.TABLE`.
+      prediction: in words.
+      predict: `Seen -> [Y]`, or `[L, Y]` of the policies under each level.
+      settings: of the row, far enough from its limits that others would be seen.
+      game: what is played.
+      note: what is to be known about the row; findings.
+      under_levels: whether the policies under each level are predicted.
+      from_examples: whether the row learns from weighted examples.
+      num_periods: how often anchors move; each time the optimizer starts anew.
+      period: updates in a period, if it is not the run's length over `num_periods`.
+      num_steps: expected updates.
+      learning_rate: Adam's, for a transformer; a table's is five times as large.
+      tolerance: total variation from the prediction that is allowed.
+    """
+
+    row: str
+    prediction: str
+    predict: Callable[[Seen], np.ndarray]
+    settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    game: token_game.Game
+    note: str = ""
+    under_levels: bool = False
+    from_examples: bool = False
+    num_periods: int = 1
+    period: int | None = None
+    num_steps: int = 2400
+    learning_rate: float = 0.01
+    tolerance: float = 1e-6
+
+    @property
+    def method(self) -> algorithms.Method:
+        """The row with its settings."""
+        settings = dict(self.settings)
+        if "period" in algorithms.TABLE[self.row].settings:
+            settings["period"] = self.period or self.num_steps // self.num_periods
+        return algorithms.configure(self.row, **settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What came of an entry.
+
+    Attributes:
+      entry: the entry.
+      distances: family of policies -> total variation from the prediction.
+      moved: family of policies -> total variation from where it began.
+    """
+
+    entry: Entry
+    distances: Mapping[str, float]
+    moved: Mapping[str, float]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every policy has moved, and has come to where it should."""
+        near = all(d <= self.entry.tolerance for d in self.distances.values())
+        return near and all(m > 1e-2 for m in self.moved.values())
+
+
+def examine(entry: Entry, families=tuple(token_game.FAMILIES)) -> Finding:
+    """Runs a row with each family of policies, and measures how far it ends."""
+    distances, moved = {}, {}
+    for family in families:
+        before, after = training.train(
+            entry.method,
+            entry.game,
+            family,
+            num_steps=entry.num_steps,
+            learning_rate=entry.learning_rate * {"tabular": 5}.get(family, 1),
+            num_periods=entry.num_periods,
+            from_examples=entry.from_examples,
+        )
+        seen = Seen(before[0], before[1:], after[1:], entry.method.settings, entry.game)
+        predicted = _predicted(entry, seen)
+        measured = slice(1, None) if entry.under_levels else 0
+        distances[family] = _distance(after[measured], predicted)
+        moved[family] = _distance(after[measured], before[measured])
+    return Finding(entry, distances, moved)
+
+
+def _predicted(entry, seen):
+    """The prediction in float64; not a number where theory finds no place to rest."""
+    with jax.enable_x64(True):
+        try:
+            return np.asarray(entry.predict(seen))
+        except ArithmeticError:
+            return np.full_like(seen.reference, np.nan)
+
+
+def _distance(policy, other):
+    """The largest total variation."""
+    return float(np.max(np.abs(policy - other).sum(-1) / 2))

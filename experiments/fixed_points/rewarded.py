@@ -1,0 +1,89 @@
+"""Where rows that learn from rewards by policy gradient, and imitate the best, rest."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.fixed_points import game, theory
+from experiments.fixed_points.entry import Entry
+
+
+def optimum(seen):
+    """The KL-regularised optimum of the rewards."""
+    return theory.tilted(seen.reference, seen.rewards / seen.tau)
+
+
+def bonbon(seen):
+    """Gui et al. 2024: likelihood of the best of n, and IPO on best and worst."""
+    number, share = 3, seen.settings["likelihood"]
+    mass = theory.best_and_worst(
+        [seen.reference] * number, lambda group: seen.rewards[group]
+    )
+    target = (number - 1) * sum(1 / k for k in range(1, number))
+
+    def objective(log_pi, _):
+        h = theory.margins(log_pi - np.log(seen.reference))
+        said = -jnp.sum(mass.sum(1) * log_pi)
+        return share * said + (1 - share) * jnp.sum(mass * (h - target) ** 2)
+
+    return theory.stationary(objective, seen.reference)
+
+
+def bond(seen):
+    """Sessa et al. 2024: Jeffreys divergence from the best of two of the anchor."""
+    anchor, rewards = seen.reference, seen.rewards
+    best = theory.law_of_best(anchor, rewards, 2)
+    unbeaten = (rewards[:, None] >= rewards[None, :]).astype(float)
+    share = (unbeaten[:, :, None] + unbeaten[:, None, :]) / 2
+    logs = np.log(np.maximum(share, seen.settings["floor"]))
+    values = np.einsum("i,j,yij->y", anchor, anchor, logs)
+    weight = seen.settings["backward"]
+
+    def objective(log_pi, _):
+        pi, ratio = jnp.exp(log_pi), log_pi - np.log(anchor)
+        backward = jnp.sum(pi * (seen.tau * ratio - values))
+        return weight * backward - (1 - weight) * jnp.sum(best * log_pi)
+
+    return theory.stationary(objective, seen.reference)
+
+
+ENTRIES = (
+    Entry(
+        row="rl",
+        settings={"tau": 0.8},
+        game=game.REWARDED,
+        prediction="reference exp(r / tau)",
+        predict=optimum,
+    ),
+    Entry(
+        row="rloo",
+        settings={"tau": 0.8, "num_responses": 3},
+        game=game.REWARDED,
+        prediction="reference exp(r / tau)",
+        predict=optimum,
+    ),
+    Entry(
+        row="ppo",
+        settings={"tau": 0.8, "clip": 0.2, "trace": 0.95, "value": 0.1},
+        game=game.REWARDED,
+        prediction="reference exp(r / tau)",
+        predict=optimum,
+        note="four clipped epochs a batch, and a critic learnt beside: at the optimum "
+        "the return after each prefix is a constant, so that an exact critic leaves "
+        "no advantage, whatever the trace",
+    ),
+    Entry(
+        row="bonbon",
+        settings={"likelihood": 0.3, "num_responses": 3},
+        game=game.REWARDED,
+        prediction="minimiser of likelihood of the best and IPO on best and worst",
+        predict=bonbon,
+    ),
+    Entry(
+        row="bond",
+        settings={"tau": 0.7, "backward": 0.4, "floor": 0.2, "decay": 1.0},
+        game=game.REWARDED,
+        prediction="minimiser of the Jeffreys divergence from the best of 2",
+        predict=bond,
+        note="the anchor stands still (decay 1); if it follows, the best response wins",
+    ),
+)
