@@ -1,0 +1,80 @@
+"""What an update costs: what its row's definition demands, and no pass twice."""
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from nashalign import algorithms, policies, sampling
+from nashalign.types import Examples, Prompts, Responses
+
+# Wide enough that the passes over responses are nearly all there is to compute.
+POLICY = policies.llama(
+    policies.LlamaConfig(
+        vocab_size=32,
+        hidden_size=256,
+        intermediate_size=512,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=64,
+    )
+)
+LENGTH = 16
+SETUP = algorithms.Setup(
+    policy=POLICY,
+    optimizer=optax.sgd(0.1),
+    decoding=sampling.Decoding(max_length=LENGTH, eos_id=0, pad_id=1),
+)
+PROMPTS = Prompts(
+    tokens=jnp.ones((8, 8), jnp.int32), mask=jnp.ones((8, 8), bool), ids=jnp.arange(8)
+)
+PAIRS = Examples(
+    prompts=PROMPTS,
+    responses=Responses(
+        tokens=jnp.ones((8, 2, LENGTH), jnp.int32),
+        mask=jnp.ones((8, 2, LENGTH), bool),
+        truncated=jnp.ones((8, 2), bool),
+    ),
+    preference=jnp.full((8, 2, 2), 0.5),
+)
+
+
+class Indifferent:
+    def prefer(self, key, prompts, y, z):
+        return jnp.full(y.tokens.shape[:2], 0.5)
+
+
+def cost(name: str) -> float:
+    """Operations of a compiled update; the body of the decoding loop counts once."""
+    method = algorithms.configure(name)
+
+    def update(params, batch):
+        state = algorithms.init(method, SETUP, params, jax.random.key(0))
+        state, *_ = algorithms.update(method, SETUP, Indifferent(), state, batch)
+        return state.params
+
+    params = jax.eval_shape(POLICY.init, jax.random.key(0))
+    batch = PAIRS if method.num_data else PROMPTS
+    return jax.jit(update).lower(params, batch).compile().cost_analysis()["flops"]
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return {"offline": cost("dpo"), "online": cost("online_ipo")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        # The KL of the reference's next-token distributions takes none of its passes.
+        ("offline", "tdpo1"),
+        ("offline", "tdpo2"),
+        ("online", "online_slic"),
+        # Policies that are the same at first are one.
+        ("online", "inpo"),
+        ("online", "mnpo"),
+    ],
+)
+def test_a_row_costs_no_more_than_its_kind(usual, kind, name):
+    assert cost(name) < 1.06 * usual[kind]
