@@ -16,7 +16,10 @@ from nashalign import data, policies, preferences, sampling, training
 from nashalign.types import Prompts, Responses, pytree
 
 _BATCH = 64
-_LEVELS = tuple(f"quality {level}\n" for level in range(5))
+# A docstring that says nothing but the score; the summary is in the next one. After a
+# score in the midst of its own docstring the start policy is at a loss (win rate .28
+# over itself, and .49 after this).
+_LEVELS = tuple(f'quality {level}"""{data.SUFFIX}' for level in range(5))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
