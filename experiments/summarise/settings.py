@@ -148,7 +148,6 @@ _CHOSEN: dict[str, dict[str, float]] = {
     # Likelihood alone: the start policy has been trained by it already, and at the
     # others' rate takes steps that are mostly noise.
     "sft": {"learning_rate": 1e-4},
-    "filtered": {"learning_rate": 1e-4},
     "rwr": {"learning_rate": 1e-4},
     # Rewards are in standard deviations over the data set: the levels at the ends hold
     # a fifth of the responses each.
