@@ -2,9 +2,10 @@
 
 import re
 
+import pytest
 import rich.console
 
-from experiments.benchmarks import dynamics_sweep, large_games
+from experiments.benchmarks import dynamics_sweep, large_games, updates
 
 
 def test_sweeps_and_numpy_move_policies_alike():
@@ -23,3 +24,26 @@ def test_large_games_prints_the_cost_of_a_step(capsys):
     large_games.main(large_games.Config(sizes=(10, 20), num_steps=2))
     printed = capsys.readouterr().out
     assert "GB/s" in printed and "largest memory of this process" in printed
+
+
+@pytest.mark.slow
+def test_updates_are_timed_beside_online_ipos(capsys):
+    found = updates.main(
+        updates.Config(
+            rows=("online_ipo", "sft"),
+            batch_size=2,
+            response_length=4,
+            width=64,
+            num_layers=1,
+            vocabulary=16,
+            repeats=1,
+        )
+    )
+    assert [(cost.row, cost.responses, cost.frozen) for cost in found] == [
+        ("online_ipo", 2, 1),
+        ("sft", 1, 1),
+    ]
+    assert all(cost.update > 0 and cost.tokens_per_second > 0 for cost in found)
+    # A row's update is as many of online IPO's as its tokens' times add up to.
+    assert found[1].update == pytest.approx(found[1].token / 2)
+    assert "online_ipo" in capsys.readouterr().out
