@@ -10,6 +10,7 @@ from nashalign.algorithms import (
 )
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.recipes import (
+    RECIPES,
     Recipe,
     Stage,
     mixed_po,
@@ -25,6 +26,7 @@ from nashalign.algorithms.table import TABLE, configure
 from nashalign.algorithms.update import annotate, learn, update
 
 __all__ = [
+    "RECIPES",
     "SETTINGS",
     "TABLE",
     "Method",

@@ -9,6 +9,7 @@ import rich.console
 import rich.table
 
 from nashalign.algorithms.method import Method
+from nashalign.algorithms.recipes import RECIPES, Recipe
 from nashalign.algorithms.settings import SETTINGS
 from nashalign.algorithms.table import TABLE, configure
 
@@ -51,7 +52,10 @@ def table(names: list[str]) -> rich.table.Table:
     shown = rich.table.Table(title="Methods", show_lines=True)
     for column in ("method", "choice on each axis", "settings"):
         shown.add_column(column, overflow="fold")
-    for name in names or TABLE:
+    for name in names or [*TABLE, *RECIPES]:
+        if name in RECIPES:
+            shown.add_row(*_recipe(name))
+            continue
         method = configure(name)
         choices = [
             f"[dim]{axis}[/dim] {choice}".replace("\n", "; ")
@@ -63,11 +67,24 @@ def table(names: list[str]) -> rich.table.Table:
             for setting, value in method.settings.items()
         ]
         shown.add_row(
-            f"[bold]{name}[/bold]\n{method.title}\n[dim]{method.paper}[/dim]",
+            _called(name, method),
             "\n".join(choices),
             "\n".join(settings),
         )
     return shown
+
+
+def _called(name: str, method: Method | Recipe) -> str:
+    """Returns a row's name, the paper's name for it, and the paper."""
+    return f"[bold]{name}[/bold]\n{method.title}\n[dim]{method.paper}[/dim]"
+
+
+def _recipe(name: str) -> tuple[str, str, str]:
+    """Returns a recipe as a row of the table: its stages in the place of choices."""
+    recipe = RECIPES[name]()
+    stages = " [dim]then[/dim] ".join(stage.method.title for stage in recipe.stages)
+    settings = "those of its stages; see algorithms." + name
+    return _called(name, recipe), f"[dim]recipe[/dim] {stages}", settings
 
 
 def _explained(setting):

@@ -7,7 +7,8 @@ searching are done on the host, with numpy arrays: they change which examples th
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -49,7 +50,10 @@ class Recipe:
 
 
 def mixed_po(
-    *, threshold: float, dpo: dict[str, float], ppo: dict[str, float]
+    *,
+    threshold: float = 1.0,
+    dpo: Mapping[str, float] = types.MappingProxyType({}),
+    ppo: Mapping[str, float] = types.MappingProxyType({}),
 ) -> Recipe:
     """Mixed preference optimisation: DPO on easy pairs, then PPO on difficult ones.
 
@@ -78,6 +82,9 @@ def mixed_po(
             ),
         ),
     )
+
+
+RECIPES: dict[str, Callable[..., Recipe]] = {"mixed_po": mixed_po}
 
 
 def reward_gap(examples: Examples) -> np.ndarray:

@@ -236,6 +236,7 @@ def test_the_table_is_printed_with_every_row_and_choice(capsys, monkeypatch):
         "step extragradient",
         "expected update exact without whitening",
         "decay = 0.999",
+        "recipe DPO (offline) then PPO",
     ):
         assert words in text, words
 
@@ -249,6 +250,8 @@ def test_rows_that_are_named_are_printed_with_what_their_settings_must_be(
         "flip = 0.1  rate of wrong labels; must be in [0, 1/2)" in text
         and "spin" not in text
     )
+    code, text = printed(capsys, monkeypatch, "mixed_po")
+    assert code == 0 and "Gou and Nguyen" in text and "PPO" in text
     code, _ = printed(capsys, monkeypatch, "ipo_dm")
     assert code == "error: Unknown method 'ipo_dm'. Did you mean ipo_md or ipo or inpo?"
     code, text = printed(capsys, monkeypatch, "--help")
