@@ -586,8 +586,8 @@ FAULTS = [
     Fault(
         "written responses without EOS",
         "nashalign/data/prompts.py",
-        "shown = [*ids, tokenizer.eos_id][:length]",
-        "shown = ids[:length]",
+        "[[[*next(encoded), tokenizer.eos_id] for _ in row] for row in texts]",
+        "[[list(next(encoded)) for _ in row] for row in texts]",
         "tests/data/prompts_test.py -k end_with_the_end_token",
     ),
     Fault(

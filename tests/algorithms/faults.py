@@ -479,7 +479,7 @@ ALGORITHMS = [
         DECODING,
         "read = {name: contexts.get(name, prompts) for name in params}",
         "read = {name: prompts for name in params}",
-        sampled("self_prompting"),
+        "tests/sampling/decoding_test.py -k context_of_its_own",
     ),
     Fault(
         "pairs that are never turned round",
@@ -493,7 +493,7 @@ ALGORITHMS = [
         PROMPTING,
         "inner = mask & (place < length - 1)",
         "inner = mask",
-        f"{PROMPTING_TEST} -k degree",
+        f"{PROMPTING_TEST} -k end_of_a_response_stays",
     ),
     Fault(
         "contradictions taken for easy pairs",

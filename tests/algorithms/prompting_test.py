@@ -76,7 +76,19 @@ def test_a_policy_that_does_not_look_at_the_score_has_no_mean_margin():
 )
 def test_a_degree_takes_its_share_of_the_rarest_tokens_out(degree, kept):
     # The largest ids are the rarest; of equal ones the first goes first.
-    tokens = np.array([[[2, 1, 2, 1, 0, 0]] * 2])
+    third = without_rarest(degree, [2, 1, 2, 1, 0, 0])
+    assert third.tokens[third.mask].tolist() == kept
+    assert third.mask.tolist() == [True] * len(kept) + [False] * (6 - len(kept))
+
+
+def test_the_end_of_a_response_stays_though_its_id_is_the_largest():
+    third = without_rarest(3, [2, 1, 2, 1, 3, 0])
+    assert third.tokens[third.mask].tolist() == [1, 3]
+
+
+def without_rarest(degree, text):
+    """The third response, made from a first one of five tokens and padding."""
+    tokens = np.array([[text] * 2])
     mask = np.array([[[1, 1, 1, 1, 1, 0]] * 2], bool)
     prompts = jax.tree.map(lambda x: x[:1], PROMPTS)
     examples = Examples(
@@ -84,10 +96,8 @@ def test_a_degree_takes_its_share_of_the_rarest_tokens_out(degree, kept):
         responses=Responses(tokens=tokens, mask=mask, truncated=np.zeros((1, 2), bool)),
     )
     found = changed("preference_degree", examples, num_degrees=4)
-    third = jax.tree.map(lambda x: np.asarray(x)[0, 2], found.responses)
-    assert third.tokens[third.mask].tolist() == kept
-    assert third.mask.tolist() == [True] * len(kept) + [False] * (6 - len(kept))
     np.testing.assert_array_equal(found.responses.tokens[:, :2], tokens)
+    return jax.tree.map(lambda x: np.asarray(x)[0, 2], found.responses)
 
 
 def test_telling_degrees_apart_is_the_heads_cross_entropy():

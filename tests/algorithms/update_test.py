@@ -289,6 +289,14 @@ def test_responses_of_a_data_set_are_put_where_the_authors_say():
     np.testing.assert_array_equal(
         groups.responses.tokens[:, 1:], examples.responses.tokens[:, :2]
     )
+    method = configured("spin")
+    state = token_game.moved_state(method)
+    examples = token_game.drawn_examples(method, token_game.prompts(range(6)))
+    groups = algorithms.rollout(method, SETUP, state, examples)
+    np.testing.assert_array_equal(
+        groups.responses.tokens[:, 0], examples.responses.tokens[:, 0]
+    )
+    assert (groups.responses.tokens[:, 1] != examples.responses.tokens[:, 0]).any()
 
 
 def test_a_greedy_author_writes_the_most_probable_tokens():
