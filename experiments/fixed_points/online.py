@@ -172,7 +172,7 @@ ENTRIES = (
     ),
     Entry(
         row="self_prompting",
-        settings={"tau": 2.0, "gap": 0.6, "half_life": 1e12},
+        settings={"tau": TAU, "gap": 0.6, "half_life": 1e12},
         game=game.CYCLIC,
         prediction="reference (better / worse)^(1 / tau), both its own",
         predict=self_prompted,

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Sequence
 
 import matplotlib.figure
+import rich.box
 import rich.markup
 import rich.table
 
@@ -21,6 +22,7 @@ def cells(finding: Finding) -> dict[str, str]:
     entry = finding.entry
     settings = ", ".join(f"{k} {v:.4g}" for k, v in entry.settings.items())
     found = {family: f"{d:.1e}" for family, d in finding.distances.items()}
+    least = min(finding.moved.values())
     return {
         "row": entry.row,
         "exactness": entry.method.exactness,
@@ -29,6 +31,7 @@ def cells(finding: Finding) -> dict[str, str]:
         "note": entry.note,
         **found,
         "allowed": f"{entry.tolerance:.0e}",
+        "moved": f"{least:.2f}",
         "holds": "yes" if finding.holds else "NO",
     }
 
@@ -36,16 +39,18 @@ def cells(finding: Finding) -> dict[str, str]:
 def terminal(findings: Sequence[Finding]) -> rich.table.Table:
     """Returns the table for a terminal."""
     title = "Where every row comes to rest: total variation from theory"
-    table = rich.table.Table(title=title)
-    shown = [name for name in cells(findings[0]) if name not in ("settings", "note")]
-    for name in shown:
-        number = name in (*_MARKS, "allowed")
-        justify = "right" if number else "left"
-        table.add_column(name, justify=justify, no_wrap=number or name == "row")
+    table = rich.table.Table(title=title, box=rich.box.SIMPLE)
+    table.add_column("row", no_wrap=True)
+    table.add_column("exactness", overflow="fold", max_width=16)
+    table.add_column("prediction", overflow="fold")
+    table.add_column("distance", justify="right", no_wrap=True)
+    table.add_column("holds", no_wrap=True)
     for finding in findings:
         row = cells(finding)
+        row["distance"] = f"{max(finding.distances.values()):.1e}"
         style = "" if finding.holds else "bold red"
-        table.add_row(*(rich.markup.escape(row[name]) for name in shown), style=style)
+        shown = (rich.markup.escape(row[column.header]) for column in table.columns)
+        table.add_row(*shown, style=style)
     return table
 
 

@@ -82,12 +82,15 @@ def dice(seen):
     """Chen et al. 2024: own rewards of what the last round has learnt, and replay."""
     share, policies = seen.settings["replay"], [seen.reference, seen.reference]
     lengths = np.array([len(string) for string in game.STRINGS])
+    ended = np.array([string[-1] == game.EOS for string in game.STRINGS])
     for _ in range(2):
         before, iterate = policies[-2:]
         own = np.log(iterate) - np.log(before) - seen.settings["penalty"] * lengths
         # Equal ones are equal: the first is taken.
         own = own.round(9)
         mass = theory.best_and_worst([iterate] * 2, lambda group, r=own: r[group])
+        # A pair with a response that was cut is none.
+        mass = mass * np.outer(ended, ended)
 
         def objective(log_pi, _, mass=mass, iterate=iterate):
             h = theory.margins(log_pi - np.log(iterate))

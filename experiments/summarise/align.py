@@ -115,16 +115,18 @@ class Aligner:
             place, called = folder, title
             if len(course) > 1:
                 place, called = folder / f"part_{number}", f"{title} {number}"
+            # What is made between two parts is made on one device.
+            here = jax.device_put(state, jax.local_devices()[0])
             if part.make is not None:
-                # What is made between two parts is made on one device.
-                here = jax.device_put(state, jax.local_devices()[0])
                 make = functools.partial(part.make, setup, here, found)
                 found = courses.kept(place / "examples.npz", make)
+            method = part.method if part.settle is None else part.settle(setup, here)
             state = self._run(
                 part,
+                method,
                 compiled,
                 state,
-                self._batches(part.method, found, seed, done),
+                self._batches(method, found, seed, done),
                 seed,
                 place,
                 called,
@@ -139,9 +141,9 @@ class Aligner:
         key = tasks.stage_key(seed, 20)
         return algorithms.init(method, setup, self._task.start.params, key)
 
-    def _run(self, part, compiled, state, batches, seed, folder, title):
+    def _run(self, part, method, compiled, state, batches, seed, folder, title):
         """The state after a part of a run."""
-        method, suffix = part.method, self.suffix(part.method)
+        suffix = self.suffix(method)
         judge = self._judges.get(method.annotation)
 
         def step(state, batch):

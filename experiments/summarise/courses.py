@@ -2,8 +2,9 @@
 
 OPTune answers its worst prompts anew between rounds, and step-level preference learning
 searches anew; both go on from the policy that the last round has made. Mixed PO has two
-stages, each a row of its own. What a part learns from is made when the part before is
-over, and kept beside the run: it is neither made nor paid for twice.
+stages, each a row of its own; DICE begins with DPO, whose rewards it learns from. What
+a part learns from is made when the part before is over, and kept beside the run: it is
+neither made nor paid for twice.
 """
 
 import dataclasses
@@ -24,8 +25,12 @@ ROUNDS = {"optune": 3, "mcts_dpo": 3}
 ANSWERED_ANEW = 0.5
 """Share of the prompts, those with the lowest rewards, that OPTune answers anew."""
 
+SEARCHED_FOR_A_PENALTY = 128
+"""Prompts whose responses give DICE its penalty for length."""
+
 # `(setup, state, before) -> examples`, from what the part before has learnt from.
 Make = Callable[[algorithms.Setup, algorithms.State, Examples | None], Examples]
+Settle = Callable[[algorithms.Setup, algorithms.State], algorithms.Method]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,12 +43,14 @@ class Part:
       num_steps: updates.
       make: makes the examples that it learns from, or whose prompts it is shown; None
         where a batch is whatever the row has always been given.
+      settle: sets what is decided by the policy that the part begins with.
     """
 
     row: str
     method: algorithms.Method
     num_steps: int
     make: Make | None = None
+    settle: Settle | None = None
 
 
 def judges_of(name: str, settings: Settings) -> set[str]:
@@ -76,6 +83,8 @@ def course(
       seed: of the choice of prompts that are searched.
     """
     stages = settings.stages(name)
+    if name == "dice":
+        return _self_rewarded(settings, num_steps, data_set)
     if len(stages) == 1:
         makers = {
             "optune": lambda number: _answered(number, data_set),
@@ -90,10 +99,11 @@ def course(
         easy_then_difficult = settings.recipe().stages
         makes = [_chosen(stage.part, data_set) for stage in easy_then_difficult]
         rows = list(stages)
-    ends = [round(num_steps * n / len(rows)) for n in range(len(rows) + 1)]
     return [
-        Part(row=row, method=stages[row], num_steps=last - first, make=make)
-        for row, make, first, last in zip(rows, makes, ends, ends[1:], strict=False)
+        Part(row=row, method=stages[row], num_steps=number, make=make)
+        for row, make, number in zip(
+            rows, makes, _divided(num_steps, len(rows)), strict=True
+        )
     ]
 
 
@@ -122,6 +132,30 @@ def kept(path: pathlib.Path, make: Callable[[], Examples]) -> Examples:
                 if name in stored
             },
         )
+
+
+def _self_rewarded(
+    settings: Settings, num_steps: int, data_set: examples.DataSet
+) -> list[Part]:
+    """DPO, and two rounds of DICE with a penalty found at the beginning of each."""
+    own = algorithms.configure("dpo", tau=settings.own["tau"])
+    numbers = _divided(num_steps, min(3, num_steps))
+    parts = [Part(row="dpo", method=own, num_steps=numbers[0])]
+    for number in numbers[1:]:
+        method = settings.method("dice")
+        seen = algorithms.take(data_set.of(method), slice(SEARCHED_FOR_A_PENALTY))
+
+        def settle(setup, state, method=method, seen=seen):
+            return algorithms.length_corrected(method, setup, state, seen)
+
+        parts.append(Part(row="dice", method=method, num_steps=number, settle=settle))
+    return parts
+
+
+def _divided(num_steps: int, number: int) -> list[int]:
+    """So many parts of a run, of equal length as far as they can be."""
+    ends = [round(num_steps * n / number) for n in range(number + 1)]
+    return [last - first for first, last in zip(ends, ends[1:], strict=False)]
 
 
 def _answered(number: int, data_set: examples.DataSet) -> Make:

@@ -16,6 +16,7 @@ from nashalign.algorithms.players import (
 )
 from nashalign.algorithms.selection import (
     best_and_worst,
+    finished_best_and_worst,
     own_rewards,
     ranking,
     replayed,
@@ -194,8 +195,10 @@ ROWS: dict[str, Method] = {
         divides_by_tau=False,
     ),
     # The reward is the log-ratio that the last round has learnt, less a penalty a token
-    # (`preferences.length_penalty` finds the paper's). A share of the pairs is replayed
-    # from the data set. 300 updates a round, as in the paper.
+    # (`recipes.length_corrected` finds the paper's). A share of the pairs is replayed
+    # from the data set. Responses that were cut are not chosen; the paper also drops
+    # prompts of which less than half of them are left, and the shortest and longest.
+    # 300 updates a round, as in the paper, which begins with a policy made by DPO.
     "dice": _online(
         "DICE",
         "Chen et al. 2024, arXiv:2406.09760",
@@ -215,7 +218,7 @@ ROWS: dict[str, Method] = {
         num_members=18,
         annotation="data",
         label=own_rewards,
-        select=replayed(best_and_worst),
+        select=replayed(finished_best_and_worst),
         anchor=iterate,
         refresh=(("previous", "iterate", players.every_period), *_FOLLOWING),
         exactness="exact without the search for the penalty",

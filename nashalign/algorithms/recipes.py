@@ -11,16 +11,20 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import chex
 import jax
 import numpy as np
 
-from nashalign import data, sampling
+from nashalign import data, preferences, sampling
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
 from nashalign.algorithms.state import Setup, State
 from nashalign.algorithms.table import configure
 from nashalign.algorithms.update import annotate
 from nashalign.types import Examples, Prompts
+
+PENALTIES = np.linspace(0, 1, 1001)
+"""The grid on which DICE's code looks for a penalty."""
 
 # `(examples) -> [B] bool`, which of them a stage learns from.
 Part = Callable[[Examples], np.ndarray]
@@ -99,8 +103,8 @@ def reward_gap(examples: Examples) -> np.ndarray:
     return np.where(label == 0.5, np.abs(gap), np.where(label > 0.5, gap, -gap))
 
 
-def take(examples: Examples, part: np.ndarray) -> Examples:
-    """The examples at indices, or where a mask is true."""
+def take(examples: Examples, part: np.ndarray | slice) -> Examples:
+    """The examples at indices, in a slice, or where a mask is true."""
     return jax.tree.map(lambda x: x[part], examples)
 
 
@@ -148,6 +152,44 @@ def regenerate(
 
     old = {"responses": examples.responses, "rewards": examples.rewards}
     return dataclasses.replace(examples, preference=None, **jax.tree.map(put, old, new))
+
+
+def length_corrected(
+    method: Method,
+    setup: Setup,
+    state: State,
+    examples: Examples,
+    grid: chex.Array = PENALTIES,
+) -> Method:
+    """DICE's search: the row with the penalty that its own responses ask for.
+
+    Before a round, the iterate writes to some prompts; the penalty a token is found
+    (`preferences.length_penalty`) by which the best of its responses are no longer than
+    the worst. Chen et al. 2024 (arXiv:2406.09760).
+
+    Args:
+      method: the row `dice`.
+      setup: model family and decoding.
+      state: whose iterate writes; its `previous` policy is what rewards are measured
+        from, so that there are none before the policy has learnt something.
+      examples: `B` prompts with a pair each.
+      grid: `[A]` penalties to be tried, in nats of log-ratio a token.
+
+    Returns:
+      The row with its setting `penalty`.
+    """
+    free = dataclasses.replace(method, settings={**method.settings, "penalty": 0.0})
+    groups = rollout(free, setup, state, examples)
+    rewards = free.label(free, groups).rewards
+    own = slice(len(free.authors) - free.num_data)
+    found = preferences.length_penalty(
+        rewards[:, own],
+        groups.responses.mask.sum(-1)[:, own],
+        grid,
+        where=~groups.responses.truncated[:, own],
+    )
+    settings = {**method.settings, "penalty": float(found)}
+    return dataclasses.replace(method, settings=settings)
 
 
 def searched(

@@ -66,6 +66,18 @@ def best_and_worst(method, groups: Groups) -> Groups:
     return _keep_members(groups, [jnp.argmax(found, -1), jnp.argmin(found, -1)])
 
 
+def finished_best_and_worst(method, groups: Groups) -> Groups:
+    """Select: the best and the worst of the members that were not cut.
+
+    Where fewer than two are left, both are one response, and teach nothing.
+    """
+    cut = jnp.take_along_axis(groups.responses.truncated[:, None], groups.members, -1)
+    found = scores(method, groups)
+    best = jnp.argmax(jnp.where(cut, -jnp.inf, found), -1)
+    worst = jnp.argmin(jnp.where(cut, jnp.inf, found), -1)
+    return _keep_members(groups, [best, worst])
+
+
 def clear_best_and_worst(method, groups: Groups) -> Groups:
     """Select: the best and the worst member, where they are `margin` apart."""
     found = scores(method, groups)

@@ -83,11 +83,14 @@ def init(
 def next_stage(method: Method, setup: Setup, state: State) -> State:
     """Returns the state in which another row goes on from here.
 
-    The policy becomes every frozen policy, the reference among them; the optimizer and
-    the heads begin anew; steps and keys go on.
+    The policy becomes every frozen policy, the reference among them, but the `previous`
+    one: that is what the policy has been held to, its reference. The optimizer and the
+    heads begin anew; steps and keys go on.
     """
     fresh = init(method, setup, state.params, state.key)
-    return dataclasses.replace(fresh, step=state.step)
+    before = {"previous": state.reference} if "previous" in fresh.frozen else {}
+    frozen = fresh.frozen | before
+    return dataclasses.replace(fresh, step=state.step, frozen=frozen)
 
 
 def step_keys(state: State) -> chex.PRNGKey:

@@ -51,7 +51,10 @@ class LengthPenalised:
 
 
 def length_penalty(
-    rewards: chex.Array, lengths: chex.Array, grid: chex.Array
+    rewards: chex.Array,
+    lengths: chex.Array,
+    grid: chex.Array,
+    where: chex.Array | None = None,
 ) -> chex.Array:
     r"""The penalty whose best responses are no longer than its worst ones, on average.
 
@@ -66,13 +69,15 @@ def length_penalty(
 
     The penalty is in units of these rewards for a unit of these lengths. The paper's
     code counts characters, and its rewards are log-ratios that are not multiplied by
-    beta. Leave out responses that were cut: their lengths are not known.
-    Chen et al. 2024 (arXiv:2406.09760).
+    beta. Chen et al. 2024 (arXiv:2406.09760).
 
     Args:
       rewards: `[B, K]` of K responses to each prompt.
       lengths: `[B, K]`, tokens.
       grid: `[A]` penalties to be tried, in any order; the paper's are 0 to 1 by 0.001.
+      where: `[B, K]` bool, the responses that may be best and worst; all by default.
+        Leave out those that were cut: their lengths are not known. A prompt with fewer
+        than two has no gap.
 
     Returns:
       `[]`, an element of the grid.
@@ -80,10 +85,13 @@ def length_penalty(
     chex.assert_rank([rewards, grid], [2, 1])
     chex.assert_equal_shape([rewards, lengths])
     rewards, lengths, grid = map(jnp.asarray, (rewards, lengths, grid))
+    where = jnp.ones(rewards.shape, bool) if where is None else where
 
     def gap(penalty):
         scores = rewards - penalty * lengths
-        pair = jnp.stack([jnp.argmax(scores, -1), jnp.argmin(scores, -1)], -1)
+        best = jnp.argmax(jnp.where(where, scores, -jnp.inf), -1)
+        worst = jnp.argmin(jnp.where(where, scores, jnp.inf), -1)
+        pair = jnp.stack([best, worst], -1)
         best, worst = jnp.take_along_axis(lengths, pair, -1).T
         return jnp.abs(jnp.mean(best - worst))
 

@@ -425,9 +425,12 @@ def dice(view):
     own = view.frozen["iterate"] - view.frozen["previous"]
     own = own - view.settings["penalty"] * lengths
 
+    ended = [s[-1] == token_game.EOS for s in token_game.strings()]
+
     def value(b, indices):
-        best = max(indices, key=lambda i: own[b, i])
-        worst = min(indices, key=lambda i: own[b, i])
+        left = [i for i in indices if ended[i]] or [0]
+        best = max(left, key=lambda i: own[b, i])
+        worst = min(left, key=lambda i: own[b, i])
         return softplus(-tau * (ratio[b, best] - ratio[b, worst]))
 
     old = over_pairs(view.mass("data"), view.mass("data"), dpo(margins(ratio), P, tau))

@@ -512,8 +512,8 @@ ALGORITHMS = [
     Fault(
         "a stage that keeps the old reference",
         STATE,
-        "    return dataclasses.replace(fresh, step=state.step)",
-        "    return dataclasses.replace(fresh, step=state.step, frozen=state.frozen)",
+        "    frozen = fresh.frozen | before",
+        "    frozen = state.frozen",
         f"{RECIPES_TEST} -k next_stage",
     ),
     Fault(

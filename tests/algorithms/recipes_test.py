@@ -124,6 +124,41 @@ def test_next_stage_is_held_to_the_policy_that_the_last_one_made():
     assert after.opt_state[0].count == 0 and after.key == state.key
 
 
+def test_what_the_next_stages_policy_was_held_to_is_its_previous_one():
+    setup = token_game.setup(token_game.POLICY, optax.adam(0.1))
+    state = token_game.moved_state()
+    after = algorithms.next_stage(algorithms.configure("dice"), setup, state)
+    assert after.frozen["previous"] is state.reference
+    assert after.frozen["iterate"] is after.reference is state.params
+
+
+def test_the_penalty_is_that_of_the_iterates_own_finished_responses():
+    method = algorithms.configure("dice", **token_game.SETTINGS["dice"])
+    setup = token_game.setup(token_game.POLICY, optax.adam(0.1))
+    with jax.enable_x64(True):
+        state = token_game.moved_state(method)
+        prompts = token_game.prompts(range(60))
+        examples = token_game.drawn_examples(method, prompts)
+        grid = np.linspace(0, 2, 9)
+        found = algorithms.length_corrected(method, setup, state, examples, grid)
+        groups = algorithms.rollout(method, setup, state, examples)
+    log_probs = jax.tree.map(np.asarray, groups.frozen_log_probs)
+    implicit = (log_probs["iterate"] - log_probs["previous"]).sum(-1)
+    lengths = np.asarray(groups.responses.mask.sum(-1))
+    gaps = []
+    for penalty in grid:
+        gap = 0
+        for row in range(60):
+            own = [k for k in range(3) if not groups.responses.truncated[row, k]]
+            scores = {k: implicit[row, k] - penalty * lengths[row, k] for k in own}
+            if own:
+                best, worst = max(own, key=scores.get), min(own, key=scores.get)
+                gap += lengths[row, best] - lengths[row, worst]
+        gaps.append(abs(gap))
+    assert found.settings == {**method.settings, "penalty": grid[np.argmin(gaps)]}
+    assert min(gaps) < min(gaps[0], gaps[-1])
+
+
 def stored_pairs(num_prompts=10):
     """A pair to each prompt whose rewards are the prompt's number, last first."""
     prompts = token_game.prompts(range(num_prompts))

@@ -39,6 +39,30 @@ def rewards_for_length(slope, seed=0):
     return slope * lengths + random.normal(size=lengths.shape), lengths
 
 
+def test_a_response_left_out_is_neither_best_nor_worst():
+    rewards, lengths = rewards_for_length(0.5)
+    where = np.random.default_rng(1).random(lengths.shape) < 0.6
+    where[:20, 1:] = False
+    where[:10] = False
+    grid = np.linspace(0, 1, 41)
+    found = search(rewards, lengths, grid, where)
+    gaps = [
+        np.sum(
+            [
+                gap_of(penalty, [reward[own]], [length[own]])
+                for reward, length, own in zip(rewards, lengths, where, strict=True)
+                if own.any()
+            ]
+        )
+        for penalty in grid
+    ]
+    assert found == pytest.approx(grid[np.abs(gaps).argmin()])
+    # What is left out would have changed the answer.
+    worse = np.where(where, rewards, -10 * lengths)
+    assert search(worse, lengths, grid, where) == found
+    assert search(worse, lengths, grid) != found
+
+
 def gap_of(penalty, rewards, lengths):
     """Mean length of the best responses less that of the worst ones, in a loop."""
     gaps = []
