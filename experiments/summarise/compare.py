@@ -101,7 +101,7 @@ def compare(
     report.report(folder, tuple(found), matrices, summaries, readable=few)
     if not few:
         learns = {name: examples.kind(own.method) for name, own in aligned.items()}
-        report.draw_overview(folder, summaries, learns)
+        report.draw_ranking(folder, summaries, learns)
     report.samples(task, written, preferences, rows[: settings.num_samples], folder)
     return summaries
 

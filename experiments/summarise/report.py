@@ -54,19 +54,16 @@ def report(
     training.write_text(folder / "summary.md", evaluation.summary_markdown(lines))
 
 
-def draw_overview(
+def draw_ranking(
     folder: pathlib.Path,
     summaries: Mapping[str, evaluation.Summary],
     kinds: Mapping[str, str],
 ) -> None:
-    """Draws win rate against KL, a point for each policy that has a kind."""
-    drawn = {
-        name: (own.kl.mean, own.win_rate.mean, kinds[name])
-        for name, own in summaries.items()
-        if name in kinds and own.win_rate is not None
-    }
-    figure = evaluation.overview_figure(drawn)
-    with training.replacing(folder / "win_rate_over_kl.png") as path:
+    """Draws win rate and KL, a line for each policy that has a kind."""
+    drawn = [own for name, own in summaries.items() if name in kinds and own.win_rate]
+    title = "Test prompts, the exact population; 95% intervals over prompts"
+    figure = evaluation.ranking_figure(drawn, kinds, title=title)
+    with training.replacing(folder / "ranking.png") as path:
         evaluation.save_figure(figure, path)
 
 

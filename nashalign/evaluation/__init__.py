@@ -16,16 +16,13 @@ from nashalign.evaluation.figures import (
     save_figure,
     win_rate_figure,
 )
-from nashalign.evaluation.frontier import (
-    frontier_figure,
-    overview_figure,
-    pool_seeds,
-)
+from nashalign.evaluation.frontier import frontier_figure, pool_seeds
 from nashalign.evaluation.intervals import Interval, mean_interval
 from nashalign.evaluation.length_control import (
     LengthControlled,
     length_controlled_win_rate,
 )
+from nashalign.evaluation.ranking import ranking_figure
 from nashalign.evaluation.samples import Sample, samples_markdown, write_samples_html
 from nashalign.evaluation.summary import (
     Summary,
@@ -53,10 +50,10 @@ __all__ = [
     "learning_curves_figure",
     "length_controlled_win_rate",
     "mean_interval",
-    "overview_figure",
     "paper",
     "pool_seeds",
     "preference_table",
+    "ranking_figure",
     "read_win_rate_csv",
     "response_length",
     "samples_markdown",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.figure
 import numpy as np
 
-from nashalign.evaluation import figures, paper, tables
+from nashalign.evaluation import figures, paper
 
 
 def pool_seeds(
@@ -83,55 +83,6 @@ def frontier_figure(
         _draw_alone(axes, lines, name, styles[name])
     right.suptitle("each by itself, tau beside its points", fontsize=10)
     right.supxlabel(_HORIZONTAL, fontsize=10)
-    return figure
-
-
-def overview_figure(
-    points: Mapping[str, tuple[float, float, str]],
-) -> matplotlib.figure.Figure:
-    """One point a method, and its name beside the panel, in the order of win rates.
-
-    Args:
-      points: name of each method -> KL (nats a response), win rate against the start
-        policy, and its kind, which is its colour.
-
-    Returns:
-      The figure; for any number of methods, as high as their names need.
-    """
-    kinds = list(dict.fromkeys(kind for _, _, kind in points.values()))
-    drawn = figures.styles(kinds)
-    figure = matplotlib.figure.Figure(
-        figsize=(9, max(4.0, 0.16 * len(points) + 1.2)), layout="constrained"
-    )
-    axes = figure.subplots()
-    _draw_start(axes, label=paper.START)
-    for kind in kinds:
-        own = np.array([point[:2] for point in points.values() if point[2] == kind])
-        style = drawn[kind]
-        axes.plot(
-            *own.T, style.marker, color=style.color, markersize=5, label=kind, zorder=3
-        )
-    ranked = sorted(points.items(), key=lambda item: item[1][1])
-    for place, (name, (kl, win_rate, kind)) in enumerate(ranked):
-        height = (place + 0.5) / len(ranked)
-        axes.annotate(
-            f"{name}  {tables.share(win_rate)}",
-            (kl, win_rate),
-            xytext=(1.08, height),
-            textcoords="axes fraction",
-            fontsize=7,
-            va="center",
-            color=drawn[kind].color,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": drawn[kind].color,
-                "alpha": 0.35,
-                "linewidth": 0.6,
-                "relpos": (0, 0.5),
-            },
-        )
-    axes.legend(frameon=False, loc="best", fontsize=8)
-    figures.finish_axes(axes, _HORIZONTAL, "win rate against the start policy")
     return figure
 
 

@@ -31,6 +31,15 @@ def curves():
     }
 
 
+def ranked(method, win_rate):
+    """A method at five nats."""
+    return evaluation.Summary(
+        method=method,
+        win_rate=evaluation.Interval(win_rate, 0.02),
+        kl=evaluation.Interval(5.0, 0.3),
+    )
+
+
 def sweep():
     """Two methods, three taus, three seeds."""
     return [
@@ -49,9 +58,11 @@ def sweep():
             curves(), {"kl": "KL", "reward": "r"}
         ),
         lambda: evaluation.frontier_figure(sweep(), title="a sweep"),
-        lambda: evaluation.overview_figure({"IPO": (5.0, 0.6, "compared")}),
+        lambda: evaluation.ranking_figure(
+            [ranked("IPO", 0.6)], {"IPO": "compared"}, title="test prompts"
+        ),
     ],
-    ids=["matrix", "curves", "frontier", "overview"],
+    ids=["matrix", "curves", "frontier", "ranking"],
 )
 def test_figures_are_written_large_and_not_blank(draw, tmp_path):
     evaluation.save_figure(draw(), tmp_path / "figure.png")
@@ -121,16 +132,24 @@ def test_the_frontier_takes_a_single_seed_and_says_tau():
     assert "0.25" in texts(figure)
 
 
-def test_the_overview_names_sixty_methods_without_overlap():
-    points = {f"method {i}": (i % 7, 0.5 + i / 600, f"kind {i % 3}") for i in range(60)}
-    figure = evaluation.overview_figure(points)
+def test_the_ranking_names_sixty_methods_without_overlap_best_first():
+    own = [ranked(f"method {i}", 0.5 + i / 600) for i in range(60)]
+    kinds = {f"method {i}": f"kind {i % 3}" for i in range(60)}
+    figure = evaluation.ranking_figure(own, kinds)
     evaluation.save_figure(figure, io.BytesIO())
-    labels = [t for t in figure.axes[0].texts if t.get_text().startswith("method")]
-    assert labels[-1].get_text() == "method 59  .598"
-    extents = map(matplotlib.text.Text.get_window_extent, labels)  # without lines
-    boxes = sorted(extents, key=lambda box: box.y0)
+    labels = figure.axes[0].get_yticklabels()
+    assert [t.get_text() for t in labels[:2]] == ["method 59", "method 58"]
+    boxes = [label.get_window_extent() for label in labels]
     assert len(boxes) == 60
-    assert all(a.y1 <= b.y0 + 1 for a, b in zip(boxes, boxes[1:], strict=False))
+    assert all(a.y0 + 1 >= b.y1 for a, b in zip(boxes, boxes[1:], strict=False))
+
+
+def test_the_ranking_draws_means_and_half_widths_in_their_panels():
+    figure = evaluation.ranking_figure([ranked("IPO", 0.6)], {"IPO": "compared"})
+    for axes, mean, half in zip(figure.axes, (0.6, 5.0), (0.02, 0.3), strict=True):
+        line, _, (bar,) = axes.containers[0]
+        assert line.get_xdata() == pytest.approx([mean])
+        assert bar.get_segments()[0][:, 0] == pytest.approx([mean - half, mean + half])
 
 
 def test_figures_leave_no_global_state_behind():

@@ -623,7 +623,7 @@ def test_rows_of_every_kind_are_trained_and_one_that_diverges_stops_nobody(
     lines = [line.split(" | ") for line in summary if "| **" in line]
     assert lines[-1][0] == "| **RL**" and lines[-1][-1] == "7 |"
     assert len(lines) == 5 and {line[-1] for line in lines[:-1]} == {"– |"}
-    assert (results / "win_rate_over_kl.png").stat().st_size
+    assert (results / "ranking.png").stat().st_size
     assert not (results / "win_rates.png").exists()
     assert not (tmp_path / "run" / "policies" / "rl").exists()
     log = training.read_log(tmp_path / "run" / "conditional" / "metrics.jsonl")
