@@ -19,6 +19,9 @@ from tests import token_game
 
 P = token_game.preference()
 HARD = np.where(np.isclose(P, 0.5), 0.5, P > 0.5)
+# The first response beats the third, which beats the second, as the first does.
+SURE = np.where(np.arange(7)[:, None] == np.arange(7), 0.5, 0.0)
+SURE[0, 1] = SURE[0, 2] = SURE[2, 1] = 1.0
 NAMES = tuple(token_game.FROZEN)
 
 
@@ -81,6 +84,23 @@ def loss_and_slope(name, settings, labels, same=None):
         ("sequential_po", {"tau": 0.7, "retain": 0.0}, "bpo", {"tau": 0.7}, HARD, None),
         ("xpo", {"tau": 0.7, "alpha": 0.0}, "oaif_dpo", {"tau": 0.7}, P, None),
         ("oaif_dpo", {"tau": 0.7}, "online_dpo", {"tau": 0.7}, HARD, None),
+        (
+            "osp",
+            {"tau": 0.7, "num_responses": 2},
+            "online_dpo",
+            {"tau": 0.7},
+            SURE,
+            None,
+        ),
+        # DPO on the best and the worst of three, from the iterate.
+        (
+            "selm",
+            {"tau": 0.7, "alpha": 0.0},
+            "dno_prct",
+            {"tau": 0.7, "margin": 0.0, "num_responses": 2},
+            SURE,
+            None,
+        ),
         ("oaif_ipo", {"tau": 0.4}, "online_ipo", {"tau": 0.4}, HARD, None),
         ("oaif_slic", {"tau": 0.7}, "online_slic", {"tau": 0.7}, HARD, None),
         (
