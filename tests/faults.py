@@ -591,6 +591,13 @@ FAULTS = [
         "tests/data/prompts_test.py -k end_with_the_end_token",
     ),
     Fault(
+        "a response that fits is called cut",
+        "nashalign/data/prompts.py",
+        "truncated=lengths > length",
+        "truncated=lengths >= length",
+        "tests/data/prompts_test.py -k end_with_the_end_token",
+    ),
+    Fault(
         "win rates without the complement",
         "nashalign/evaluation/win_rates.py",
         "table[:, j, i] = 1.0 - table[:, i, j]",
@@ -718,6 +725,13 @@ FAULTS = [
         f"{LENGTHS_TEST} -k first_of_equal",
     ),
     Fault(
+        "a length that is not known is the best one's",
+        LENGTHS,
+        "jnp.where(where, scores, -jnp.inf)",
+        "scores",
+        f"{LENGTHS_TEST} -k left_out",
+    ),
+    Fault(
         "extrapolation from the start",
         EXTRAPOLATION,
         "new + alpha * (new - old)",
@@ -792,6 +806,13 @@ FAULTS = [
         SEARCH,
         "node.reward + discount * state_value",
         "node.reward + state_value",
+        SEARCH_TEST,
+    ),
+    Fault(
+        "a step is worth its first continuation",
+        STEPS,
+        "math.fsum(values) / len(values)",
+        "values[0]",
         SEARCH_TEST,
     ),
     Fault(

@@ -13,7 +13,7 @@ limit of many short ones. Where hard labels have no optimum, reviewers contradic
 other: the verdicts of one are cyclic, or several disagree.
 
 Run: python -m experiments.fixed_points
-Takes: about 12 minutes on 2 cores; with --quick, 2.
+Takes: 9 minutes on 2 cores; with --quick, 2.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ from experiments.fixed_points import (
 from experiments.fixed_points.entry import examine
 from nashalign import algorithms
 
-# In the order of the table of methods.
+# In the order of the table of methods, recipes last.
 ENTRIES = tuple(
     sorted(
         (
@@ -49,7 +49,7 @@ ENTRIES = tuple(
             *rounds.ENTRIES,
             *nash.ENTRIES,
         ),
-        key=lambda entry: list(algorithms.TABLE).index(entry.row),
+        key=lambda entry: [*algorithms.TABLE, *algorithms.RECIPES].index(entry.row),
     )
 )
 

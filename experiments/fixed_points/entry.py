@@ -14,6 +14,7 @@ import numpy as np
 from experiments.fixed_points import game as token_game
 from experiments.fixed_points import training
 from nashalign import algorithms
+from nashalign.types import Examples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Entry:
     """A row, the game it plays, and where theory says that it rests.
 
     Attributes:
-      row: its name in `algorithms.TABLE`.
+      row: its name in `algorithms.TABLE`, or a recipe's in `algorithms.RECIPES`.
       prediction: in words.
       predict: `Seen -> [Y]`, or `[L, Y]` of the policies under each level.
       settings: of the row, far enough from its limits that others would be seen.
@@ -68,6 +69,8 @@ class Entry:
       note: what is to be known about the row; findings.
       under_levels: whether the policies under each level are predicted.
       from_examples: whether the row learns from weighted examples.
+      recipe: what has several stages; offline ones learn from their part of weighted
+        examples.
       num_periods: how often anchors move; each time the optimizer starts anew.
       period: updates in a period, if it is not the run's length over `num_periods`.
       num_steps: expected updates.
@@ -83,6 +86,7 @@ class Entry:
     note: str = ""
     under_levels: bool = False
     from_examples: bool = False
+    recipe: algorithms.Recipe | None = None
     num_periods: int = 1
     period: int | None = None
     num_steps: int = 2400
@@ -91,11 +95,30 @@ class Entry:
 
     @property
     def method(self) -> algorithms.Method:
-        """The row with its settings."""
+        """The row with its settings, or the last one of a recipe."""
+        if self.recipe is not None:
+            return self.recipe.stages[-1].method
         settings = dict(self.settings)
         if "period" in algorithms.TABLE[self.row].settings:
             settings["period"] = self.period or self.num_steps // self.num_periods
         return algorithms.configure(self.row, **settings)
+
+    @property
+    def stages(self) -> list[tuple[algorithms.Method, Examples | None]]:
+        """Each row that is run, and the examples that it is shown, if any."""
+        with jax.enable_x64(True):
+            examples = token_game.examples(self.game)
+        if self.recipe is None:
+            return [(self.method, examples if self.from_examples else None)]
+        return [
+            (
+                stage.method,
+                algorithms.take(examples, stage.part(examples))
+                if stage.method.num_data
+                else None,
+            )
+            for stage in self.recipe.stages
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,13 +147,12 @@ def examine(entry: Entry, families=tuple(token_game.FAMILIES)) -> Finding:
     distances, moved = {}, {}
     for family in families:
         before, after = training.train(
-            entry.method,
+            entry.stages,
             entry.game,
             family,
             num_steps=entry.num_steps,
             learning_rate=entry.learning_rate * {"tabular": 5}.get(family, 1),
             num_periods=entry.num_periods,
-            from_examples=entry.from_examples,
         )
         seen = Seen(before[0], before[1:], after[1:], entry.method.settings, entry.game)
         predicted = _predicted(entry, seen)

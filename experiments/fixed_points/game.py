@@ -169,7 +169,7 @@ def examples(game: Game) -> Examples:
     )
 
 
-def expected_update(method, setup, state, game: Game, from_examples: bool):
+def expected_update(method, setup, state, game: Game, seen: Examples | None):
     """Returns the state after the noiseless update.
 
     Args:
@@ -177,23 +177,23 @@ def expected_update(method, setup, state, game: Game, from_examples: bool):
       setup: of the run.
       state: before.
       game: what reviewers and the data set say.
-      from_examples: whether the row learns from weighted examples that bring their
-        labels along, as rows do that change their prompts; otherwise every group is
+      seen: weighted examples that bring their labels along, for rows that change their
+        prompts or learn from a part of the data set; if there are none, every group is
         enumerated and the reviewers are asked.
     """
     if method.extragradient:
         frozen = state.frozen | {"ahead": state.params}
         state = dataclasses.replace(state, frozen=frozen)
-        groups = _groups(method, setup, state, game, from_examples)
+        groups = _groups(method, setup, state, game, seen)
         state, _ = algorithms.learn(method, setup, state, groups, look_ahead=True)
-    groups = _groups(method, setup, state, game, from_examples)
+    groups = _groups(method, setup, state, game, seen)
     return algorithms.learn(method, setup, state, groups)[0]
 
 
-def _groups(method, setup, state, game, from_examples):
+def _groups(method, setup, state, game, seen):
     """Every annotated group with its exact probability."""
-    if from_examples:
-        groups = algorithms.rollout(method, setup, state, examples(game))
+    if seen is not None:
+        groups = algorithms.rollout(method, setup, state, seen)
     else:
         number = game.preference.shape[0]
         data = jnp.tile(game.data, (number, 1))

@@ -195,6 +195,7 @@ ENTRIES = (
         num_periods=3,
     ),
     Entry(row="egpo", settings={"tau": 0.2}, **_NASH),
+    Entry(row="nash_mirror_prox", settings={"tau": 0.2, "eta": 1.0}, period=1, **_NASH),
     Entry(
         row="nash_mirror_prox",
         settings={"tau": 0.2, "eta": 1.5},

@@ -5,6 +5,7 @@ import numpy as np
 
 from experiments.fixed_points import game, theory
 from experiments.fixed_points.entry import Entry
+from nashalign import algorithms
 
 
 def optimum(seen):
@@ -46,6 +47,15 @@ def bond(seen):
     return theory.stationary(objective, seen.reference)
 
 
+_MIXED = {"threshold": 0.4, "dpo_tau": 1.2, "tau": 0.8}
+
+
+def mixed_po(seen):
+    """Gou and Nguyen 2024: DPO's policy, which PPO is held to, tilted once more."""
+    after_dpo = theory.tilted(seen.reference, seen.rewards / _MIXED["dpo_tau"])
+    return theory.tilted(after_dpo, seen.rewards / seen.tau)
+
+
 ENTRIES = (
     Entry(
         row="rl",
@@ -85,5 +95,18 @@ ENTRIES = (
         prediction="minimiser of the Jeffreys divergence from the best of 2",
         predict=bond,
         note="the anchor stands still (decay 1); if it follows, the best response wins",
+    ),
+    Entry(
+        row="mixed_po",
+        settings=_MIXED,
+        recipe=algorithms.mixed_po(
+            threshold=_MIXED["threshold"],
+            dpo={"tau": _MIXED["dpo_tau"]},
+            ppo={"tau": _MIXED["tau"]},
+        ),
+        game=game.SCORED,
+        prediction="DPO's reference exp(r / dpo_tau), times exp(r / tau)",
+        predict=mixed_po,
+        note="easy pairs connect all responses, so that DPO's optimum is that of all",
     ),
 )

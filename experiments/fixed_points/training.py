@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,56 +11,59 @@ import optax
 
 from experiments.fixed_points import game as token_game
 from nashalign import algorithms
+from nashalign.types import Examples
 
 
 def train(
-    method: algorithms.Method,
+    stages: Sequence[tuple[algorithms.Method, Examples | None]],
     game: token_game.Game,
     family: str,
     *,
     num_steps: int,
     learning_rate: float,
     num_periods: int = 1,
-    from_examples: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns a row's policies before and after its run, `[1 + L, Y]` each.
 
     At a constant rate Adam does not settle: the rate follows half a cosine down to
-    zero. In each period the optimizer starts anew.
+    zero. In each period and stage the optimizer starts anew.
 
     Args:
-      method: the row.
+      stages: a row and what it is shown, as in `game.expected_update`; one after
+        another, each from the policy and held to the policy that the last one made.
       game: what it plays.
       family: `"transformer"` or `"tabular"`.
-      num_steps: expected updates.
+      num_steps: expected updates of a stage.
       learning_rate: Adam's, at the beginning of each period.
       num_periods: how often an anchor is to move, at the end of each.
-      from_examples: as in `game.expected_update`.
     """
     with jax.enable_x64(True):
-        before, after = _run(
-            method,
-            jax.tree.map(jnp.asarray, game),
-            token_game.parameters(family),
-            jnp.asarray(learning_rate, float),
-            jnp.asarray(num_steps // num_periods),
-            family=family,
-            num_steps=num_steps,
-            from_examples=from_examples,
-        )
+        params, policies = token_game.parameters(family), []
+        for method, seen in stages:
+            params, *found = _run(
+                method,
+                jax.tree.map(jnp.asarray, game),
+                jax.tree.map(jnp.asarray, seen),
+                params,
+                jnp.asarray(learning_rate, float),
+                jnp.asarray(num_steps // num_periods),
+                family=family,
+                num_steps=num_steps,
+            )
+            policies += found
         # A hundred such programs are more than a process has memory maps for.
         _run.clear_cache()
-        return np.exp(before), np.exp(after)
+        return np.exp(policies[0]), np.exp(policies[-1])
 
 
 # Each program runs for a second: compiling it is what it costs.
 @functools.partial(
     jax.jit,
-    static_argnames=("family", "num_steps", "from_examples"),
+    static_argnames=("family", "num_steps"),
     compiler_options={"xla_backend_optimization_level": 0},
 )
-def _run(method, game, reference, rate, length, *, family, num_steps, from_examples):
-    """See `train`."""
+def _run(method, game, seen, reference, rate, length, *, family, num_steps):
+    """One stage of `train`: its parameters, and log-policies before and after it."""
     policy = token_game.FAMILIES[family]
 
     # The optimizer counts its own steps, of which an update may make several.
@@ -85,10 +89,11 @@ def _run(method, game, reference, rate, length, *, family, num_steps, from_examp
             state.opt_state,
         )
         state = dataclasses.replace(state, opt_state=opt_state)
-        updated = token_game.expected_update(method, setup, state, game, from_examples)
-        return updated, None
+        return token_game.expected_update(method, setup, state, game, seen), None
 
     state, _ = jax.lax.scan(step, state, None, num_steps)
-    return tuple(
-        token_game.log_policies(policy, params) for params in (reference, state.params)
+    return (
+        state.params,
+        token_game.log_policies(policy, reference),
+        token_game.log_policies(policy, state.params),
     )

@@ -141,7 +141,7 @@ _CHOSEN: dict[str, dict[str, float]] = {
     # as short ones: at margin 10, or alpha 0.1, they lose to the start policy (.41 and
     # .38 on validation prompts). Basic soft PO still does so at this alpha: it earns a
     # quarter of a standard deviation in rewards by three tokens more, and wins little
-    # (.51).
+    # (.51; weighted soft PO, .50).
     "slic_hf": {"margin": 40.0},
     "soft_po": {"alpha": 0.02},
     "soft_po_weighted": {"alpha": 0.02, "power": 0.01},
@@ -181,6 +181,8 @@ _CHOSEN: dict[str, dict[str, float]] = {
     # Nobody but the policy is asked in DICE's rounds, so that they only go further
     # where DPO has gone: at the others' rate too far (27 nats, and .43).
     "dice": {"tau": 0.3, "period": 20, "num_responses": 4, "learning_rate": 2e-4},
+    # Own pairs that the policy labels itself teach what it believes already: SAIL-DPP
+    # hardly beats the start policy (.52); with verdicts on them, SAIL-DPR does (.54).
     "sail_dpp": {"tau": 0.05},
     "sail_dpr": {"tau": 0.05},
     "iterative_dpo": {"tau": 0.05, "period": 10, "num_responses": 4},

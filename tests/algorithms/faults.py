@@ -338,6 +338,13 @@ ALGORITHMS = [
         expected("dice"),
     ),
     Fault(
+        "a response that was cut is the best",
+        SELECTION,
+        "jnp.where(cut, -jnp.inf, found)",
+        "found",
+        expected("dice"),
+    ),
+    Fault(
         "a gap without its size",
         SELECTION,
         "gap = jnp.abs(rewards[..., 0] - rewards[..., 1])",
@@ -515,6 +522,20 @@ ALGORITHMS = [
         "    frozen = fresh.frozen | before",
         "    frozen = state.frozen",
         f"{RECIPES_TEST} -k next_stage",
+    ),
+    Fault(
+        "no reward left for the first round of DICE",
+        STATE,
+        'before = {"previous": state.reference}',
+        'before = {"previous": state.params}',
+        f"{RECIPES_TEST} -k previous",
+    ),
+    Fault(
+        "a penalty on top of the last one",
+        RECIPES,
+        'settings={**method.settings, "penalty": 0.0}',
+        "settings={**method.settings}",
+        f"{RECIPES_TEST} -k penalty",
     ),
     Fault(
         "responses that the setting does not number",
