@@ -58,9 +58,10 @@ def test_a_response_left_out_is_neither_best_nor_worst():
     ]
     assert found == pytest.approx(grid[np.abs(gaps).argmin()])
     # What is left out would have changed the answer.
-    worse = np.where(where, rewards, -10 * lengths)
-    assert search(worse, lengths, grid, where) == found
-    assert search(worse, lengths, grid) != found
+    for factor in (-10, 10):
+        other = np.where(where, rewards, factor * lengths)
+        assert search(other, lengths, grid, where) == found
+        assert search(other, lengths, grid) != found
 
 
 def gap_of(penalty, rewards, lengths):
