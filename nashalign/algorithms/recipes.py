@@ -179,7 +179,10 @@ def length_corrected(
       The row with its setting `penalty`.
     """
     free = dataclasses.replace(method, settings={**method.settings, "penalty": 0.0})
-    groups = rollout(free, setup, state, examples)
+    # No step has this number: what a step draws is learnt from, and not drawn twice.
+    key = jax.random.fold_in(state.key, 2**32 - 1)
+    searching = dataclasses.replace(state, key=key)
+    groups = rollout(free, setup, searching, examples)
     rewards = free.label(free, groups).rewards
     own = slice(len(free.authors) - free.num_data)
     found = preferences.length_penalty(

@@ -141,7 +141,12 @@ def test_the_penalty_is_that_of_the_iterates_own_finished_responses():
         examples = token_game.drawn_examples(method, prompts)
         grid = np.linspace(0, 2, 9)
         found = algorithms.length_corrected(method, setup, state, examples, grid)
-        groups = algorithms.rollout(method, setup, state, examples)
+        key = jax.random.fold_in(state.key, 2**32 - 1)
+        searching = dataclasses.replace(state, key=key)
+        groups = algorithms.rollout(method, setup, searching, examples)
+        learnt_from = algorithms.rollout(method, setup, state, examples)
+    drawn, later = groups.responses.tokens[:, :3], learnt_from.responses.tokens[:, :3]
+    assert (drawn != later).any(-1).mean() > 0.5
     log_probs = jax.tree.map(np.asarray, groups.frozen_log_probs)
     implicit = (log_probs["iterate"] - log_probs["previous"]).sum(-1)
     lengths = np.asarray(groups.responses.mask.sum(-1))
