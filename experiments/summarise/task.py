@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,13 @@ _BATCH = 64
 # score in the midst of its own docstring the start policy is at a loss (win rate .28
 # over itself, and .49 after this).
 _LEVELS = tuple(f'quality {level}"""{data.SUFFIX}' for level in range(5))
+
+
+STANDARD_LIBRARY, THIS_PROJECT = "standard library", "this project"
+HALVES = (STANDARD_LIBRARY, THIS_PROJECT, "other packages")
+"""Whose code a prompt is; test prompts are of the first two."""
+
+_OWN = frozenset({"nashalign", "experiments"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,6 +119,19 @@ class Task:
             digest = hashlib.sha256(codes.encode()).hexdigest()[:16]
             found[split] = f"{len(prompts.tokens):,} sha256:{digest}"
         return found
+
+    def clusters(self, split: str, rows: Sequence[int]) -> np.ndarray:
+        """Returns the cluster `[len(rows)]` of each prompt: a name, shared by those
+        that have more in common than two prompts drawn at random."""
+        return np.asarray([pair.package for pair in self._pairs_at(split, rows)])
+
+    def halves(self, split: str, rows: Sequence[int]) -> np.ndarray:
+        """Returns whose code `[len(rows)]` each prompt is, one of `HALVES`."""
+        return np.asarray([whose(pair) for pair in self._pairs_at(split, rows)])
+
+    def _pairs_at(self, split: str, rows: Sequence[int]) -> list[data.Pair]:
+        """The examples at some rows of a split."""
+        return [self.pairs[self.prompts[split].ids[row]] for row in rows]
 
     def require(self, split: str, setting: str, number: int) -> None:
         """Raises if a split has fewer prompts than a setting asks for."""
@@ -232,6 +253,14 @@ def load(policy: pathlib.Path, folder: pathlib.Path, text: Text) -> Task:
             preferences.three_reviewers(), tokenizer, [pair.code for pair in pairs]
         ),
     )
+
+
+def whose(pair: data.Pair) -> str:
+    """Returns which of `HALVES` a function belongs to."""
+    if pair.package in _OWN:
+        return THIS_PROJECT
+    known = pair.package in sys.stdlib_module_names
+    return STANDARD_LIBRARY if known else HALVES[-1]
 
 
 def chunks(rows: np.ndarray, size: int = _BATCH) -> Iterator[np.ndarray]:

@@ -447,6 +447,14 @@ def test_the_data_set_has_votes_scores_and_what_authors_wrote(data_set, loaded):
         assert loaded.pairs[index].summary.startswith(text.rstrip("\ufffd"))
 
 
+def test_prompts_know_their_cluster_and_whose_they_are(loaded):
+    for split in ("train", "test"):
+        rows = loaded.rows(split, 4, seed=0)
+        clusters, halves = loaded.clusters(split, rows), loaded.halves(split, rows)
+        assert len(clusters) == len(halves) == 4
+        assert all(clusters) and set(halves) <= set(task.HALVES)
+
+
 def test_a_score_is_told_by_strings_of_one_length_that_differ(loaded):
     levels = loaded.levels
     assert len(levels) == 5 and len({tuple(level) for level in levels}) == 5
