@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import matplotlib.figure
 import numpy as np
 
-from nashalign import games
+from nashalign import evaluation, games
 
 START = np.array([0.2, 0.5, 0.3])
 TAU, ETA, NUM_INNER, NUM_STEPS = 0.1, 0.3, 200, 10_000
@@ -61,14 +61,31 @@ def iterative_dpo(preference: np.ndarray) -> list[np.ndarray]:
 
 
 def draw(found: dict[str, np.ndarray]) -> matplotlib.figure.Figure:
-    """Draws the gap of each method over its steps."""
-    figure = matplotlib.figure.Figure(figsize=(7.5, 4.2), layout="constrained")
+    """Draws the gap of each method over its steps.
+
+    Iterative IPO and SPPO take the same steps: one is dashed, on top of the other. The
+    end of a run that is shorter than the others is marked.
+    """
+    figure = matplotlib.figure.Figure(figsize=(8, 4.8), layout="constrained")
     axes = figure.subplots()
-    for name, gaps in found.items():
-        axes.plot(np.arange(len(gaps)), np.maximum(gaps, 1e-16), label=name, lw=1)
-    axes.set(yscale="log", xscale="symlog", xlabel="iteration")
-    axes.set_ylabel("duality gap without regularisation")
-    axes.set_xlim(0, NUM_STEPS)
-    axes.grid(color="0.92")
-    axes.legend(frameon=False)
+    styles = evaluation.styles(list(found))
+    longest = max(map(len, found.values()))
+    for name in sorted(found, key=lambda name: name == "iterative IPO"):
+        gaps, color = np.maximum(found[name], 1e-16), styles[name].color
+        same = name == "iterative IPO"
+        label = f"{name} (the same steps as SPPO)" if same else name
+        if len(gaps) < longest:
+            label = f"{name} (its first {len(gaps) - 1:,} steps)"
+            axes.plot(len(gaps) - 1, gaps[-1], "|", color=color, markersize=14)
+        axes.plot(
+            np.arange(len(gaps)),
+            gaps,
+            color=color,
+            label=label,
+            linewidth=1.2,
+            linestyle=(0, (4, 4)) if same else "-",
+        )
+    axes.set(yscale="log", xscale="symlog", xlim=(0, NUM_STEPS))
+    evaluation.finish_axes(axes, "iteration", "duality gap without regularisation")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure

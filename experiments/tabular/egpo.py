@@ -15,15 +15,17 @@ from collections.abc import Callable, Iterable
 import jax
 import jax.numpy as jnp
 import matplotlib.figure
+import matplotlib.ticker
 import numpy as np
 import scipy.special
 
-from nashalign import games
+from nashalign import evaluation, games
 
 NUM_GAMES, NUM_RESPONSES, MIX = 10, 10, 0.125
 # tau, number of iterations and learning rate of each panel.
 PANELS = ((0.001, 100_000, 2e-4), (0.01, 5_000, 0.02), (0.1, 1_000, 0.1))
 FLOOR = 1e-6
+_DASHED = "mirror descent"
 
 
 def solvers(tau: float, learning_rate: float) -> dict[str, games.Solver]:
@@ -31,7 +33,7 @@ def solvers(tau: float, learning_rate: float) -> dict[str, games.Solver]:
     eta = 4 * learning_rate / (tau * NUM_RESPONSES)
     return {
         "EGPO": games.extragradient(tau=tau, eta=eta),
-        "mirror descent (OMD)": games.mirror_descent(tau=tau, eta=eta),
+        "mirror descent": games.mirror_descent(tau=tau, eta=eta),
         "Nash-MD": games.nash_md(tau=tau, eta=eta),
         "online IPO": games.online_ipo(tau=tau, learning_rate=learning_rate),
         "Nash-MD-PG": games.nash_md_pg(tau=tau, mix=MIX, learning_rate=learning_rate),
@@ -76,25 +78,48 @@ def curves(
 
 
 def draw(found: dict[tuple[float, str], np.ndarray]) -> matplotlib.figure.Figure:
-    """Draws a panel a tau: the mean gap of each method, and its range over games."""
-    figure = matplotlib.figure.Figure(figsize=(12, 3.8), layout="constrained")
-    for axes, (tau, num_steps, rate) in zip(
-        figure.subplots(1, 3, sharey=True), PANELS, strict=True
-    ):
+    """Draws a panel a tau: the mean gap of each method, and its range over games.
+
+    Mirror descent is drawn last and dashed: the lines that it lies on stay visible.
+    """
+    figure = matplotlib.figure.Figure(figsize=(10, 4.2), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    for axes, (tau, num_steps, rate) in zip(panels, PANELS, strict=True):
         steps = np.linspace(0, num_steps, 101)
-        for name in solvers(tau, rate):
+        names = list(solvers(tau, rate))
+        styles = evaluation.styles(names)
+        for name in sorted(names, key=lambda name: name == _DASHED):
             gaps = np.maximum(found[tau, name], FLOOR)
-            (line,) = axes.plot(steps, gaps.mean(axis=1), label=name)
+            color, dashes = styles[name].color, "--" if name == _DASHED else "-"
+            axes.plot(
+                steps, gaps.mean(axis=1), color=color, linestyle=dashes, label=name
+            )
             axes.fill_between(
                 steps,
                 gaps.min(axis=1),
                 gaps.max(axis=1),
-                color=line.get_color(),
-                alpha=0.12,
+                color=color,
+                alpha=0.1,
                 linewidth=0,
             )
-        axes.set(yscale="log", xlabel="iteration", title=f"tau = {tau}")
-        axes.grid(color="0.92")
-    figure.axes[0].set_ylabel("regularised duality gap")
-    figure.axes[2].legend(frameon=False)
+        axes.axhline(FLOOR, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
+        axes.set(yscale="log", title=f"tau = {tau}", ylim=(FLOOR / 3, 2))
+        evaluation.finish_axes(axes, "iteration", "")
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+    panels[0].set_ylabel("regularised duality gap")
+    panels[0].text(
+        0.02,
+        FLOOR / 1.25,
+        "dotted: floor of the figure; gaps below are drawn on it",
+        fontsize=7,
+        va="top",
+        transform=panels[0].get_yaxis_transform(),
+    )
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=5,
+        frameon=False,
+    )
     return figure

@@ -210,13 +210,13 @@ THEOREMS = (
         tolerance=0.02,
     ),
     Theorem(
-        "its variance is at most half the single-sided one's where E[s s' f^2] >= 0",
+        "contrastive variance <= half the single-sided where E[s s' f^2] >= 0",
         CALANDRIELLO + ", prop. D.1",
         "<=",
         contrastive_is_quieter,
     ),
     Theorem(
-        "but not for two responses under a uniform policy (ratio)",
+        "contrastive variance, two responses, uniform policy: no smaller (ratio)",
         CALANDRIELLO + ", appendix D",
         "=",
         two_responses_are_equally_noisy,

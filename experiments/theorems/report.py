@@ -60,7 +60,7 @@ def draw(findings: Sequence[Finding]) -> matplotlib.figure.Figure:
     scaled = [f for f in findings if f.predicted != 0]
     zeros = [f for f in findings if f.predicted == 0]
     figure = matplotlib.figure.Figure(
-        figsize=(11, 0.24 * (len(scaled) + len(zeros)) + 2.2), layout="constrained"
+        figsize=(9.5, 0.26 * (len(scaled) + len(zeros)) + 2.2), layout="constrained"
     )
     top, bottom = figure.subplots(
         2, 1, height_ratios=[max(len(scaled), 1), max(len(zeros), 1)]
@@ -81,7 +81,7 @@ def draw(findings: Sequence[Finding]) -> matplotlib.figure.Figure:
             mark = "<" if ratio < 1 else ">"
             colour = _GOOD if finding.holds else _BAD
             top.plot(np.clip(ratio, 1.15e-3, 0.87e3), row, mark, color=colour)
-    top.set_xlabel("measured / predicted (grey: where a bound allows it to be)")
+    top.set_xlabel("measured / predicted (grey: allowed by a bound)")
     _rows(bottom, zeros, [max(abs(f.measured), 1e-17) for f in zeros])
     bottom.set_xscale("log")
     bottom.set_xlim(1e-17, 1)
@@ -94,7 +94,7 @@ def _rows(axes, findings, values):
     colours = [_GOOD if finding.holds else _BAD for finding in findings]
     axes.scatter(values, range(len(findings)), c=colours, s=22, zorder=2)
     axes.set_yticks(range(len(findings)), [f.theorem.statement for f in findings])
-    axes.tick_params(axis="y", labelsize=7, length=0)
+    axes.tick_params(axis="y", labelsize=9.5, length=0)
     axes.set_ylim(len(findings) - 0.4, -0.6)
     axes.grid(axis="x", color="0.93")
     for side in ("top", "right", "left"):

@@ -216,7 +216,7 @@ THEOREMS = (
         tolerance=1e-3,
     ),
     Theorem(
-        "online SLiC does not find the Nash policy either (least distance; threshold)",
+        "online SLiC misses the Nash policy (least distance; threshold)",
         "ours",
         ">=",
         online_slic_misses_nash,
@@ -235,19 +235,19 @@ THEOREMS = (
         tolerance=1.0,
     ),
     Theorem(
-        "shares of raters move a little: so does the Nash policy",
+        "raters' shares move a little: so does the Nash policy",
         MUNOS,
         "=",
         nash_is_continuous,
     ),
     Theorem(
-        "and the reward's best response jumps from one answer to another",
+        "raters' shares move a little: the reward's best response jumps",
         MUNOS,
         "=",
         rlhf_jumps,
     ),
     Theorem(
-        "RLHF's solution moves by 4 e/(3 tau), without bound as tau falls",
+        "raters' shares move by e: RLHF's solution moves by 4 e/(3 tau)",
         MUNOS,
         "=",
         regularized_rlhf_is_steep,

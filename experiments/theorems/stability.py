@@ -175,7 +175,7 @@ THEOREMS = (
         tolerance=1e-5,
     ),
     Theorem(
-        "Nash-MD turns unstable on rock-paper-scissors at this eta, a larger one",
+        "Nash-MD turns unstable on rock-paper-scissors at this larger eta",
         MUNOS,
         "=",
         nash_md_threshold,

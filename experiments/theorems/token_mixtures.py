@@ -49,9 +49,12 @@ def draw() -> matplotlib.figure.Figure:
     """Draws the distance of the mixture from its Nash policy, a panel a tau."""
     figure = matplotlib.figure.Figure(figsize=(10, 3.2), layout="constrained")
     for axes, tau in zip(figure.subplots(1, 3), TAUS, strict=True):
-        for mix in MIXES:
+        for mix, shade in zip(MIXES, ("0.7", "0.45", "0.0"), strict=True):
             values = [distances(length, tau, mix)[0] for length in LENGTHS]
-            axes.plot(LENGTHS, values, "o-", markersize=4, label=f"mix = {mix}")
+            # Colours are those of methods; a mix is a shade.
+            axes.plot(
+                LENGTHS, values, "o-", markersize=4, color=shade, label=f"mix = {mix}"
+            )
         axes.set(xlabel="tokens", title=f"tau = {tau}", xticks=LENGTHS)
         axes.set_ylim(bottom=0)
         axes.grid(color="0.92")
@@ -165,28 +168,28 @@ THEOREMS = (
         token_mixture_at_one_token,
     ),
     Theorem(
-        "IPO-MD writing token by token rests elsewhere, by this distance",
+        "IPO-MD, token by token, rests this far from IPO-MD on sequences",
         "ours",
         "=",
         token_mixture_fixed_point,
         tolerance=1e-5,
     ),
     Theorem(
-        "the two mixtures differ by O(1/tau^2) (tau 10 over 20)",
+        "token and sequence mixtures differ by O(1/tau^2) (tau 10 over 20)",
         "ours",
         "=",
         token_mixture_and_tau,
         tolerance=0.02,
     ),
     Theorem(
-        "their fixed points by O(1/tau^3) (tau 10 over 20)",
+        "fixed points of the two mixtures: O(1/tau^3) apart (tau 10 over 20)",
         "ours",
         "=",
         token_mixture_fixed_point_and_tau,
         tolerance=0.02,
     ),
     Theorem(
-        "and in proportion to mix (1 - mix) (mix .5 over .1)",
+        "the two mixtures differ by mix (1 - mix) (mix .5 over .1)",
         "ours",
         "=",
         token_mixture_and_mix,

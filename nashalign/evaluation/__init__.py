@@ -12,8 +12,10 @@ from nashalign.evaluation.divergence import (
 )
 from nashalign.evaluation.empirical_game import EmpiricalGame, empirical_game
 from nashalign.evaluation.figures import (
+    finish_axes,
     learning_curves_figure,
     save_figure,
+    styles,
     win_rate_figure,
 )
 from nashalign.evaluation.frontier import frontier_figure, pool_seeds
@@ -45,6 +47,7 @@ __all__ = [
     "Sample",
     "Summary",
     "empirical_game",
+    "finish_axes",
     "frontier_figure",
     "kl_to_reference",
     "learning_curves_figure",
@@ -58,6 +61,7 @@ __all__ = [
     "response_length",
     "samples_markdown",
     "save_figure",
+    "styles",
     "summary_markdown",
     "summary_table",
     "truncated_share",

@@ -29,6 +29,19 @@ _COLOURS = (
 )
 _MARKERS = "oDs^vP"
 _GREY = "#666666"
+# Methods that figures of exact games show beside the paper's.
+_EXACT = {
+    "EGPO": ("#000000", "X"),
+    "mirror descent": ("#AA4499", "d"),
+    "Nash-MD": ("#117733", "p"),
+    "INPO": ("#999933", ">"),
+    "COMAL": ("#332288", "h"),
+    "SPPO": ("#882255", "<"),
+    "iterative IPO": ("#44AA99", "8"),
+    "iterative DPO": ("#DD7788", "*"),
+}
+# What a paper calls by its objective, whoever writes its pairs.
+_SAME = {"online IPO": "IPO", "online DPO": "DPO", "online SLiC": "SLiC"}
 
 
 class Style(NamedTuple):
@@ -44,7 +57,7 @@ class Style(NamedTuple):
 
 
 def styles(names: Sequence[str]) -> dict[str, Style]:
-    """A style for each policy; the paper's methods always have the same one.
+    """A style for each policy; a known method has the same one in every figure.
 
     Args:
       names: names of policies.
@@ -52,10 +65,13 @@ def styles(names: Sequence[str]) -> dict[str, Style]:
     Returns:
       Mapping from name to `Style`.
     """
-    others = [name for name in names if name not in (*paper.METHODS, paper.START)]
     cycle = itertools.cycle(map(Style, _COLOURS, _MARKERS))
-    drawn = dict(zip((*paper.METHODS, *others), cycle, strict=False))
-    return {name: drawn.get(name, Style(_GREY, "*")) for name in names}
+    drawn = dict(zip(paper.METHODS, cycle, strict=False))
+    drawn |= {name: Style(*style) for name, style in _EXACT.items()}
+    drawn[paper.START] = Style(_GREY, "*")
+    others = [name for name in names if _SAME.get(name, name) not in drawn]
+    drawn |= dict(zip(others, cycle, strict=False))
+    return {name: drawn[_SAME.get(name, name)] for name in names}
 
 
 def save_figure(figure: matplotlib.figure.Figure, path: str | pathlib.Path) -> None:

@@ -118,6 +118,16 @@ def test_a_policy_looks_the_same_in_every_figure():
     assert len({style.marker for style in methods}) == 6
 
 
+def test_methods_of_exact_games_have_colours_of_their_own_on_every_page():
+    drawn = figures.styles(["EGPO", "online IPO", "COMAL", "Nash-MD"])
+    assert drawn["online IPO"] == figures.styles(["IPO"])["IPO"]
+    assert drawn["COMAL"] == figures.styles(["COMAL", "mine"])["COMAL"]
+    colors = {
+        style.color for style in (*drawn.values(), *figures.styles(NAMES).values())
+    }
+    assert len(colors) == len(NAMES) + 3
+
+
 def test_the_frontier_pools_seeds_and_sorts_by_tau():
     lines = evaluation.pool_seeds(sweep())
     assert list(lines) == ["IPO", "RL"]

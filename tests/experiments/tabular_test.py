@@ -20,7 +20,7 @@ def test_extragradient_reaches_the_nash_policy_and_nash_md_stops_at_its_bias():
     assert found[0.1, "EGPO"][-1].max() < 1e-12
     assert found[0.01, "EGPO"][-1].max() < 1e-6
     assert found[0.1, "Nash-MD"][-1].min() > 1e-6
-    assert found[0.01, "mirror descent (OMD)"][-1].max() > 0.1
+    assert found[0.01, "mirror descent"][-1].max() > 0.1
     for tau in (0.01, 0.1):
         for name in ("EGPO", "Nash-MD", "online IPO"):
             start = found[tau, "EGPO"][0]
@@ -33,6 +33,16 @@ def test_comal_alone_converges_without_regularisation():
     assert np.ptp(found["INPO"][-100:]) < 1e-6 and found["INPO"][-1] > 0.05
     for name in ("iterative IPO", "SPPO", "iterative DPO"):
         assert found[name][-300:].max() > 0.7
+
+
+def test_a_method_that_stops_early_or_lies_on_another_is_told_from_it():
+    gaps = np.linspace(1, 0.1, 11)
+    found = {"SPPO": gaps, "iterative IPO": gaps, "iterative DPO": gaps[:6]}
+    axes = comal.draw(found).axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    assert "iterative DPO (its first 5 steps)" in lines
+    on_top = max(lines.values(), key=axes.lines.index)
+    assert "the same steps" in on_top.get_label() and on_top.is_dashed()
 
 
 @pytest.mark.usefixtures("few_steps")
