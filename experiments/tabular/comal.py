@@ -66,7 +66,7 @@ def draw(found: dict[str, np.ndarray]) -> matplotlib.figure.Figure:
     Iterative IPO and SPPO take the same steps: one is dashed, on top of the other. The
     end of a run that is shorter than the others is marked.
     """
-    figure = matplotlib.figure.Figure(figsize=(8, 4.8), layout="constrained")
+    figure = evaluation.Figure(figsize=(8, 4.8), layout="constrained")
     axes = figure.subplots()
     styles = evaluation.styles(list(found))
     longest = max(map(len, found.values()))

@@ -82,7 +82,7 @@ def draw(found: dict[tuple[float, str], np.ndarray]) -> matplotlib.figure.Figure
 
     Mirror descent is drawn last and dashed: the lines that it lies on stay visible.
     """
-    figure = matplotlib.figure.Figure(figsize=(10, 4.2), layout="constrained")
+    figure = evaluation.Figure(figsize=(10, 4.2), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for axes, (tau, num_steps, rate) in zip(panels, PANELS, strict=True):
         steps = np.linspace(0, num_steps, 101)

@@ -10,6 +10,7 @@ import rich.markup
 import rich.table
 
 from experiments.theorems.theorem import Finding
+from nashalign import evaluation
 
 COLUMNS = ("statement", "paper", "predicted", "measured", "holds")
 _GOOD, _BAD = "#2a6f97", "#c1121f"
@@ -59,7 +60,7 @@ def draw(findings: Sequence[Finding]) -> matplotlib.figure.Figure:
     """
     scaled = [f for f in findings if f.predicted != 0]
     zeros = [f for f in findings if f.predicted == 0]
-    figure = matplotlib.figure.Figure(
+    figure = evaluation.Figure(
         figsize=(9.5, 0.26 * (len(scaled) + len(zeros)) + 2.2), layout="constrained"
     )
     top, bottom = figure.subplots(

@@ -20,7 +20,7 @@ from experiments.theorems.theorem import (
     random_games,
     total_variation,
 )
-from nashalign import games
+from nashalign import evaluation, games
 
 LENGTHS, TAUS, MIXES = (1, 2, 3, 4), (0.02, 0.1, 0.5), (0.125, 0.5, 0.75)
 
@@ -47,7 +47,7 @@ def distances(
 
 def draw() -> matplotlib.figure.Figure:
     """Draws the distance of the mixture from its Nash policy, a panel a tau."""
-    figure = matplotlib.figure.Figure(figsize=(10, 3.2), layout="constrained")
+    figure = evaluation.Figure(figsize=(10, 3.2), layout="constrained")
     for axes, tau in zip(figure.subplots(1, 3), TAUS, strict=True):
         for mix, shade in zip(MIXES, ("0.7", "0.45", "0.0"), strict=True):
             values = [distances(length, tau, mix)[0] for length in LENGTHS]

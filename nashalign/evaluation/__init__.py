@@ -12,6 +12,7 @@ from nashalign.evaluation.divergence import (
 )
 from nashalign.evaluation.empirical_game import EmpiricalGame, empirical_game
 from nashalign.evaluation.figures import (
+    Figure,
     finish_axes,
     learning_curves_figure,
     save_figure,
@@ -42,6 +43,7 @@ from nashalign.evaluation.win_rates import preference_table, win_rate_matrix
 
 __all__ = [
     "EmpiricalGame",
+    "Figure",
     "Interval",
     "LengthControlled",
     "Sample",

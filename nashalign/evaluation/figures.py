@@ -1,11 +1,12 @@
 """Figures of a report: the win-rate matrix, learning curves, win rate against KL.
 
-Each function returns a matplotlib `Figure` made without pyplot, so that no global state
-is touched; a notebook shows it, `save_figure` writes it. A policy has the same colour,
+Each function returns a `Figure` made without pyplot, so that no global state is
+touched; a notebook shows it, `save_figure` writes it. A policy has the same colour,
 line and marker in every figure. The colours are those of Okabe and Ito (2008), which
 people with any colour vision can tell apart; the markers do the same in print.
 """
 
+import io
 import itertools
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,19 @@ _EXACT = {
 }
 # What a paper calls by its objective, whoever writes its pairs.
 _SAME = {"online IPO": "IPO", "online DPO": "DPO", "online SLiC": "SLiC"}
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook shows where it is a cell's last line.
+
+    Notebooks know how to show matplotlib's own only once pyplot is imported.
+    """
+
+    def _repr_png_(self) -> bytes:
+        """The image that a notebook asks for."""
+        image = io.BytesIO()
+        self.savefig(image, format="png", dpi=100, bbox_inches="tight")
+        return image.getvalue()
 
 
 class Style(NamedTuple):
@@ -103,7 +117,7 @@ def win_rate_figure(
     )
     theirs = Interval(*map(np.array, paper.TABLE_2))
     num_ours, num_theirs = len(places), len(paper.METHODS)
-    figure = matplotlib.figure.Figure(
+    figure = Figure(
         figsize=(
             0.86 * (num_ours + num_theirs) + 2.6,
             0.62 * max(num_ours, num_theirs) + 1.7,
@@ -171,7 +185,7 @@ def learning_curves_figure(
     """
     num_columns = min(3, len(metrics))
     num_rows = -(-len(metrics) // num_columns)
-    figure = matplotlib.figure.Figure(
+    figure = Figure(
         figsize=(3.7 * num_columns, 2.6 * num_rows + 0.5), layout="constrained"
     )
     panels = figure.subplots(num_rows, num_columns, squeeze=False).ravel()

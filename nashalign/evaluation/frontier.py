@@ -64,9 +64,7 @@ def frontier_figure(
     lines = pool_seeds(records)
     styles = figures.styles(list(lines))
     num_rows = max(-(-len(lines) // 2), 2)
-    figure = matplotlib.figure.Figure(
-        figsize=(12, 1.9 * num_rows + 0.6), layout="constrained"
-    )
+    figure = figures.Figure(figsize=(12, 1.9 * num_rows + 0.6), layout="constrained")
     figure.suptitle(title, fontsize=11)
     left, right = figure.subfigures(1, 2, width_ratios=[1.1, 1])
     left.suptitle("mean over seeds, bars: their standard deviation", fontsize=10)

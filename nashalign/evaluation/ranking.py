@@ -26,7 +26,7 @@ def ranking_figure(
     """
     ranked = sorted(summaries, key=lambda own: -own.win_rate.mean)
     drawn = figures.styles(list(dict.fromkeys(kinds[own.method] for own in ranked)))
-    figure = matplotlib.figure.Figure(
+    figure = figures.Figure(
         figsize=(9, max(3.5, 0.17 * len(ranked) + 1.4)), layout="constrained"
     )
     figure.suptitle(title, fontsize=11)

@@ -110,6 +110,11 @@ def test_a_few_records_are_drawn_as_they_are_each_with_a_mark(length):
     assert line.get_marker() == "o"
 
 
+def test_a_notebook_is_handed_an_image_without_pyplot():
+    figure = evaluation.learning_curves_figure({}, {"win_rate": "win"})
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
 def test_a_policy_looks_the_same_in_every_figure():
     some, all_of_them = figures.styles(["RL", "mine"]), figures.styles([*NAMES, "mine"])
     assert some["RL"] == all_of_them["RL"] and some["mine"] == all_of_them["mine"]
