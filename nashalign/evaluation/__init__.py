@@ -7,10 +7,16 @@ these functions.
 from nashalign.evaluation import paper
 from nashalign.evaluation.divergence import (
     kl_to_reference,
+    prompt_log_ratios,
     response_length,
     truncated_share,
 )
-from nashalign.evaluation.empirical_game import EmpiricalGame, empirical_game
+from nashalign.evaluation.empirical_game import (
+    EmpiricalGame,
+    GameShares,
+    empirical_game,
+    game_shares,
+)
 from nashalign.evaluation.figures import (
     Figure,
     finish_axes,
@@ -20,13 +26,20 @@ from nashalign.evaluation.figures import (
     win_rate_figure,
 )
 from nashalign.evaluation.frontier import frontier_figure, pool_seeds
-from nashalign.evaluation.intervals import Interval, mean_interval
+from nashalign.evaluation.intervals import Interval, Variance, mean_interval
 from nashalign.evaluation.length_control import (
     LengthControlled,
     length_controlled_win_rate,
 )
 from nashalign.evaluation.ranking import ranking_figure
 from nashalign.evaluation.samples import Sample, samples_markdown, write_samples_html
+from nashalign.evaluation.seeds import (
+    average_runs,
+    of_mean,
+    pooled_variance,
+    seed_intervals,
+    widened,
+)
 from nashalign.evaluation.summary import (
     Summary,
     summary_markdown,
@@ -44,29 +57,38 @@ from nashalign.evaluation.win_rates import preference_table, win_rate_matrix
 __all__ = [
     "EmpiricalGame",
     "Figure",
+    "GameShares",
     "Interval",
     "LengthControlled",
     "Sample",
     "Summary",
+    "Variance",
+    "average_runs",
     "empirical_game",
     "finish_axes",
     "frontier_figure",
+    "game_shares",
     "kl_to_reference",
     "learning_curves_figure",
     "length_controlled_win_rate",
     "mean_interval",
+    "of_mean",
     "paper",
     "pool_seeds",
+    "pooled_variance",
     "preference_table",
+    "prompt_log_ratios",
     "ranking_figure",
     "read_win_rate_csv",
     "response_length",
     "samples_markdown",
     "save_figure",
+    "seed_intervals",
     "styles",
     "summary_markdown",
     "summary_table",
     "truncated_share",
+    "widened",
     "win_rate_figure",
     "win_rate_markdown",
     "win_rate_matrix",

@@ -6,6 +6,8 @@ returns them, `[num_prompts, N, T]`. Sums over the tokens of a response, means o
 that padding, whatever it holds, changes nothing.
 """
 
+from collections.abc import Hashable, Sequence
+
 import chex
 import numpy as np
 
@@ -17,6 +19,7 @@ def kl_to_reference(
     reference_log_probs: chex.Array,
     mask: chex.Array,
     *,
+    clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
 ) -> Interval:
     r"""Sequence KL divergence to the reference, from the policy's own samples.
@@ -34,13 +37,32 @@ def kl_to_reference(
         nats.
       reference_log_probs: `[num_prompts, N, T]` the same under the reference.
       mask: `[num_prompts, N, T]` bool, true on the response's own tokens, EOS included.
+      clusters: `[num_prompts]` name of each prompt's cluster; None, each its own.
       confidence: coverage aimed at, in (0, 1).
 
     Returns:
       `Interval`, nats a response.
 
     Raises:
-      ValueError: fewer than two prompts, or a log-ratio that is not finite.
+      ValueError: fewer than two prompts or clusters, or a log-ratio that is not finite.
+    """
+    ratios = prompt_log_ratios(log_probs, reference_log_probs, mask)
+    return mean_interval(ratios, clusters=clusters, confidence=confidence)
+
+
+def prompt_log_ratios(
+    log_probs: chex.Array, reference_log_probs: chex.Array, mask: chex.Array
+) -> np.ndarray:
+    """Each prompt's part in `kl_to_reference`: the mean log-ratio of its responses.
+
+    Args:
+      log_probs: `[num_prompts, N, T]` log-probability of each token under the policy,
+        nats.
+      reference_log_probs: `[num_prompts, N, T]` the same under the reference.
+      mask: `[num_prompts, N, T]` bool, true on the response's own tokens, EOS included.
+
+    Returns:
+      `[num_prompts]` nats a response.
     """
     chex.assert_equal_shape([log_probs, reference_log_probs, mask])
     chex.assert_rank(mask, 3)
@@ -48,34 +70,46 @@ def kl_to_reference(
     # Selected before subtracting: padding may hold -inf, and -inf - -inf warns.
     log_ratio = np.where(mask, log_probs, 0.0).astype(np.float64)
     log_ratio -= np.where(mask, reference_log_probs, 0.0)
-    return mean_interval(log_ratio.sum(axis=2).mean(axis=1), confidence=confidence)
+    return log_ratio.sum(axis=2).mean(axis=1)
 
 
-def response_length(mask: chex.Array, *, confidence: float = 0.95) -> Interval:
+def response_length(
+    mask: chex.Array,
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    confidence: float = 0.95,
+) -> Interval:
     """Mean number of tokens of a response, EOS included.
 
     Args:
       mask: `[num_prompts, N, T]` bool, true on the response's own tokens.
+      clusters: `[num_prompts]` name of each prompt's cluster; None, each its own.
       confidence: coverage aimed at, in (0, 1).
 
     Returns:
       `Interval`, tokens a response.
     """
     chex.assert_rank(mask, 3)
-    lengths = np.asarray(mask, bool).sum(axis=2)
-    return mean_interval(lengths.mean(axis=1), confidence=confidence)
+    lengths = np.asarray(mask, bool).sum(axis=2).mean(axis=1)
+    return mean_interval(lengths, clusters=clusters, confidence=confidence)
 
 
-def truncated_share(truncated: chex.Array, *, confidence: float = 0.95) -> Interval:
+def truncated_share(
+    truncated: chex.Array,
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    confidence: float = 0.95,
+) -> Interval:
     """Share of the responses that the maximal length cut.
 
     Args:
       truncated: `[num_prompts, N]` bool, true where the response has no EOS.
+      clusters: `[num_prompts]` name of each prompt's cluster; None, each its own.
       confidence: coverage aimed at, in (0, 1).
 
     Returns:
       `Interval`, in [0, 1].
     """
     chex.assert_rank(truncated, 2)
-    truncated = np.asarray(truncated, np.float64)
-    return mean_interval(truncated.mean(axis=1), confidence=confidence)
+    shares = np.asarray(truncated, np.float64).mean(axis=1)
+    return mean_interval(shares, clusters=clusters, confidence=confidence)

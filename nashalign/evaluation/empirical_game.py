@@ -7,12 +7,14 @@ Averages over opponents are deliberately absent: they move when a weak policy is
 twice, the Nash mixture does not (Balduzzi et al. 2018, arXiv:1806.02643).
 """
 
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import chex
 import numpy as np
 
 from nashalign import games
+from nashalign.evaluation import intervals
 
 
 class EmpiricalGame(NamedTuple):
@@ -38,8 +40,7 @@ def empirical_game(preference: chex.Array) -> EmpiricalGame:
 
     A policy that no other of the set beats has 0; policies outside the set may beat it
     all the same. Estimated win rates go in as they are: a maximum over noisy opponents
-    is a little too large, and ties make the mixture jump. Read both next to the
-    matrix's intervals.
+    is a little too large, and ties make the mixture jump: `game_shares` says how often.
 
     Args:
       preference: `[M, M]` mean preference of row over column, antisymmetric about 1/2
@@ -60,3 +61,79 @@ def empirical_game(preference: chex.Array) -> EmpiricalGame:
         exploitability=exploitability,
         intransitive_share=float(games.intransitive_share(preference)),
     )
+
+
+class GameShares(NamedTuple):
+    """How often a policy is what `empirical_game` says, over draws of the data.
+
+    Attributes:
+      nash: `[M]` share of the draws in which the policy has weight in the Nash mixture,
+        or is unbeaten.
+      unbeaten: `[M]` share of the draws in which no other policy beats it: its
+        exploitability is 0, and it is a Nash policy by itself.
+    """
+
+    nash: np.ndarray
+    unbeaten: np.ndarray
+
+
+def game_shares(
+    preferences: chex.Array,
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    seeds: intervals.Variance | None = None,
+    num_draws: int = 1000,
+    seed: int = 0,
+) -> GameShares:
+    """Shares of bootstrap draws in which a policy is in the Nash mixture, and unbeaten.
+
+    A draw takes as many clusters of prompts as there are, with replacement, and moves
+    each policy by a normal effect of its seeds, which adds to what it wins and to what
+    its opponents lose; win rates stay in [0, 1]. The effects' variance is itself drawn,
+    from its estimate's degrees of freedom: three seeds are too few to be drawn from.
+
+    Args:
+      preferences: `[num_prompts, M, M]` as for `win_rate_matrix`.
+      clusters: `[num_prompts]` name of each prompt's cluster; None, each its own.
+      seeds: `[M]` variance that each policy's seeds add, of `average_runs`; None for
+        prompts alone.
+      num_draws: how many.
+      seed: of the draws.
+
+    Returns:
+      `GameShares`.
+
+    Raises:
+      ValueError: as `win_rate_matrix`, or num_draws < 1.
+    """
+    if num_draws < 1:
+        raise ValueError(f"num_draws is {num_draws}; it must be at least 1.")
+    chex.assert_rank(preferences, 3)
+    preferences = games.check(preferences)
+    index = intervals.cluster_index(clusters, len(preferences))
+    generator = np.random.default_rng(seed)
+    sums = intervals.cluster_sums(preferences, index)
+    num_clusters = len(sums)
+    even = np.full(num_clusters, 1 / num_clusters)
+    counts = generator.multinomial(num_clusters, even, num_draws)
+    num_prompts = counts @ np.bincount(index)
+    drawn = np.tensordot(counts, sums, axes=1) / num_prompts[:, None, None]
+    if seeds is not None:
+        chex.assert_shape(seeds.value, (preferences.shape[1],))
+        spread = np.sqrt(seeds.degrees / generator.chisquare(seeds.degrees, num_draws))
+        moved = generator.normal(0, np.sqrt(seeds.value), (num_draws, len(seeds.value)))
+        moved *= spread[:, None]
+        drawn = drawn + moved[:, :, None] - moved[:, None, :]
+    drawn = 0.5 + np.clip((drawn - drawn.swapaxes(1, 2)) / 2, -0.5, 0.5)
+    unbeaten = drawn.max(axis=1) <= 0.5 + _ROUNDING
+    nash = np.array([_support(*draw) for draw in zip(drawn, unbeaten, strict=True)])
+    return GameShares(nash=nash.mean(axis=0), unbeaten=unbeaten.mean(axis=0))
+
+
+def _support(preference, unbeaten):
+    """The policies with weight in a Nash mixture of one draw, `[M]` bool."""
+    # Who is unbeaten is a Nash policy; mixtures are looked for where nobody is.
+    return unbeaten if unbeaten.any() else games.nash(preference) > _ROUNDING
+
+
+_ROUNDING = 1e-9

@@ -10,7 +10,7 @@ and so hide what a general preference can say. `empirical_game` keeps the whole 
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 
 import chex
 import numpy as np
@@ -44,9 +44,13 @@ def preference_table(
 
 
 def win_rate_matrix(
-    preferences: chex.Array, *, confidence: float = 0.95
+    preferences: chex.Array,
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    seeds: intervals.Variance | None = None,
+    confidence: float = 0.95,
 ) -> intervals.Interval:
-    r"""Mean preference of row over column, with t intervals over prompts.
+    r"""Mean preference of row over column, with t intervals over prompts and seeds.
 
     .. math:: W_{ij} = \frac{1}{n} \sum_x P(i \text{ beats } j \mid x)
 
@@ -57,17 +61,26 @@ def win_rate_matrix(
     Args:
       preferences: `[num_prompts, M, M]` P(row's response beats column's), in [0, 1],
         `preferences[x] + preferences[x].T == 1`; several responses averaged before.
+      clusters: `[num_prompts]` name of each prompt's cluster; None, each its own.
+      seeds: `[M]` variance that each policy's seeds add, of `average_runs`; those of
+        row and column add up. None: the intervals are over prompts alone.
       confidence: coverage aimed at, in (0, 1).
 
     Returns:
-      `Interval` of `[M, M]` means and half-widths (Student's t over prompts).
+      `Interval` of `[M, M]` means and half-widths, as of `mean_interval`.
 
     Raises:
       ValueError: a preference outside [0, 1], NaN or not antisymmetric to 1e-6, or
-        fewer than two prompts.
+        fewer than two prompts or clusters.
     """
     chex.assert_rank(preferences, 3)
     preferences = games.check(preferences)
     # Float32 annotators round: split what is missing to one between the two orders.
     excess = preferences + preferences.swapaxes(1, 2) - 1.0
-    return intervals.mean_interval(preferences - excess / 2, confidence=confidence)
+    if seeds is not None:
+        both = np.add.outer(seeds.value, seeds.value)
+        np.fill_diagonal(both, 0.0)
+        seeds = intervals.Variance(both, seeds.degrees)
+    return intervals.mean_interval(
+        preferences - excess / 2, clusters=clusters, seeds=seeds, confidence=confidence
+    )

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import scipy.stats
 
 from nashalign import evaluation
+from nashalign.evaluation import intervals
 
 
 def planted(num_prompts, num_policies=4, seed=0):
@@ -86,3 +88,47 @@ def test_preference_table_asks_each_pair_once_and_averages_responses():
     assert asked == [(0, 1), (0, 2), (1, 2)]
     row = [[0.5, 0.8, 0.9], [0.2, 0.5, 0.9], [0.1, 0.1, 0.5]]
     np.testing.assert_allclose(table, np.broadcast_to(row, (5, 3, 3)))
+
+
+def test_clusters_of_one_size_are_students_means_of_clusters():
+    values = np.random.default_rng(0).normal(size=(12, 2))
+    clusters = list("abc" * 4)
+    by_cluster = values.reshape(4, 3, 2).mean(axis=0)
+    found = evaluation.mean_interval(values, clusters=clusters)
+    np.testing.assert_allclose(found, evaluation.mean_interval(by_cluster), rtol=1e-12)
+
+
+def test_each_prompt_is_its_own_cluster_if_nothing_is_said():
+    values = np.random.default_rng(0).normal(size=9)
+    named = evaluation.mean_interval(values, clusters=range(9))
+    assert named == evaluation.mean_interval(values)
+
+
+def test_the_jackknife_leaves_out_one_cluster_after_the_other():
+    values = np.random.default_rng(0).normal(size=10)
+    clusters = np.repeat(range(4), [1, 2, 3, 4])
+    without = [values[clusters != g].mean() for g in range(4)]
+    by_hand = 3 / 4 * np.sum((np.array(without) - values.mean()) ** 2)
+    variance = intervals.cluster_variance(values, clusters)
+    np.testing.assert_allclose(variance.value, by_hand)
+    # Shares .1, .2, .3, .4: in effect, 1 / .3 clusters.
+    np.testing.assert_allclose(variance.degrees, 1 / 0.3 - 1)
+
+
+def test_degrees_of_two_variances_are_satterthwaites():
+    values = np.array([0.0, 1.0, 2.0, 3.0])
+    seeds = evaluation.Variance(0.2, 5.0)
+    own = values.var(ddof=1) / 4
+    degrees = (own + 0.2) ** 2 / (own**2 / 3 + 0.2**2 / 5)
+    expected = scipy.stats.t.ppf(0.975, degrees) * np.sqrt(own + 0.2)
+    found = evaluation.mean_interval(values, seeds=seeds).half_width
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "message"),
+    [(["a"] * 3, "one cluster, 'a'"), (["a", "b"], "clusters names 2 .* 3 prompts")],
+)
+def test_clusters_that_say_nothing_are_refused(clusters, message):
+    with pytest.raises(ValueError, match=message):
+        evaluation.mean_interval([0.1, 0.2, 0.3], clusters=clusters)
