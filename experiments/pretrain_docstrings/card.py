@@ -71,7 +71,7 @@ nashalign's experiments and knows nothing but docstrings.
   standard library, this project's dependencies and the distributions below;
   {counts[duplicates]:,} duplicates and {counts[unparsable]} unparsable files left out.
   Validation and test packages, chosen by a fixed hash of the name, were not trained on,
-  nor were copies of their texts in other packages.
+  nor was this project's own code, nor copies of their texts in other packages.
 {before}- **Training{after}**: `python -m experiments.pretrain_docstrings`,
   {record[minutes]:.0f} minutes on two CPU cores with Muon, {record[step]:,} steps of
   {config.batch_tokens:,} tokens, {record[sequences]:,} pairs seen; in the first part,

@@ -9,26 +9,23 @@ from collections.abc import Set
 import numpy as np
 import rich.console
 
+from experiments import docstrings
 from experiments.pretrain_docstrings.config import Config
 from nashalign import data
 
 
 def corpus(config: Config, console: rich.console.Console) -> dict[str, list[data.Pair]]:
-    """Returns the training and validation pairs, harvested at the first call only."""
+    """Returns the training and validation pairs, harvested at the first call only.
+
+    The test functions of `experiments.docstrings`, and copies of them, are left out.
+    """
     paths = {
         split: config.output / f"{split}.jsonl" for split in ("train", "validation")
     }
     counts = config.output / "counts.json"
     if not counts.exists():
         config.output.mkdir(parents=True, exist_ok=True)
-        files = data.standard_library() + data.dependencies()
-        for folder in config.site_packages:
-            files += data.sources.folder(folder)
-        wanted = [file for file in files if file.package not in config.excluded]
-        found = data.harvest.harvest(wanted, console)
-        found.pairs["train"] = _capped(
-            found.pairs["train"], config.most_per_package, config.seed
-        )
+        found = _harvested(config, console)
         for split, path in paths.items():
             lines = (json.dumps(dataclasses.asdict(p)) for p in found.pairs[split])
             path.write_text("\n".join(lines) + "\n")
@@ -37,6 +34,23 @@ def corpus(config: Config, console: rich.console.Console) -> dict[str, list[data
         split: [data.Pair(**json.loads(line)) for line in path.read_text().splitlines()]
         for split, path in paths.items()
     }
+
+
+def _harvested(config: Config, console: rich.console.Console) -> data.Harvest:
+    """Returns what is found in the packages, copies of test functions left out."""
+    files = data.standard_library() + data.dependencies()
+    for folder in config.site_packages:
+        files += data.sources.folder(folder)
+    wanted = [file for file in files if file.package not in config.excluded]
+    found = data.harvest.harvest(wanted, console)
+    test = [function.pair for function in docstrings.test_functions()]
+    learned = {split: found.pairs[split] for split in ("train", "validation")}
+    kept = docstrings.without_test_texts(learned, test)
+    copies = sum(len(learned[split]) - len(kept[split]) for split in kept)
+    kept["train"] = _capped(kept["train"], config.most_per_package, config.seed)
+    return dataclasses.replace(
+        found, pairs=found.pairs | kept, duplicates=found.duplicates + copies
+    )
 
 
 def _counts(found: data.Harvest) -> dict:

@@ -189,12 +189,13 @@ def _draw_curves(curves: dict[str, list[dict]], path: pathlib.Path) -> None:
 
 
 def _described(loaded: task.Task) -> str:
-    """What was loaded, in two lines."""
+    """What was loaded, a line for each of data set and prompts."""
     splits = ", ".join(
         f"{len(prompts.tokens):,} {split}" for split, prompts in loaded.prompts.items()
     )
     cut = sum(prompts.cut for prompts in loaded.prompts.values())
     return (
+        f"{loaded.data_set.described()}\n"
         f"prompts: {splits}; {cut:,} longer than {loaded.prompt_length} tokens "
         "were cut on the right"
     )

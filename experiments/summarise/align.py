@@ -212,7 +212,7 @@ class Aligner:
         del step, prompts
         ratios = groups.reference_log_probs.sum(-1)
         for index, texts in enumerate(self._task.texts(groups.responses)):
-            pair = self._task.pairs[groups.prompts.ids[index]]
+            pair = self._task.functions[groups.prompts.ids[index]].pair
             line = {
                 "id": int(groups.prompts.ids[index]),
                 "code": pair.code,

@@ -102,7 +102,7 @@ def compare(
     if not few:
         learns = {name: examples.kind(own.method) for name, own in aligned.items()}
         report.draw_ranking(folder, summaries, learns)
-    report.samples(task, written, preferences, rows[: settings.num_samples], folder)
+    report.samples(task, written, preferences, rows, settings.num_samples, folder)
     return summaries
 
 

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Literal
 
+from experiments import docstrings
 from experiments.summarise import settings as choices
 from nashalign import algorithms
 
@@ -24,9 +25,10 @@ class Text:
     """Most tokens of a prompt; longer code is cut on the right, and counted."""
     response_length: int = 24
     """Most tokens of a summary, end of sequence included; longer ones are cut."""
-    packages: str = "dependencies"
-    """Where prompts come from: dependencies (the standard library and what this project
-    runs on), installed (every installed package) or standard_library (nothing else)."""
+    packages: str = docstrings.FROZEN
+    """Where training and validation prompts come from: frozen (the same everywhere), or
+    a harvest of dependencies (the standard library and what this project runs on),
+    installed (every installed package) or standard_library (nothing else)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -135,7 +135,7 @@ def load(
             mean=mean,
             deviation=deviation,
         )
-    summaries = [[loaded.pairs[index].summary] for index in prompts.ids]
+    summaries = [[loaded.functions[index].pair.summary] for index in prompts.ids]
     length = loaded.decoding.max_length
     return DataSet(
         sampled=Examples(

@@ -72,40 +72,44 @@ def samples(
     written: Mapping[str, tasks.Written],
     preferences: np.ndarray,
     rows: np.ndarray,
+    number: int,
     folder: pathlib.Path,
 ) -> None:
     """Writes a page of test prompts with every policy's summary.
 
+    They are functions of this project: nobody else's text is on the page.
+
     Args:
       task: prompts.
-      written: what each policy has written to the test prompts, the rows' first.
+      written: what each policy has written to the test prompts.
       preferences: `[num_prompts, M, M]` of the exact population.
-      rows: of the prompts that are shown.
+      rows: of the test prompts.
+      number: how many are shown.
       folder: where the page goes.
     """
     names = tuple(written)
     texts = {name: task.texts(w.responses) for name, w in written.items()}
     start = names.index(evaluation.paper.START)
     shown = []
-    for number, row in enumerate(rows):
-        pair = task.pairs[task.prompts["test"].ids[row]]
+    for place in task.shown("test", rows, number):
+        function = task.functions[task.prompts["test"].ids[rows[place]]]
         shown.append(
             evaluation.Sample(
-                code=pair.code,
-                summaries={name: texts[name][number][0] for name in names},
+                code=function.pair.code,
+                summaries={name: texts[name][place][0] for name in names},
                 preferred={
-                    name: float(preferences[number, index, start])
+                    name: float(preferences[place, index, start])
                     for index, name in enumerate(names)
                     if index != start
                 },
-                written=pair.summary,
-                source=f"{pair.package}: {pair.name}",
+                written=function.pair.summary,
+                source=f"{function.cluster}: {function.pair.name}",
             )
         )
     description = (
-        f"The first {len(shown)} test prompts, unselected. The share is the "
-        "probability that the population of reviewers prefers the summary to the start "
-        "policy's."
+        f"The first {len(shown)} test prompts that are functions of this project, "
+        "unselected. The share is the probability that the population of reviewers "
+        "prefers the summary to the start policy's."
     )
     with training.replacing(folder / "samples.html") as path:
         evaluation.write_samples_html(path, shown, description=description)

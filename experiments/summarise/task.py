@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import docstrings
 from experiments.summarise.config import Text
 from nashalign import data, policies, preferences, sampling, training
 from nashalign.types import Prompts, Responses, pytree
@@ -23,13 +23,6 @@ _BATCH = 64
 _LEVELS = tuple(f'quality {level}"""{data.SUFFIX}' for level in range(5))
 
 
-STANDARD_LIBRARY, THIS_PROJECT = "standard library", "this project"
-HALVES = (STANDARD_LIBRARY, THIS_PROJECT, "other packages")
-"""Whose code a prompt is; test prompts are of the first two."""
-
-_OWN = frozenset({"nashalign", "experiments"})
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
     """What every stage needs.
@@ -38,7 +31,9 @@ class Task:
       start: the start policy.
       tokenizer: its tokenizer.
       decoding: how summaries end.
-      pairs: all examples; `Prompts.ids` index into them.
+      data_set: the functions of every split.
+      functions: all of them, those of the test split first; `Prompts.ids` index into
+        them.
       prompts: the encoded prompts of each split.
       prompt_length: columns of a batch of prompts.
       annotator: the exact population.
@@ -47,7 +42,8 @@ class Task:
     start: policies.Pretrained
     tokenizer: data.Tokenizer
     decoding: sampling.Decoding
-    pairs: Sequence[data.Pair]
+    data_set: docstrings.PromptSet
+    functions: Sequence[docstrings.Function]
     prompts: dict[str, data.PromptIds]
     prompt_length: int
     annotator: preferences.PopulationAnnotator
@@ -115,32 +111,50 @@ class Task:
         """Number and hash of each split's prompts, as text."""
         found = {}
         for split, prompts in self.prompts.items():
-            codes = "\0".join(self.pairs[index].code for index in prompts.ids)
+            codes = "\0".join(self.functions[index].pair.code for index in prompts.ids)
             digest = hashlib.sha256(codes.encode()).hexdigest()[:16]
             found[split] = f"{len(prompts.tokens):,} sha256:{digest}"
         return found
 
     def clusters(self, split: str, rows: Sequence[int]) -> np.ndarray:
-        """Returns the cluster `[len(rows)]` of each prompt: a name, shared by those
-        that have more in common than two prompts drawn at random."""
-        return np.asarray([pair.package for pair in self._pairs_at(split, rows)])
+        """Returns the name `[len(rows)]` of each prompt's cluster.
+
+        Prompts of one cluster have more in common than two drawn at random: what is
+        estimated from them is resampled cluster by cluster.
+        """
+        return np.array([own.cluster for own in self._at(split, rows)])
 
     def halves(self, split: str, rows: Sequence[int]) -> np.ndarray:
-        """Returns whose code `[len(rows)]` each prompt is, one of `HALVES`."""
-        return np.asarray([whose(pair) for pair in self._pairs_at(split, rows)])
+        """Returns whose code `[len(rows)]` each prompt is.
 
-    def _pairs_at(self, split: str, rows: Sequence[int]) -> list[data.Pair]:
-        """The examples at some rows of a split."""
-        return [self.pairs[self.prompts[split].ids[row]] for row in rows]
+        Test prompts are of `docstrings.HALVES`, others may be of other packages.
+        """
+        return np.array([own.half for own in self._at(split, rows)])
+
+    def shown(self, split: str, rows: Sequence[int], number: int) -> np.ndarray:
+        """Returns the first places among rows whose prompts people are shown.
+
+        They are functions of this project: nobody else's text is on its pages.
+        """
+        own = self.halves(split, rows) == docstrings.THIS_PROJECT
+        return np.flatnonzero(own)[:number]
+
+    def _at(self, split: str, rows: Sequence[int]) -> list[docstrings.Function]:
+        """The functions at some rows of a split."""
+        return [self.functions[self.prompts[split].ids[row]] for row in rows]
 
     def require(self, split: str, setting: str, number: int) -> None:
-        """Raises if a split has fewer prompts than a setting asks for."""
+        """Raises if a split has fewer prompts than a setting asks for.
+
+        Test prompts that this interpreter's standard library lacks are done without.
+        """
         available = len(self.prompts[split].tokens) if split in self.prompts else 0
-        if available < number:
+        missing = self.data_set.missing(split) if available else 0
+        if available + (missing if split == "test" else 0) < number:
             raise ValueError(
                 f"--{setting} asks for {number} prompts, and the {split} split has "
-                f"{available}; ask for fewer, or harvest more packages with "
-                "--text.packages installed."
+                f"{available} ({missing} more are not installed here); ask for fewer, "
+                "or harvest other packages with --text.packages installed."
             )
 
     def rows(self, split: str, num_prompts: int, seed: int) -> np.ndarray:
@@ -229,15 +243,14 @@ def load(policy: pathlib.Path, folder: pathlib.Path, text: Text) -> Task:
             f"{start.policy.context} tokens of the context of {policy}; lower "
             "--text.prompt-length or --text.response-length."
         )
-    corpus = data.docstrings(folder, text.packages)
-    pairs, prompts = [], {}
-    for split in corpus.splits:
-        own = corpus.pairs(split)
+    data_set = docstrings.load(folder, text.packages)
+    functions, prompts = [], {}
+    for split, own in data_set.functions.items():
         encoded = data.prompt_ids(
-            tokenizer, [pair.code for pair in own], length=text.prompt_length
+            tokenizer, [one.pair.code for one in own], length=text.prompt_length
         )
-        prompts[split] = dataclasses.replace(encoded, ids=encoded.ids + len(pairs))
-        pairs += own
+        prompts[split] = dataclasses.replace(encoded, ids=encoded.ids + len(functions))
+        functions += own
     return Task(
         start=start,
         tokenizer=tokenizer,
@@ -246,21 +259,16 @@ def load(policy: pathlib.Path, folder: pathlib.Path, text: Text) -> Task:
             eos_id=tokenizer.eos_id,
             pad_id=tokenizer.pad_id,
         ),
-        pairs=pairs,
+        data_set=data_set,
+        functions=functions,
         prompts=prompts,
         prompt_length=text.prompt_length,
         annotator=preferences.PopulationAnnotator(
-            preferences.three_reviewers(), tokenizer, [pair.code for pair in pairs]
+            preferences.three_reviewers(),
+            tokenizer,
+            [own.pair.code for own in functions],
         ),
     )
-
-
-def whose(pair: data.Pair) -> str:
-    """Returns which of `HALVES` a function belongs to."""
-    if pair.package in _OWN:
-        return THIS_PROJECT
-    known = pair.package in sys.stdlib_module_names
-    return STANDARD_LIBRARY if known else HALVES[-1]
 
 
 def chunks(rows: np.ndarray, size: int = _BATCH) -> Iterator[np.ndarray]:

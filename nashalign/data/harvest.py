@@ -35,6 +35,10 @@ MAX_CHARACTERS = 600
 _SALT = "nashalign-docstrings-8880"
 
 
+OWN_PACKAGES = frozenset({"nashalign", "experiments"})
+"""This project's own packages: its functions are test prompts and never trained on."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Pair:
     """A function's code, its summary, its name and its top-level package."""
@@ -64,7 +68,12 @@ class Harvest:
 
 
 def split_of(package: str) -> str:
-    """Returns the split of a top-level package: 80/10/10 by a fixed, salted hash."""
+    """Returns the split of a top-level package: 80/10/10 by a fixed, salted hash.
+
+    This project's own packages are in the test split.
+    """
+    if package.casefold() in OWN_PACKAGES:
+        return "test"
     digest = hashlib.sha256(f"{_SALT}:{package.casefold()}".encode()).digest()
     share = int.from_bytes(digest[:8], "big") / 2**64
     if share < 0.8:

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from experiments import docstrings
 from experiments.pretrain_docstrings import __main__ as pretrain
-from experiments.pretrain_docstrings import sequences
+from experiments.pretrain_docstrings import corpus, sequences
 from experiments.pretrain_docstrings.config import Config
 from nashalign import data, policies, training
 from nashalign.data import harvest
@@ -31,6 +32,26 @@ def harvested():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(harvest, "harvest", lambda files, console: found)
         yield
+
+
+def test_no_test_function_and_no_copy_of_one_is_learned_from(tmp_path, monkeypatch):
+    own = docstrings.test_functions()[-1].pair
+    copies = [
+        own,
+        dataclasses.replace(own, package="jax", name="renamed", summary="Do it now."),
+        dataclasses.replace(own, package="jax", code="def f():\n    return 1"),
+    ]
+    pairs = {"train": [*copies, *PAIRS[:3]], "validation": [*copies[1:], PAIRS[3]]}
+    found = harvest.Harvest(pairs=pairs, files=1, unparsable=0, duplicates=2)
+    monkeypatch.setattr(harvest, "harvest", lambda files, console: found)
+    kept = corpus.corpus(Config(output=tmp_path), None)
+    assert sorted(pair.name for pair in kept["train"]) == [
+        "reset_0",
+        "reset_1",
+        "reset_2",
+    ]
+    assert kept["validation"] == [PAIRS[3]]
+    assert json.loads((tmp_path / "counts.json").read_text())["duplicates"] == 7
 
 
 @pytest.fixture(scope="module")

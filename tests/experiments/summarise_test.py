@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import sample
+from experiments import docstrings, sample
 from experiments.summarise import __main__ as summarise
 from experiments.summarise import (
     align,
@@ -26,6 +26,7 @@ from experiments.summarise import config as configs
 from nashalign import algorithms, data, evaluation, policies, training
 from nashalign.types import pytree
 
+OWN = tuple(sorted(data.harvest.OWN_PACKAGES))
 TEXTS = ['def reset(self):\n    self.count = 0\n"""Reset the counter."""'] * 4
 
 
@@ -444,15 +445,29 @@ def test_the_data_set_has_votes_scores_and_what_authors_wrote(data_set, loaded):
     for index, [text] in zip(
         authors.prompts.ids, loaded.texts(authors.responses), strict=True
     ):
-        assert loaded.pairs[index].summary.startswith(text.rstrip("\ufffd"))
+        assert loaded.functions[index].pair.summary.startswith(text.rstrip("\ufffd"))
 
 
 def test_prompts_know_their_cluster_and_whose_they_are(loaded):
-    for split in ("train", "test"):
-        rows = loaded.rows(split, 4, seed=0)
-        clusters, halves = loaded.clusters(split, rows), loaded.halves(split, rows)
-        assert len(clusters) == len(halves) == 4
-        assert all(clusters) and set(halves) <= set(task.HALVES)
+    rows = loaded.rows("test", 512, seed=0)
+    clusters, halves = loaded.clusters("test", rows), loaded.halves("test", rows)
+    for row, cluster, half in zip(rows, clusters, halves, strict=True):
+        own = loaded.functions[loaded.prompts["test"].ids[row]]
+        assert cluster.split(".")[0] == own.pair.package
+        assert (half == docstrings.THIS_PROJECT) == cluster.startswith(OWN)
+    training = loaded.rows("train", 4, seed=0)
+    assert set(loaded.halves("train", training)) == {docstrings.STANDARD_LIBRARY}
+
+
+def test_only_functions_of_this_project_are_shown(loaded):
+    rows = loaded.rows("test", 64, seed=0)
+    places = loaded.shown("test", rows, 5)
+    assert len(places) == 5
+    clusters = loaded.clusters("test", rows)
+    assert all(name.startswith(OWN) for name in clusters[places])
+    # The first that there are: nobody has chosen.
+    others = np.delete(clusters[: places[-1] + 1], places)
+    assert not any(name.startswith(OWN) for name in others)
 
 
 def test_a_score_is_told_by_strings_of_one_length_that_differ(loaded):
