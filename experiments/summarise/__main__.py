@@ -21,7 +21,16 @@ import jax
 import rich.console
 import tyro
 
-from experiments.summarise import align, compare, courses, examples, judges, sweep, task
+from experiments.summarise import (
+    align,
+    compare,
+    courses,
+    evidence,
+    examples,
+    judges,
+    sweep,
+    task,
+)
 from experiments.summarise import config as configs
 from nashalign import evaluation, policies, training
 
@@ -142,6 +151,7 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
         config.evaluation,
         config.seed,
         run.folder / "results",
+        evidence.fingerprint(loaded, learned, run.folder / "judges"),
     )
     if len(curves) < compare.MANY:
         _draw_curves(curves, run.folder / "results" / "learning_curves.png")

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.summarise import examples, report
+from experiments.summarise import evidence, examples, report
 from experiments.summarise import task as tasks
 from experiments.summarise.config import Evaluation
 from experiments.summarise.settings import Settings
@@ -52,6 +52,7 @@ def compare(
     settings: Evaluation,
     seed: int,
     folder: pathlib.Path,
+    fingerprint: str,
 ) -> dict[str, evaluation.Summary]:
     """Writes matrices, summary and samples to a folder, and prints the tables.
 
@@ -62,6 +63,7 @@ def compare(
       settings: how many prompts.
       seed: of the choice of prompts and of the samples.
       folder: where the results go.
+      fingerprint: of data, votes and judges.
 
     Returns:
       The summary of each policy.
@@ -98,7 +100,21 @@ def compare(
         matrices["learned preference model"] = evaluation.preference_table(
             lambda i, j: learned[i, j], len(found)
         )
-    report.report(folder, tuple(found), matrices, summaries, readable=few)
+    report.report(
+        folder,
+        tuple(found),
+        matrices,
+        summaries,
+        fingerprint=fingerprint,
+        readable=few,
+    )
+    evidence.save_preferences(
+        folder / "preferences.npz",
+        task,
+        rows,
+        tuple(found),
+        {"exact": preferences, "learned": evidence.table(learned, len(found))},
+    )
     if not few:
         learns = {name: examples.kind(own.method) for name, own in aligned.items()}
         report.draw_ranking(folder, summaries, learns)

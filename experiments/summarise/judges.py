@@ -30,6 +30,8 @@ _SAMPLES, _TRAIN = 4, 1
 
 VOTES = "votes.npz"
 """Summaries of training prompts and the votes on them, `[num_prompts, 4, 4]`."""
+HELD_OUT_VOTES = "held_out_votes.npz"
+"""The same of validation prompts."""
 
 _MODELS = {
     "preference": preferences.PairwiseModel,
@@ -100,7 +102,7 @@ def learned_judges(
         num_pairings=len(_PAIRINGS),
         num_voters=settings.num_voters,
         stage=2,
-        path=folder / "held_out_votes.npz",
+        path=folder / HELD_OUT_VOTES,
     )
     best = preferences.best_attainable_accuracy(held_out.preferred)
     report["best_attainable_accuracy"] = best

@@ -18,6 +18,7 @@ def report(
     preferences: Mapping[str, np.ndarray],
     summaries: Mapping[str, evaluation.Summary],
     *,
+    fingerprint: str,
     readable: bool,
 ) -> None:
     """Writes the matrices and the summary, and prints what can be read.
@@ -27,6 +28,7 @@ def report(
       names: of the policies, M of them.
       preferences: `[num_prompts, M, M]` by judge.
       summaries: by name.
+      fingerprint: of data, votes and judges, below every table.
       readable: whether matrices are few enough policies wide to be printed and drawn;
         if not they are CSV alone, and the summary is in the order of win rates.
     """
@@ -40,18 +42,21 @@ def report(
         if readable:
             title = f"Win rates, judged by the {judge}"
             console.print(evaluation.win_rate_table(names, matrix, title=title))
+            console.print(fingerprint, style="dim", markup=False)
             figure = evaluation.win_rate_figure(names, matrix, title=title)
             with training.replacing(stem.with_suffix(".png")) as path:
                 evaluation.save_figure(figure, path)
             text = evaluation.win_rate_markdown(names, matrix)
-            training.write_text(stem.with_suffix(".md"), text)
+            training.write_text(stem.with_suffix(".md"), f"{text}\n{fingerprint}\n")
     lines = list(summaries.values())
     if not readable:
         lines.sort(key=lambda own: -own.win_rate.mean if own.win_rate else 0.0)
     console.print(evaluation.summary_table(lines, title="Test prompts"))
+    console.print(fingerprint, style="dim", markup=False)
     with training.replacing(folder / "summary.csv") as path:
         evaluation.write_summary_csv(path, lines)
-    training.write_text(folder / "summary.md", evaluation.summary_markdown(lines))
+    text = evaluation.summary_markdown(lines)
+    training.write_text(folder / "summary.md", f"{text}\n{fingerprint}\n")
 
 
 def draw_ranking(

@@ -122,14 +122,14 @@ class Task:
         Prompts of one cluster have more in common than two drawn at random: what is
         estimated from them is resampled cluster by cluster.
         """
-        return np.array([own.cluster for own in self._at(split, rows)])
+        return np.array([own.cluster for own in self.at(split, rows)])
 
     def halves(self, split: str, rows: Sequence[int]) -> np.ndarray:
         """Returns whose code `[len(rows)]` each prompt is.
 
         Test prompts are of `docstrings.HALVES`, others may be of other packages.
         """
-        return np.array([own.half for own in self._at(split, rows)])
+        return np.array([own.half for own in self.at(split, rows)])
 
     def shown(self, split: str, rows: Sequence[int], number: int) -> np.ndarray:
         """Returns the first places among rows whose prompts people are shown.
@@ -139,8 +139,8 @@ class Task:
         own = self.halves(split, rows) == docstrings.THIS_PROJECT
         return np.flatnonzero(own)[:number]
 
-    def _at(self, split: str, rows: Sequence[int]) -> list[docstrings.Function]:
-        """The functions at some rows of a split."""
+    def at(self, split: str, rows: Sequence[int]) -> list[docstrings.Function]:
+        """Returns the functions at some rows of a split."""
         return [self.functions[self.prompts[split].ids[row]] for row in rows]
 
     def require(self, split: str, setting: str, number: int) -> None:

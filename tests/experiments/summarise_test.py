@@ -1,8 +1,10 @@
 """The main job, end to end, with a tiny start policy."""
 
 import dataclasses
+import html
 import json
 import pathlib
+import re
 import shutil
 
 import jax
@@ -134,6 +136,7 @@ def test_the_job_leaves_what_it_promises(finished):
         "results/win_rates.png",
         "results/learned.csv",
         "results/learning_curves.png",
+        "results/preferences.npz",
         "results/samples.html",
         "results/summary.csv",
     ):
@@ -142,6 +145,34 @@ def test_the_job_leaves_what_it_promises(finished):
     names, win_rates = evaluation.read_win_rate_csv(finished / "results/win_rates.csv")
     assert names == ["Nash-MD-PG", "RL", "start"]
     np.testing.assert_allclose(win_rates.mean + win_rates.mean.T, 1)
+
+
+@pytest.mark.slow
+def test_every_table_can_be_counted_again_and_says_what_it_stands_on(finished):
+    with np.load(finished / "results/preferences.npz") as stored:
+        kept = dict(stored)
+    names, win_rates = evaluation.read_win_rate_csv(finished / "results/win_rates.csv")
+    order = [kept["policies"].tolist().index(name) for name in names]
+    mean = kept["exact"].mean(0)[np.ix_(order, order)]
+    np.testing.assert_allclose(mean, win_rates.mean, atol=1e-6)
+    assert len(kept["prompts"]) == configs.smoke().evaluation.num_prompts
+    [line] = {
+        (finished / f"results/{name}.md").read_text().splitlines()[-1]
+        for name in ("win_rates", "learned", "summary")
+    }
+    assert re.match(r"data [0-9a-f]{12} .*; votes [0-9a-f]{12}; judges: ", line)
+
+
+@pytest.mark.slow
+def test_nobody_elses_text_is_on_the_pages(finished):
+    own = [f.pair.code for f in docstrings.test_functions() if f.pair.package in OWN]
+    results, number = finished / "results", configs.smoke().evaluation.num_samples
+    page = html.unescape((results / "samples.html").read_text())
+    codes = re.findall(
+        r"```python\n(.*?)\n```", (results / "samples.md").read_text(), re.S
+    )
+    for shown in (codes, re.findall(r"<pre><code>(.*?)</code>", page, re.S)):
+        assert len(shown) == number and set(shown) <= set(own)
 
 
 @pytest.mark.slow
