@@ -31,6 +31,8 @@ DEVICES_TEST = "tests/algorithms/devices_test.py"
 PROMPTING_TEST = "tests/algorithms/prompting_test.py"
 RECIPES_TEST = "tests/algorithms/recipes_test.py"
 TABLE_TEST = "tests/algorithms/table_test.py"
+GROUP_GRADIENTS_TEST = "tests/algorithms/group_gradients_test.py"
+IDENTITY_TEST = "tests/algorithms/identity_test.py"
 
 
 def sampled(row):
@@ -571,5 +573,33 @@ ALGORITHMS = [
         "return jnp.sum(jnp.exp(log_p) * (log_p - log_q), -1)",
         "return jnp.sum(jnp.exp(log_q) * (log_p - log_q), -1)",
         "tests/policies/policy_test.py -k token_kl",
+    ),
+    Fault(
+        "a baseline without the penalty of the others",
+        GRADIENTS,
+        "_less_others(grouped.rewards(groups) - method.tau * ratios)",
+        "_less_others(grouped.rewards(groups)) - method.tau * ratios",
+        f"{GROUP_GRADIENTS_TEST} -k rloo",
+    ),
+    Fault(
+        "SPO without its baseline",
+        GRADIENTS,
+        "others / (wins.shape[-1] - 1) - 0.5)",
+        "others / (wins.shape[-1] - 1))",
+        f"{GROUP_GRADIENTS_TEST} -k spo",
+    ),
+    Fault(
+        "an extragradient step against the policy itself",
+        NASH,
+        "authors=(policy, policy, ahead)",
+        "authors=(policy, policy, policy)",
+        f"{GROUP_GRADIENTS_TEST} -k egpo",
+    ),
+    Fault(
+        "COMAL that never moves its reference",
+        NASH,
+        'refresh=(*_FOLLOWING, ("reference", "policy", players.every_stage)),',
+        "refresh=_FOLLOWING,",
+        f"{IDENTITY_TEST} -k 2-alike",
     ),
 ]

@@ -1,0 +1,249 @@
+"""What one group teaches, written from the papers, for rows that are easily confused.
+
+Several rows have one expected update, or one resting place: `identity_test` and
+`experiments/fixed_points` cannot tell them apart, or not by where they rest. What a
+single group of responses makes of them does: who has written each response, and the
+slope of the group's loss by the log-probability of every token. The formulas are the
+papers', in numpy, token by token; the numbers that they read are fixed and have nothing
+to do with any policy, so that nothing cancels.
+
+MCTS-DPO is not among those told apart: its update is DPO's, and what is its own is the
+search that labels come from (`recipes_test`, `sampling/search_test`).
+"""
+
+import dataclasses
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nashalign import algorithms
+from nashalign.types import Groups, Prompts, Responses
+from tests import token_game
+
+BATCH, NUMBER, LENGTH = 2, 6, 4
+_RANDOM = np.random.default_rng(11)
+LENGTHS = np.array([[3, 1, 4, 2, 4, 3], [2, 4, 1, 3, 2, 4]])
+MASK = np.arange(LENGTH) < LENGTHS[..., None]
+
+
+def _tokens():
+    return np.where(MASK, -_RANDOM.exponential(size=MASK.shape), 0.0)
+
+
+POLICY = _tokens()
+FROZEN = {name: _tokens() for name in token_game.FROZEN}
+REWARDS = _RANDOM.normal(size=(BATCH, NUMBER))
+_ABOVE = np.triu(_RANDOM.random((BATCH, NUMBER, NUMBER)), 1)
+PREFERENCE = _ABOVE + np.tril(1 - _ABOVE.swapaxes(1, 2), -1) + np.eye(NUMBER) / 2
+
+
+def fixed_groups(method) -> Groups:
+    """One group a prompt: the first response by the first author, and so on."""
+    indices = np.tile(np.arange(len(method.authors)), (BATCH, 1, 1))
+    table = Responses(
+        tokens=jnp.zeros(MASK.shape, jnp.int32),
+        mask=jnp.asarray(MASK),
+        truncated=jnp.zeros(MASK.shape[:2], bool),
+    )
+    reads = method.annotation
+    return Groups(
+        prompts=Prompts(
+            tokens=jnp.zeros((BATCH, 1), jnp.int32),
+            mask=jnp.ones((BATCH, 1), bool),
+            ids=jnp.arange(BATCH),
+        ),
+        responses=table,
+        frozen_log_probs={n: jnp.asarray(values) for n, values in FROZEN.items()},
+        members=jnp.asarray(indices[..., : method.num_members]),
+        opponents=jnp.asarray(indices[..., method.num_members :]),
+        probability=jnp.ones((BATCH, 1)),
+        preference=None if reads == "reward" else jnp.asarray(PREFERENCE),
+        rewards=jnp.asarray(REWARDS) if reads == "reward" else None,
+        log_probs=jnp.asarray(POLICY),
+    )
+
+
+def taught(method):
+    """Who has written each response, and the slopes `[B, N, T]` of a group's loss."""
+    with jax.enable_x64(True):
+        method = method.at(0)
+        groups = fixed_groups(method)
+        groups = method.select(method, method.label(method, groups))
+
+        def total(log_probs):
+            read = dataclasses.replace(groups, log_probs=log_probs)
+            weight = jax.lax.stop_gradient(method.weight(method, read))
+            return jnp.sum(weight * method.loss(method, read))
+
+        slopes = np.asarray(jax.grad(total)(groups.log_probs))
+    # Where there is no token its log-probability is a constant.
+    slopes = np.where(MASK, slopes, 0.0)
+    return [author(method.settings) for author in method.authors], slopes
+
+
+# --- What the papers say of a group `g` with settings `s`: the slopes `[N, T]`.
+
+
+def group(b):
+    """A prompt's fixed numbers, by the names that the formulas have for them."""
+    frozen = {name: values[b] for name, values in FROZEN.items()}
+    return SimpleNamespace(
+        log_pi=POLICY[b], mask=MASK[b], P=PREFERENCE[b], r=REWARDS[b], frozen=frozen
+    )
+
+
+def to_go(tokens):
+    """At each token, the sum from it on."""
+    return np.cumsum(tokens[..., ::-1], -1)[..., ::-1]
+
+
+def scores(g, credits):
+    """Slopes of -credit log pi; `credits` are `{response: [T]}`."""
+    slopes = np.zeros_like(g.log_pi)
+    for response, credit in credits.items():
+        slopes[response] = -np.where(g.mask[response], credit, 0.0)
+    return slopes
+
+
+def of_margin(g, slope):
+    """Slopes of a loss of h(0, 1), whose own slope is given."""
+    return scores(g, {0: np.full(LENGTH, -slope), 1: np.full(LENGTH, slope)})
+
+
+def margin(g, **anchor):
+    """h: the difference of the first two responses' log-ratios from an anchor."""
+    ratio = g.log_pi - sum(w * g.frozen[name] for name, w in anchor.items())
+    return ratio[0].sum() - ratio[1].sum()
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def penalty_to_go(g, s):
+    """tau times the log-ratios of the tokens from each on."""
+    return s["tau"] * to_go(g.log_pi - g.frozen["reference"])
+
+
+def rl(g, s):
+    """REINFORCE, the other response's reward for a baseline; KL from each token on."""
+    kl = penalty_to_go(g, s)
+    return scores(g, {i: (g.r[i] - g.r[1 - i] - kl[i]) / 2 for i in range(2)})
+
+
+def rloo(g, s):
+    """Ahmadian et al. 2024: 1/k sum_i (R_i - mean of the others' R) grad log pi(y_i).
+
+    R is the reward less tau times the log-ratio of the whole response.
+    """
+    k = s["num_responses"]
+    penalised = g.r - s["tau"] * (g.log_pi - g.frozen["reference"]).sum(-1)
+    others = {i: np.delete(penalised[:k], i).mean() for i in range(k)}
+    return scores(g, {i: (penalised[i] - others[i]) / k for i in range(k)})
+
+
+def nash_pg(g, s):
+    """Munos et al. 2023: (P(y > y') - 1/2 - tau log-ratio) grad log pi(y)."""
+    return scores(g, {0: g.P[0, 1] - 0.5 - penalty_to_go(g, s)[0]})
+
+
+def spo(g, s):
+    """Swamy et al. 2024: each response's reward is its mean win over the others."""
+    k, kl = s["num_responses"], penalty_to_go(g, s)
+    wins = [np.delete(g.P[i, :k], i).mean() for i in range(k)]
+    return scores(g, {i: (wins[i] - 0.5 - kl[i]) / k for i in range(k)})
+
+
+def online_ipo(g, s):
+    """Calandriello et al. 2024: p (h - 1/2tau)^2 + (1 - p) (h + 1/2tau)^2."""
+    h, p, aim = margin(g, reference=1.0), g.P[0, 1], 1 / (2 * s["tau"])
+    return of_margin(g, 2 * p * (h - aim) + 2 * (1 - p) * (h + aim))
+
+
+def egpo(g, s):
+    """Zhou et al. 2025: (h - (P(y > y'') - P(y' > y'')) / beta)^2, y'' a third one."""
+    aim = (g.P[0, 2] - g.P[1, 2]) / s["tau"]
+    return of_margin(g, 2 * (margin(g, reference=1.0) - aim))
+
+
+def nash_mirror_prox(g, s):
+    """Tiapkin et al. 2025, in the paper's own step.
+
+    log pi' = (log ref + log pi_k / step + P(. > rival) / tau) / (1 + 1 / step)
+    """
+    weight = s["eta"] * s["tau"]
+    step = weight / (1 - weight)
+    whole = 1 + 1 / step
+    h = margin(g, reference=1 / whole, iterate=1 / step / whole)
+    aim = (g.P[0, 2] - g.P[1, 2]) / s["tau"] / whole
+    return of_margin(g, 2 * (h - aim))
+
+
+def dpo(g, s):
+    """Rafailov et al. 2023: -p log sigma(tau h) - (1 - p) log sigma(-tau h)."""
+    scaled, p = s["tau"] * margin(g, reference=1.0), g.P[0, 1]
+    slope = -p * logistic(-scaled) + (1 - p) * logistic(scaled)
+    return of_margin(g, s["tau"] * slope)
+
+
+# --- Rows: who writes, and what the group teaches.
+
+POLICY_ALONE, ITERATE = {"policy": 1.0}, {"iterate": 1.0}
+PAPERS = {
+    "rl": ([POLICY_ALONE] * 2, rl),
+    "rloo": ([POLICY_ALONE] * 3, rloo),
+    "dpo": ([{"data": 1.0}] * 2, dpo),
+    "mcts_dpo": ([{"data": 1.0}] * 2, dpo),
+    "online_ipo": ([POLICY_ALONE] * 2, online_ipo),
+    "self_play_pg": ([POLICY_ALONE] * 2, nash_pg),
+    "nash_ema_pg": ([POLICY_ALONE, {"average": 1.0}], nash_pg),
+    "spo": ([POLICY_ALONE] * 4, spo),
+    "egpo": ([POLICY_ALONE] * 2 + [{"ahead": 1.0}], egpo),
+    "nash_mirror_prox": ([ITERATE] * 2 + [{"rival": 1.0}], nash_mirror_prox),
+}
+
+
+def is_the_papers(name, method):
+    """Whether a method does with a group what the paper of this name says."""
+    writers, slopes = taught(method)
+    settings = algorithms.configure(name, **token_game.SETTINGS[name]).settings
+    expected_writers, formula = PAPERS[name]
+    expected = np.stack([formula(group(b), settings) for b in range(BATCH)])
+    assert np.abs(expected).max() > 0.05
+    near = np.abs(slopes - expected).max() < 1e-12
+    return writers == expected_writers and near
+
+
+def configured(name):
+    return algorithms.configure(name, **token_game.SETTINGS[name])
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_row_learns_from_a_group_what_its_paper_says(name):
+    assert is_the_papers(name, configured(name))
+
+
+@pytest.mark.parametrize(
+    "name, relative, settings",
+    [
+        ("rl", "rloo", {"num_responses": 2}),
+        ("rloo", "rl", {}),
+        ("spo", "self_play_pg", {}),
+        ("self_play_pg", "spo", {"num_responses": 2}),
+        ("nash_ema_pg", "self_play_pg", {}),
+        ("egpo", "online_ipo", {}),
+        ("nash_mirror_prox", "online_ipo", {}),
+        ("nash_mirror_prox", "egpo", {}),
+        ("online_ipo", "self_play_pg", {}),
+    ],
+)
+def test_a_row_with_the_same_resting_place_learns_something_else(
+    name, relative, settings
+):
+    own = algorithms.TABLE[relative].settings
+    shared = {k: v for k, v in token_game.SETTINGS[name].items() if k in own}
+    values = token_game.SETTINGS[relative] | shared | settings
+    assert not is_the_papers(name, algorithms.configure(relative, **values))
