@@ -12,6 +12,12 @@ Where anchors move, a row is run for a few outer iterations, each to its end, or
 limit of many short ones. Where hard labels have no optimum, reviewers contradict each
 other: the verdicts of one are cyclic, or several disagree.
 
+Resting where a method rests is necessary for a row that has its name; it does not
+identify the method. Rows that would pass in a row's place are listed beside it, as far
+as they are known. What identifies rows are their updates: expected ones
+(`tests/algorithms/identity_test.py`), and where those agree, what single groups of
+responses teach (`tests/algorithms/group_gradients_test.py`).
+
 Run: python -m experiments.fixed_points
 Takes: 9 minutes on 2 cores; with --quick, 2.
 """
@@ -35,7 +41,7 @@ from experiments.fixed_points import (
     rewarded,
     rounds,
 )
-from experiments.fixed_points.entry import examine
+from experiments.fixed_points.entry import examine, relatives
 from nashalign import algorithms
 
 # In the order of the table of methods, recipes last.
@@ -77,7 +83,7 @@ def main(config: Config) -> int:
         task = progress.add_task("running", total=len(chosen))
         for entry in chosen:
             progress.update(task, description=entry.row)
-            findings.append(examine(entry, families))
+            findings.append(examine(entry, families, relatives(entry, ENTRIES)))
             progress.advance(task)
     report.save(findings, config.output)
     console.print(report.terminal(findings))

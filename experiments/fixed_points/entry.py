@@ -3,10 +3,16 @@
 The prediction of a row is a policy over all responses, computed by `games`, in closed
 form, or as the minimiser of the objective of the paper. What is measured is the policy
 that the row's expected updates have reached.
+
+To rest where a method rests is necessary for a row that has its name, and does not
+identify it: `relatives` are the rows that would pass in its place. What tells those
+apart are their updates (`tests/algorithms/identity_test.py`), and where these agree in
+expectation, what one group of responses teaches
+(`tests/algorithms/group_gradients_test.py`).
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -67,6 +73,8 @@ class Entry:
       settings: of the row, far enough from its limits that others would be seen.
       game: what is played.
       note: what is to be known about the row; findings.
+      also: rows that would pass in its place, though elsewhere in this table they are
+        held against something else; see `relatives`.
       under_levels: whether the policies under each level are predicted.
       from_examples: whether the row learns from weighted examples.
       recipe: what has several stages; offline ones learn from their part of weighted
@@ -84,6 +92,7 @@ class Entry:
     settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     game: token_game.Game
     note: str = ""
+    also: tuple[str, ...] = ()
     under_levels: bool = False
     from_examples: bool = False
     recipe: algorithms.Recipe | None = None
@@ -129,11 +138,13 @@ class Finding:
       entry: the entry.
       distances: family of policies -> total variation from the prediction.
       moved: family of policies -> total variation from where it began.
+      relatives: rows that would pass in the place of this one, as far as is known.
     """
 
     entry: Entry
     distances: Mapping[str, float]
     moved: Mapping[str, float]
+    relatives: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -142,7 +153,32 @@ class Finding:
         return near and all(m > 1e-2 for m in self.moved.values())
 
 
-def examine(entry: Entry, families=tuple(token_game.FAMILIES)) -> Finding:
+def relatives(entry: Entry, entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Returns the rows that would pass in an entry's place, as far as is known.
+
+    They are those that are predicted to rest at the same place of any rewards, or of
+    the same preference; then those that the entry names. What is more, a row passes for
+    each that it becomes at an end of its settings
+    (`tests/algorithms/degeneracy_test.py`).
+    """
+    found = {
+        other.row: None
+        for other in entries
+        if other.row != entry.row
+        and other.predict is entry.predict
+        and (
+            other.method.annotation == "reward"
+            or np.array_equal(other.game.preference, entry.game.preference)
+        )
+    }
+    return (*found, *entry.also)
+
+
+def examine(
+    entry: Entry,
+    families: Sequence[str] = tuple(token_game.FAMILIES),
+    relatives: tuple[str, ...] = (),
+) -> Finding:
     """Runs a row with each family of policies, and measures how far it ends."""
     distances, moved = {}, {}
     for family in families:
@@ -159,7 +195,7 @@ def examine(entry: Entry, families=tuple(token_game.FAMILIES)) -> Finding:
         measured = slice(1, None) if entry.under_levels else 0
         distances[family] = _distance(after[measured], predicted)
         moved[family] = _distance(after[measured], before[measured])
-    return Finding(entry, distances, moved)
+    return Finding(entry, distances, moved, relatives)
 
 
 def _predicted(entry, seen):

@@ -43,7 +43,8 @@ def self_play(seen, iterate):
 ENTRIES = (
     Entry(
         row="sft",
-        game=game.CYCLIC,
+        # Where there are rewards, so that nobody passes who filters or weighs by them.
+        game=game.SCORED,
         prediction="the data set's distribution",
         predict=lambda seen: seen.data,
     ),

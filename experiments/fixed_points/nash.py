@@ -8,13 +8,8 @@ import numpy as np
 
 from experiments.fixed_points import game, theory
 from experiments.fixed_points.entry import Entry
-from experiments.fixed_points.online import token_mixture
+from experiments.fixed_points.online import NASH, token_mixture
 from nashalign import games
-
-
-def nash(seen):
-    """The Nash policy of the game held to the reference."""
-    return games.regularized_nash(seen.preference, seen.reference, seen.tau)
 
 
 def best_response(seen):
@@ -111,7 +106,12 @@ def with_history(seen):
     return iterate
 
 
-_NASH = {"game": game.CYCLIC, "prediction": "Nash(tau)", "predict": nash}
+_NASH_OF_NASH = {
+    "game": game.CYCLIC,
+    "prediction": "the Nash policy held to that held to the reference",
+    "predict": theory.repeated(2, nash_of_nash),
+    "num_periods": 2,
+}
 _MIXTURE = "reference exp(P(y > w) / tau), w its token-level mixture"
 
 ENTRIES = (
@@ -122,7 +122,7 @@ ENTRIES = (
         prediction=_MIXTURE,
         predict=token_mixture,
     ),
-    Entry(row="self_play_pg", settings={"tau": 0.2}, **_NASH),
+    Entry(row="self_play_pg", settings={"tau": 0.2}, **NASH),
     Entry(
         row="best_response_pg",
         settings={"tau": 0.2},
@@ -130,8 +130,8 @@ ENTRIES = (
         prediction="reference exp(P(y > reference) / tau)",
         predict=best_response,
     ),
-    Entry(row="nash_ema_pg", settings={"tau": 0.2, "decay": 0.9}, **_NASH),
-    Entry(row="spo", settings={"tau": 0.2, "num_responses": 3}, **_NASH),
+    Entry(row="nash_ema_pg", settings={"tau": 0.2, "decay": 0.9}, **NASH),
+    Entry(row="spo", settings={"tau": 0.2, "num_responses": 3}, **NASH),
     Entry(
         row="sppo",
         settings={"eta": 2.0, "num_responses": 3},
@@ -158,7 +158,7 @@ ENTRIES = (
         prediction="minimiser of DPO on clear best and worst of four",
         predict=theory.repeated(1, clear_pairs),
     ),
-    Entry(row="inpo", settings={"tau": 0.2, "eta": 1.0}, period=1, **_NASH),
+    Entry(row="inpo", settings={"tau": 0.2, "eta": 1.0}, period=1, **NASH),
     Entry(
         row="inpo",
         settings={"tau": 0.2, "eta": 2.0},
@@ -180,11 +180,8 @@ ENTRIES = (
     Entry(
         row="comal",
         settings={"tau": 0.2, "eta": 1.0, "num_inner": 1200},
-        game=game.CYCLIC,
-        prediction="the Nash policy held to that held to the reference",
-        predict=theory.repeated(2, nash_of_nash),
-        num_periods=2,
         period=1,
+        **_NASH_OF_NASH,
     ),
     Entry(
         row="onpo",
@@ -194,8 +191,8 @@ ENTRIES = (
         predict=solved(3, lambda settings: games.omwu(eta=settings["eta"])),
         num_periods=3,
     ),
-    Entry(row="egpo", settings={"tau": 0.2}, **_NASH),
-    Entry(row="nash_mirror_prox", settings={"tau": 0.2, "eta": 1.0}, period=1, **_NASH),
+    Entry(row="egpo", settings={"tau": 0.2}, **NASH),
+    Entry(row="nash_mirror_prox", settings={"tau": 0.2, "eta": 1.0}, period=1, **NASH),
     Entry(
         row="nash_mirror_prox",
         settings={"tau": 0.2, "eta": 1.5},
@@ -206,14 +203,7 @@ ENTRIES = (
         ),
         num_periods=4,
     ),
-    Entry(
-        row="mpo",
-        settings={"tau": 0.2},
-        game=game.CYCLIC,
-        prediction="the Nash policy held to that held to the reference",
-        predict=theory.repeated(2, nash_of_nash),
-        num_periods=2,
-    ),
+    Entry(row="mpo", settings={"tau": 0.2}, **_NASH_OF_NASH),
     Entry(
         row="mnpo",
         settings={"tau": 0.2, "eta": 1.5, "recent": 0.6},

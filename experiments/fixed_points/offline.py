@@ -96,10 +96,15 @@ def sequential(seen, iterate):
 
 
 _OPTIMUM = {"prediction": "reference exp(r / tau)", "predict": optimum}
+# OSP's labels by a baseline are Bradley-Terry's where the game is; sequential PO is DPO
+# before its second dimension.
+LIKE_DPO = ("osp", "sequential_po")
 _SOFT = {"prediction": "softmax(r / alpha)", "predict": soft_optimum}
 
 ENTRIES = (
-    Entry(row="dpo", settings={"tau": TAU}, game=game.SCORED, **_OPTIMUM),
+    Entry(
+        row="dpo", settings={"tau": TAU}, game=game.SCORED, also=LIKE_DPO, **_OPTIMUM
+    ),
     Entry(
         row="cdpo",
         settings={"tau": TAU, "flip": FLIP},
@@ -183,6 +188,7 @@ ENTRIES = (
         row="preference_degree",
         settings={"tau": TAU, "degree": 0.0, "num_degrees": 4},
         game=game.SCORED,
+        also=LIKE_DPO,
         from_examples=True,
         **_OPTIMUM,
     ),

@@ -5,6 +5,7 @@ import numpy as np
 
 from experiments.fixed_points import game, theory
 from experiments.fixed_points.entry import Entry
+from experiments.fixed_points.offline import LIKE_DPO
 from experiments.fixed_points.rewarded import optimum
 from nashalign import games
 
@@ -22,6 +23,11 @@ FAVOURED_BY_MOST = game.game(np.stack([_WON] * 4 + [1 - _WON]))
 def at_the_margin(seen):
     """The response that wins has odds that are exp(1 / tau) times the reference's."""
     return theory.tilted(seen.reference, np.eye(game.SIZE)[3] / seen.tau)
+
+
+def nash(seen):
+    """The Nash policy of the game held to the reference."""
+    return games.regularized_nash(seen.preference, seen.reference, seen.tau)
 
 
 def nash_of_verdicts(seen):
@@ -105,6 +111,14 @@ def xpo(seen):
     return theory.stationary(objective, reference)
 
 
+# While their anchor stands still MPO is self-play, and COMAL is INPO; MNPO rests where
+# INPO does.
+NASH = {
+    "game": game.CYCLIC,
+    "prediction": "Nash(tau)",
+    "predict": nash,
+    "also": ("mpo", "comal", "mnpo"),
+}
 _SAIL = {"tau": TAU, "share": 0.4, "rho": 1.0}
 
 ENTRIES = (
@@ -114,6 +128,7 @@ ENTRIES = (
         game=game.SCORED,
         prediction="reference exp(r / tau)",
         predict=optimum,
+        also=LIKE_DPO,
     ),
     Entry(
         row="online_slic",
@@ -124,15 +139,7 @@ ENTRIES = (
         note="at the hinges' kinks, where steps overshoot by the rate",
         num_steps=4800,
     ),
-    Entry(
-        row="online_ipo",
-        settings={"tau": 0.2},
-        game=game.CYCLIC,
-        prediction="Nash(tau)",
-        predict=lambda seen: games.regularized_nash(
-            seen.preference, seen.reference, seen.tau
-        ),
-    ),
+    Entry(row="online_ipo", settings={"tau": 0.2}, **NASH),
     Entry(
         row="ipo_md",
         settings={"tau": 0.2, "mix": 0.25},

@@ -5,6 +5,7 @@ import numpy as np
 
 from experiments.fixed_points import game, theory
 from experiments.fixed_points.entry import Entry
+from experiments.fixed_points.offline import LIKE_DPO
 from experiments.fixed_points.rewarded import optimum
 
 TAU = 0.7
@@ -166,7 +167,9 @@ ENTRIES = (
         game=game.SCORED,
         prediction="reference exp(r / tau)",
         predict=optimum,
-        note="of visits that follow Bradley-Terry's model, given with the examples",
+        also=LIKE_DPO,
+        note="its update is DPO's, on pairs and visits given with the examples; what "
+        "is its own is the search that they come from, tested in search_test",
         from_examples=True,
     ),
 )

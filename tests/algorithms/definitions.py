@@ -5,6 +5,22 @@ knows groups, samplers or losses: differentiated by finite differences, it is wh
 expected update is held against. `view` has the policy in training and the frozen ones
 as log-probabilities `[B, Y]` of all responses to each prompt; `at(level)` is the policy
 in training where a level is appended to the prompt.
+
+Of some methods nobody here has the paper's formula. Their definitions only repeat the
+row's own reading: that row and definition agree shows that the row is what it says, not
+that it is the paper's.
+
+- `sequential_po`: the margin that retains earlier dimensions is from memory of the
+  equation, and one `retain` for all of them is ours.
+- `self_prompting`: the schedule of the gap, and that writers are mixtures token by
+  token.
+- `optune`: the weight, a logistic function of the gap of rewards.
+- `soft_po_weighted`: the weight, a power of the pair's likelihood.
+- `preference_degree`: what is taken out of a response, and how the degree is told.
+- `mixed_po`, a recipe, has no objective here: its split into easy and difficult pairs
+  is ours (`recipes_test`, `experiments/fixed_points`).
+
+`mcts_dpo` is DPO by definition: what is its own is the search.
 """
 
 import dataclasses
@@ -249,6 +265,7 @@ def held(view):
 
 
 def soft_weighted(view):
+    """The weight is the row's own reading: the paper's is not public in full."""
     both = view.frozen["policy"][:, :, None] + view.frozen["policy"][:, None, :]
     return soft_term(view, np.exp(view.settings["power"] * both)) + held(view)
 
@@ -345,7 +362,10 @@ def osp(view):
 
 
 def conditioned_writer(level):
-    """The policy, pushed by the gap towards what it writes under a level."""
+    """The policy, pushed by the gap towards what it writes under a level.
+
+    The row's own reading: the paper's schedule is not public.
+    """
 
     def writer(view):
         gap = view.settings["gap"]
@@ -356,6 +376,7 @@ def conditioned_writer(level):
 
 
 def optune(view):
+    """DPO on rankings; the weight is the row's own reading, not the paper's formula."""
     gap = np.abs(R[:, None] - R)
     h = margins(view.ratio(reference=1.0))
     weight = logistic(view.settings["sharpness"] * gap)
@@ -544,6 +565,7 @@ OBJECTIVES = {
     "conditional": conditional,
     "reward_augmented": reward_augmented,
     "preference_degree": pairs(dpo, "data"),
+    # The row's own reading: nobody here has the paper's formula.
     "sequential_po": pairs(
         dpo,
         "data",

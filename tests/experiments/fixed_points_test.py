@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from experiments.fixed_points import __main__ as launch
-from experiments.fixed_points import game, theory
+from experiments.fixed_points import entry as entries
+from experiments.fixed_points import game, report, theory
 from experiments.fixed_points.entry import Finding, examine
 from nashalign import algorithms, games
 
@@ -83,6 +84,52 @@ def test_a_row_that_is_another_method_does_not_hold(row, other, monkeypatch):
     assert not examine(entry, QUICK).holds
 
 
+DPO = {"dpo", "online_dpo", "mcts_dpo", "osp", "sequential_po"}
+DPO |= {"preference_degree", "rl", "rloo", "ppo"}
+SELF_PLAY = {"online_ipo", "self_play_pg", "nash_ema_pg", "spo", "inpo", "egpo"}
+NASH = SELF_PLAY | {"nash_mirror_prox", "mpo", "comal", "mnpo"}
+
+
+@pytest.mark.parametrize(
+    "row, number, relatives",
+    [
+        ("egpo", 0, NASH - {"egpo"}),
+        ("nash_mirror_prox", 0, NASH - {"nash_mirror_prox"}),
+        ("nash_mirror_prox", 1, set()),
+        ("rloo", 0, {"rl", "ppo"}),
+        ("mcts_dpo", 0, DPO - {"mcts_dpo"}),
+        ("rdpo", 0, {"rl", "rloo", "ppo"}),
+        ("mpo", 0, {"comal"}),
+        ("sft", 0, set()),
+    ],
+)
+def test_an_entry_names_the_rows_of_which_the_same_is_predicted(row, number, relatives):
+    entry = launch.choose((row,))[number]
+    assert set(entries.relatives(entry, launch.ENTRIES)) == relatives
+
+
+@pytest.mark.parametrize(
+    "row, other, period",
+    [
+        ("egpo", "online_ipo", None),
+        ("spo", "self_play_pg", None),
+        ("rloo", "rl", None),
+        ("dpo", "osp", None),
+        ("dpo", "sequential_po", None),
+        ("online_ipo", "mpo", None),
+        ("online_ipo", "mnpo", 1),
+    ],
+)
+def test_a_relative_passes_in_the_place_of_a_row(row, other, period, monkeypatch):
+    entry = launch.choose((row,))[0]
+    assert other in entries.relatives(entry, launch.ENTRIES)
+    own = launch.choose((other,))[0].settings
+    settings = own | {k: v for k, v in entry.settings.items() if k in own}
+    monkeypatch.setitem(algorithms.TABLE, row, algorithms.TABLE[other])
+    swapped = dataclasses.replace(entry, settings=settings, period=period)
+    assert examine(swapped, QUICK).holds
+
+
 def test_a_row_that_stays_where_it_began_does_not_hold():
     entry = launch.ENTRIES[0]
     at_rest = Finding(entry, distances={"tabular": 0.0}, moved={"tabular": 0.0})
@@ -126,12 +173,39 @@ def test_the_table_is_left_as_a_file_and_a_figure(tmp_path, capsys):
         rows = list(csv.DictReader(file))
     assert [row["row"] for row in rows] == ["rl", "sft"]
     assert [row["holds"] for row in rows] == ["yes"] * 2
+    assert [row["would also pass"] for row in rows] == ["rloo, ppo", ""]
     assert float(rows[0]["tabular"]) < 1e-6
-    assert (
-        len((tmp_path / "new" / "fixed_points.md").read_text("utf-8").split("\n")) == 5
-    )
+    text = (tmp_path / "new" / "fixed_points.md").read_text("utf-8")
+    assert text.startswith(report.NECESSARY) and len(text.split("\n")) == 7
     assert (tmp_path / "new" / "fixed_points.png").stat().st_size > 5_000
     assert "2 of 2 hold" in capsys.readouterr().out
+
+
+def findings(distance=1e-16):
+    return [
+        Finding(entry, distances={"tabular": distance}, moved={"tabular": 0.2})
+        for entry in launch.ENTRIES
+    ]
+
+
+def test_entries_of_one_row_are_told_apart_by_their_settings():
+    labels = report.labels(findings())
+    assert len(set(labels)) == len(labels)
+    assert "sft" in labels and {"inpo, eta 1", "inpo, eta 2"} <= set(labels)
+
+
+@pytest.mark.parametrize("distance, end", [(1e-16, 1e-5), (0.3, 2), (np.nan, 1e-5)])
+def test_the_figure_ends_where_its_points_do_and_says_what_was_predicted(distance, end):
+    figure = report.draw(findings()[:-1] + findings(distance)[-1:])
+    axes = figure.axes[0]
+    assert axes.get_xlim()[1] <= end
+    last = [p.get_offsets()[0] for p in axes.collections if len(p.get_offsets())]
+    places = {place: x for x, place in last}
+    assert axes.get_xlim()[0] < places[len(launch.ENTRIES) - 1] <= axes.get_xlim()[1]
+    predictions = axes.child_axes[0].get_yticklabels()
+    assert [p.get_text() for p in predictions] == [
+        entry.prediction for entry in launch.ENTRIES
+    ]
 
 
 def test_a_row_that_fails_is_shown_failing(monkeypatch, tmp_path, capsys):
