@@ -13,10 +13,11 @@ import sys
 
 import jax
 import numpy as np
-import rich.console
+import rich.text
 import tyro
 
-from nashalign import data, policies, sampling
+from experiments import door
+from nashalign import data, policies, sampling, terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Loads the policy, reads the file and prints a line for each function."""
-    console = rich.console.Console()
+    console = terminal.console()
     functions = _functions(config.file)
     if config.temperature <= 0:
         raise ValueError(f"temperature must be > 0, not {config.temperature}.")
@@ -75,8 +76,7 @@ def main(config: Config) -> None:
         seed=config.seed,
     )
     for (name, _), summary in zip(functions, written, strict=True):
-        console.print(f"[bold]{name}[/bold]: ", end="")
-        console.print(summary, markup=False)
+        console.print(rich.text.Text(f"{name}: ", "bold"), summary, sep="")
 
 
 def summaries(
@@ -130,8 +130,7 @@ def _functions(file: pathlib.Path) -> list[tuple[str, str]]:
     return functions
 
 
+command = door.command(main, Config, name="experiments.sample", about=__doc__)
+
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(command(sys.argv[1:]))

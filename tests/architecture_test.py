@@ -14,6 +14,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = {
     "types": 0,
+    "terminal": 0,
     "games": 1,
     "losses": 1,
     "policies": 1,
@@ -25,7 +26,7 @@ FLOORS = {
     "evaluation": 4,
     "experiments": 5,
 }
-ROOMS = [room for room in FLOORS if room not in ("types", "experiments")]
+ROOMS = [room for room in FLOORS if room not in ("types", "terminal", "experiments")]
 FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}
 # Heavy frameworks that must not be needed at run time.
 FORBIDDEN_PACKAGES = {"torch", "tensorflow", "transformers", "trl"}

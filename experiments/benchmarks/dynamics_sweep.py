@@ -10,6 +10,7 @@ Run: python -m experiments.benchmarks.dynamics_sweep
 
 import dataclasses
 import os
+import sys
 import time
 
 import jax
@@ -17,9 +18,9 @@ import numpy as np
 import rich.console
 import rich.progress
 import rich.table
-import tyro
 
-from nashalign import games
+from experiments import door
+from nashalign import games, terminal
 
 TAU, ETA = 0.1, 0.5
 
@@ -125,7 +126,7 @@ def main(config: Config) -> None:
     """Times them with each core as a device, and prints the table."""
     # Operations as small as these do not share cores otherwise.
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
-    compare(config, rich.console.Console())
+    compare(config, terminal.console())
 
 
 def compare(config: Config, console: rich.console.Console) -> None:
@@ -223,5 +224,9 @@ def _difference(solver, name, preference, reference, num_steps=60):
     return np.abs(np.exp(policy) - np.exp(state.log_policy)).max()
 
 
+command = door.command(
+    main, Config, name="experiments.benchmarks.dynamics_sweep", about=__doc__
+)
+
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    sys.exit(command(sys.argv[1:]))

@@ -8,15 +8,15 @@ Run: python -m experiments.benchmarks.large_games
 
 import dataclasses
 import resource
+import sys
 import time
 
 import jax
 import jax.numpy as jnp
-import rich.console
 import rich.table
-import tyro
 
-from nashalign import games
+from experiments import door
+from nashalign import games, terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Times Nash-MD on one large game after another, and prints a table."""
-    console = rich.console.Console()
+    console = terminal.console()
     table = rich.table.Table(title=f"Nash-MD on one game, {config.num_steps:,} steps")
     columns = ("responses", "a step", "step / responses^2", "reads", "a sum reads")
     for column in columns:
@@ -89,5 +89,9 @@ def seconds(function, *arguments) -> float:
     return time.perf_counter() - begun
 
 
+command = door.command(
+    main, Config, name="experiments.benchmarks.large_games", about=__doc__
+)
+
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    sys.exit(command(sys.argv[1:]))

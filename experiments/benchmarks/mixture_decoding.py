@@ -11,16 +11,16 @@ Run: python -m experiments.benchmarks.mixture_decoding
 
 import dataclasses
 import functools
+import sys
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import rich.console
 import rich.table
-import tyro
 
-from nashalign import policies, sampling
+from experiments import door
+from nashalign import policies, sampling, terminal
 from nashalign.types import Prompts
 
 
@@ -148,10 +148,14 @@ def _report(config, seconds, same):
     for name, value in seconds.items():
         rate = config.batch_size * config.response_length / value
         table.add_row(name, f"{rate:,.0f}", f"{value / baseline:.2f}")
-    console = rich.console.Console()
+    console = terminal.console()
     console.print(table)
     console.print(f"{same:.1%} of the mixture's tokens are the same both ways")
 
 
+command = door.command(
+    main, Config, name="experiments.benchmarks.mixture_decoding", about=__doc__
+)
+
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    sys.exit(command(sys.argv[1:]))

@@ -13,6 +13,7 @@ Takes: about ten minutes on 2 cores, nearly all of it compiling.
 
 import dataclasses
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,11 +21,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-import rich.console
 import rich.table
-import tyro
 
-from nashalign import algorithms, policies, sampling, training
+from experiments import door
+from nashalign import algorithms, policies, sampling, terminal, training
 from nashalign.types import Examples, Prompts, Responses
 
 BASELINE = "online_ipo"
@@ -88,8 +88,13 @@ class Indifferent:
         return jnp.zeros(responses.tokens.shape[:2])
 
 
-def main(config: Config) -> list[Cost]:
+def main(config: Config) -> None:
     """Times the rows and prints the table."""
+    terminal.console().print(_table(costs(config)))
+
+
+def costs(config: Config) -> list[Cost]:
+    """Times the rows."""
     usual, tokens, _ = _prepared(config, BASELINE)
     found: list[Cost] = []
     names = config.rows or tuple(algorithms.TABLE)
@@ -97,7 +102,6 @@ def main(config: Config) -> list[Cost]:
         for name in names:
             found.append(_timed(config, name, usual, tokens))
             advance(1, name)
-    rich.console.Console().print(_table(found))
     return found
 
 
@@ -208,5 +212,9 @@ def _table(found: list[Cost]) -> rich.table.Table:
     return table
 
 
+command = door.command(
+    main, Config, name="experiments.benchmarks.updates", about=__doc__
+)
+
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    sys.exit(command(sys.argv[1:]))

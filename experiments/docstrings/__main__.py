@@ -22,11 +22,9 @@ import pathlib
 import sys
 from collections.abc import Iterable, Sequence
 
-import rich.console
-import tyro
-
+from experiments import door
 from experiments.docstrings import frozen
-from nashalign import data
+from nashalign import data, terminal
 
 NUM_TEST = 512
 MOST_IN_A_CLUSTER = NUM_TEST // 20
@@ -53,7 +51,7 @@ def main(config: Config) -> None:
     common = set.intersection(*libraries)
     standard = standard_library(config.libraries[0], common)
     own = own_functions(config.root, NUM_TEST - len(standard))
-    console = rich.console.Console()
+    console = terminal.console()
     found = data.harvest.harvest(data.standard_library() + data.dependencies(), console)
     test = [pair for pair, _ in standard + own]
     pairs = frozen.without_test_texts(
@@ -161,8 +159,7 @@ def _by_hash(
     return sorted(found, key=lambda entry: frozen.content_hash(entry[0]))
 
 
+command = door.command(main, Config, name="experiments.docstrings", about=__doc__)
+
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(command(sys.argv[1:]))

@@ -27,10 +27,9 @@ import difflib
 import pathlib
 import sys
 
-import rich.console
-import rich.progress
 import tyro
 
+from experiments import door
 from experiments.fixed_points import (
     game,
     imitation,
@@ -42,7 +41,7 @@ from experiments.fixed_points import (
     rounds,
 )
 from experiments.fixed_points.entry import examine, relatives
-from nashalign import algorithms
+from nashalign import algorithms, terminal, training
 
 # In the order of the table of methods, recipes last.
 ENTRIES = tuple(
@@ -77,14 +76,12 @@ def main(config: Config) -> int:
     chosen = choose(config.rows)
     families = ("tabular",) if config.quick else tuple(game.FAMILIES)
     config.output.mkdir(parents=True, exist_ok=True)
-    console = rich.console.Console()
+    console = terminal.console()
     findings = []
-    with rich.progress.Progress(console=console, transient=True) as progress:
-        task = progress.add_task("running", total=len(chosen))
+    with training.progress_bar("rows", len(chosen)) as advance:
         for entry in chosen:
-            progress.update(task, description=entry.row)
             findings.append(examine(entry, families, relatives(entry, ENTRIES)))
-            progress.advance(task)
+            advance(1, entry.row)
     report.save(findings, config.output)
     console.print(report.terminal(findings))
     broken = [finding for finding in findings if not finding.holds]
@@ -108,8 +105,12 @@ def choose(names):
     return [entry for entry in ENTRIES if not names or entry.row in names]
 
 
+command = door.command(
+    lambda config: min(main(config), 1),
+    Config,
+    name="experiments.fixed_points",
+    about=__doc__,
+)
+
 if __name__ == "__main__":
-    try:
-        sys.exit(1 if main(tyro.cli(Config, description=__doc__)) else 0)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(command(sys.argv[1:]))

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import matplotlib.figure
 import numpy as np
 import rich.box
-import rich.markup
 import rich.table
 
 from experiments.fixed_points.entry import Finding
@@ -61,7 +60,7 @@ def terminal(findings: Sequence[Finding]) -> rich.table.Table:
         row = cells(finding)
         row["distance"] = f"{max(finding.distances.values()):.1e}"
         style = "" if finding.holds else "bold red"
-        shown = (rich.markup.escape(row[column.header]) for column in table.columns)
+        shown = (row[column.header] for column in table.columns)
         table.add_row(*shown, style=style)
     return table
 

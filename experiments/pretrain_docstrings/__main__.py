@@ -25,14 +25,12 @@ import sys
 
 import jax
 import numpy as np
-import rich.console
-import tyro
 
-from experiments import sample
+from experiments import door, sample
 from experiments.pretrain_docstrings import card, corpus, fit
 from experiments.pretrain_docstrings.config import Config, llama_config
 from experiments.pretrain_docstrings.sequences import encode
-from nashalign import data, policies, training
+from nashalign import data, policies, terminal, training
 
 
 def main(config: Config) -> None:
@@ -44,12 +42,12 @@ def main(config: Config) -> None:
             _train(config)
             run.finish()
     except training.RunFinished as finished:
-        rich.console.Console().print(str(finished))
+        terminal.console().print(str(finished))
 
 
 def _train(config: Config) -> None:
     """Harvests, encodes, trains until the time is up, and publishes the model."""
-    console = rich.console.Console()
+    console = terminal.console()
     pairs = corpus.corpus(config, console)
     tokenizer = corpus.tokenizer_of(config, pairs["train"])
     train = encode(config, tokenizer, pairs["train"])
@@ -80,8 +78,8 @@ def _train(config: Config) -> None:
     )
     for pair, summary in zip(held_out, samples, strict=False):
         console.rule(f"{pair.package}: {pair.name}", align="left")
-        console.print(pair.code, highlight=False, markup=False)
-        console.print(f"-> {summary}", style="bold", markup=False)
+        console.print(pair.code)
+        console.print(f"-> {summary}", style="bold")
     destination = config.destination or config.output / "model"
     card.publish(config, destination, params, record)
 
@@ -99,8 +97,9 @@ def _start(config: Config, policy: policies.Policy) -> policies.Params:
     return start.params
 
 
+command = door.command(
+    main, Config, name="experiments.pretrain_docstrings", about=__doc__
+)
+
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(command(sys.argv[1:]))

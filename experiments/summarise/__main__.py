@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import jax
-import rich.console
 import tyro
 
+from experiments import door
 from experiments.summarise import (
     align,
     compare,
@@ -32,8 +32,9 @@ from experiments.summarise import (
     task,
 )
 from experiments.summarise import config as configs
-from nashalign import evaluation, policies, training
+from nashalign import evaluation, policies, terminal, training
 
+_NAME = "experiments.summarise"
 _PRESETS = {"--quick": configs.quick, "--smoke": configs.smoke}
 
 
@@ -58,22 +59,22 @@ def main(arguments: list[str]) -> None:
     """Parses the command line and runs the job."""
     preset = next((_PRESETS[a] for a in arguments if a in _PRESETS), configs.full)
     default = Command(config=configs.to_parse(preset(), arguments))
-    command = tyro.cli(Command, default=default, args=arguments)
-    config = configs.parsed(command.config)
+    chosen = door.parse(Command, arguments, _NAME, Command.__doc__, default)
+    config = configs.parsed(chosen.config)
     configs.check(config)
     training.require_writable(config.data)
     _keep_compiled(config.data)
     record, output = config.recorded(), config.output
-    if command.sweep:
+    if chosen.sweep:
         record, output = sweep.recorded(config), output.resolve()
         output = output.with_name(output.name + "-sweep")
     try:
-        with _compiled_quickly(command.smoke), training.open_run(output, record) as run:
+        with _compiled_quickly(chosen.smoke), training.open_run(output, record) as run:
             if run.resumed:
-                rich.console.Console().print(f"{output}: going on where it stopped")
-            (_sweep if command.sweep else _align_and_compare)(config, run)
+                terminal.console().print(f"{output}: going on where it stopped")
+            (_sweep if chosen.sweep else _align_and_compare)(config, run)
     except training.RunFinished as finished:
-        rich.console.Console().print(str(finished))
+        terminal.console().print(str(finished))
 
 
 @contextlib.contextmanager
@@ -101,7 +102,7 @@ def _begin(
     loaded = task.load(config.policy, config.data, config.text)
     for split, setting, number in config.prompts_needed():
         loaded.require(split, setting, number)
-    rich.console.Console().print(_described(loaded))
+    terminal.console().print(_described(loaded))
     run.require_same("prompts", loaded.fingerprint())
     chosen = {name: config.settings[name] for name in config.methods}
     # The policies are compared under the preference model, whatever they learn from.
@@ -156,7 +157,7 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
     if len(curves) < compare.MANY:
         _draw_curves(curves, run.folder / "results" / "learning_curves.png")
     run.finish(seconds=round(time.monotonic() - begun, 1))
-    rich.console.Console().print(
+    terminal.console().print(
         f"{time.monotonic() - begun:.0f} s; everything is in {run.folder}"
     )
 
@@ -173,7 +174,7 @@ def _aligned(
     except training.TrainingDiverged as error:
         if len(config.methods) == 1:
             raise
-        rich.console.Console().print(f"{method.title} has diverged: {error}")
+        terminal.console().print(f"{method.title} has diverged: {error}")
         return dataclasses.replace(found, diverged=error.step)
     return dataclasses.replace(
         found,
@@ -211,17 +212,7 @@ def _described(loaded: task.Task) -> str:
     )
 
 
-def _run(arguments: list[str]) -> int | str:
-    """Runs the job; what a user can mend is a message, not a traceback."""
-    try:
-        main(arguments)
-    except (ValueError, OSError, training.TrainingDiverged) as error:
-        return f"error: {error}"
-    except KeyboardInterrupt as stopped:
-        print(str(stopped) or "stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
-
+command = door.guarded(main)
 
 if __name__ == "__main__":
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(command(sys.argv[1:]))

@@ -17,11 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import rich.console
 
 from experiments.summarise import task as tasks
 from experiments.summarise.config import Judges
-from nashalign import data, preferences, training
+from nashalign import data, preferences, terminal, training
 from nashalign.types import Prompts, Responses, pytree
 
 # Three ways to pair up four summaries, so that every two meet once.
@@ -84,7 +83,7 @@ def learned_judges(
     Votes and fits are kept in `folder`, and not made twice; what is not among `wanted`
     is not fitted. `report.json` holds accuracies and the share of intransitive triples.
     """
-    console, report = rich.console.Console(), {}
+    console, report = terminal.console(), {}
     asked = functools.partial(
         _comparisons, task=task, seed=seed, console=console, report=report
     )

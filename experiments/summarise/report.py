@@ -4,10 +4,9 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import rich.console
 
 from experiments.summarise import task as tasks
-from nashalign import evaluation, training
+from nashalign import evaluation, terminal, training
 
 _FILES = {"exact population": "win_rates", "learned preference model": "learned"}
 
@@ -33,7 +32,7 @@ def report(
         if not they are CSV alone, and the summary is in the order of win rates.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    console = rich.console.Console()
+    console = terminal.console()
     for judge, own in preferences.items():
         matrix = evaluation.win_rate_matrix(own)
         stem = folder / _FILES[judge]

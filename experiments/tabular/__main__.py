@@ -10,12 +10,13 @@ Run: python -m experiments.tabular
 import dataclasses
 import json
 import pathlib
+import sys
 
-import rich.console
 import rich.progress
-import tyro
 
+from experiments import door
 from experiments.tabular import comal, egpo
+from nashalign import terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Config:
 def main(config: Config) -> None:
     """Runs the methods of both figures, draws them and prints the last gaps."""
     config.output.mkdir(parents=True, exist_ok=True)
-    console = rich.console.Console()
+    console = terminal.console()
 
     def progress(runs):
         return rich.progress.track(runs, "EGPO's games", console=console)
@@ -47,5 +48,7 @@ def main(config: Config) -> None:
     console.print(f"left in {config.output}: egpo.png, comal.png, last_gaps.json")
 
 
+command = door.command(main, Config, name="experiments.tabular", about=__doc__)
+
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    sys.exit(command(sys.argv[1:]))

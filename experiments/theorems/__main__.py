@@ -14,10 +14,10 @@ import inspect
 import pathlib
 import sys
 
-import rich.console
-import rich.progress
+import rich.text
 import tyro
 
+from experiments import door
 from experiments.theorems import (
     bounds,
     fixed_points,
@@ -29,6 +29,7 @@ from experiments.theorems import (
     token_mixtures,
 )
 from experiments.theorems.theorem import examine
+from nashalign import terminal, training
 
 THEOREMS = (
     *bounds.THEOREMS,
@@ -56,21 +57,19 @@ class Config:
 def main(config: Config) -> int:
     """Checks the theorems; returns how many do not hold."""
     chosen = choose(config.only)
-    console = rich.console.Console()
+    console = terminal.console()
     if config.explain:
         for theorem in chosen:
-            console.rule(f"[bold]{theorem.name}", align="left")
-            console.print(theorem.statement, theorem.source, sep="\n", markup=False)
-            console.print(inspect.getdoc(theorem.measure), markup=False)
+            console.rule(rich.text.Text(theorem.name, "bold"), align="left")
+            console.print(theorem.statement, theorem.source, sep="\n")
+            console.print(inspect.getdoc(theorem.measure))
         return 0
     config.output.mkdir(parents=True, exist_ok=True)
-    with rich.progress.Progress(console=console, transient=True) as progress:
-        task = progress.add_task("checking", total=len(chosen))
-        findings = []
+    findings = []
+    with training.progress_bar("theorems", len(chosen)) as advance:
         for theorem in chosen:
-            progress.update(task, description=theorem.name)
             findings.append(examine(theorem))
-            progress.advance(task)
+            advance(1, theorem.name)
     report.save(findings, config.output)
     if not config.only:
         figure = token_mixtures.draw()
@@ -97,8 +96,12 @@ def choose(names):
     return [known[name] for name in names] or list(THEOREMS)
 
 
+command = door.command(
+    lambda config: min(main(config), 1),
+    Config,
+    name="experiments.theorems",
+    about=__doc__,
+)
+
 if __name__ == "__main__":
-    try:
-        sys.exit(1 if main(tyro.cli(Config, description=__doc__)) else 0)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(command(sys.argv[1:]))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import matplotlib.figure
 import numpy as np
-import rich.markup
 import rich.table
 
 from experiments.theorems.theorem import Finding
@@ -36,7 +35,7 @@ def terminal(findings: Sequence[Finding]) -> rich.table.Table:
         table.add_column(column, justify="right" if right else "left", no_wrap=right)
     for finding in findings:
         style = "" if finding.holds else "bold red"
-        table.add_row(*map(rich.markup.escape, cells(finding)), style=style)
+        table.add_row(*cells(finding), style=style)
     return table
 
 

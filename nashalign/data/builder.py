@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import rich.console
 import tensorflow_datasets as tfds
 
+from nashalign import terminal
 from nashalign.data import harvest, sources
 from nashalign.data.sources import Source
 
@@ -64,7 +65,7 @@ class Docstrings(tfds.core.GeneratorBasedBuilder):
           **kwargs: those of `tfds.core.GeneratorBasedBuilder`, such as `data_dir`.
         """
         self._sources = sources
-        self._console = console or rich.console.Console()
+        self._console = console or terminal.console()
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -239,8 +239,7 @@ def _tracked(sources: list[Source], console: rich.console.Console) -> Iterator[S
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
         rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeElapsedColumn(),
-        rich.progress.TimeRemainingColumn(),
+        rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
     )
     with rich.progress.Progress(*columns, console=console) as progress:
         yield from progress.track(sources, description="harvesting docstrings")

@@ -1,10 +1,11 @@
-"""Progress bars with rate, remaining time and a note, for every long stage."""
+"""Progress bars with rate, time and a note, for every long stage."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 
-import rich.console
 import rich.progress
+
+from nashalign import terminal
 
 
 class _Rate(rich.progress.ProgressColumn):
@@ -23,6 +24,8 @@ def progress_bar(
 ) -> Iterator[Callable[[int, str], None]]:
     """Shows a progress bar on stderr while the block runs.
 
+    The time is the remaining one, and at the end the one that it has taken.
+
     Where stderr is no terminal, one line is written at the end.
 
     Args:
@@ -34,14 +37,14 @@ def progress_bar(
       `advance(count, note)`: counts `count` more steps and shows the note.
     """
     columns = (
-        rich.progress.TextColumn("{task.description}"),
+        rich.progress.TextColumn("{task.description}", markup=False),
         rich.progress.BarColumn(bar_width=24),
         rich.progress.MofNCompleteColumn(),
         _Rate(),
-        rich.progress.TimeRemainingColumn(),
-        rich.progress.TextColumn("{task.fields[note]}"),
+        rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
+        rich.progress.TextColumn("{task.fields[note]}", markup=False),
     )
-    console = rich.console.Console(stderr=True)
+    console = terminal.console(stderr=True)
     # Drawing more often takes time from the steps on a machine with two cores.
     with rich.progress.Progress(*columns, console=console, refresh_per_second=2) as bar:
         task = bar.add_task(name, total=total, completed=done, note="")

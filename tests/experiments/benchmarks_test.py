@@ -6,6 +6,7 @@ import pytest
 import rich.console
 
 from experiments.benchmarks import dynamics_sweep, large_games, updates
+from nashalign import terminal
 
 
 def test_sweeps_and_numpy_move_policies_alike():
@@ -28,7 +29,7 @@ def test_large_games_prints_the_cost_of_a_step(capsys):
 
 @pytest.mark.slow
 def test_updates_are_timed_beside_online_ipos(capsys):
-    found = updates.main(
+    found = updates.costs(
         updates.Config(
             rows=("online_ipo", "sft"),
             batch_size=2,
@@ -46,4 +47,5 @@ def test_updates_are_timed_beside_online_ipos(capsys):
     assert all(cost.update > 0 and cost.tokens_per_second > 0 for cost in found)
     # A row's update is as many of online IPO's as its tokens' times add up to.
     assert found[1].update == pytest.approx(found[1].token / 2)
+    terminal.console().print(updates._table(found))
     assert "online_ipo" in capsys.readouterr().out

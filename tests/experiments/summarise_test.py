@@ -80,7 +80,7 @@ def arguments(start_policy, harvested):
 @pytest.fixture(scope="module")
 def finished(arguments, tmp_path_factory) -> pathlib.Path:
     output = tmp_path_factory.mktemp("runs") / "unbroken"
-    assert summarise._run(arguments(output)) == 0
+    assert summarise.command(arguments(output)) == 0
     return output
 
 
@@ -207,11 +207,11 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(
     with monkeypatch.context() as patch:
         patch.setattr(align.Aligner, "_rollouts", killed)
         with pytest.raises(MemoryError):
-            summarise._run(arguments(output))
+            summarise.command(arguments(output))
     broken = training.read_log(output / "rl/metrics.jsonl")
     assert [line["step"] for line in broken] == [1, 2]
     assert not (output / "policies").exists()
-    assert summarise._run(arguments(output)) == 0
+    assert summarise.command(arguments(output)) == 0
     for name in ("rl", "nash_md_pg"):
         jax.tree.map(
             np.testing.assert_array_equal,
@@ -236,15 +236,15 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
     with monkeypatch.context() as patch:
         patch.setattr(align.Aligner, "validate", killed)
         with pytest.raises(StopIteration):
-            summarise._run(command)
+            summarise.command(command)
     folder = tmp_path / "run-sweep"
     first = training.read_log(folder / "sweep.jsonl")
     assert [record["tau"] for record in first] == [0.1]
-    assert summarise._run(command) == 0
+    assert summarise.command(command) == 0
     both = training.read_log(folder / "sweep.jsonl")
     assert both[0] == first[0] and [record["tau"] for record in both] == [0.1, 0.5]
     monkeypatch.setattr(sweep, "TAUS", {"online_ipo": (0.2,)})
-    assert "settings.online_ipo.taus: [0.1, 0.5] -> [0.2]" in summarise._run(command)
+    assert "settings.online_ipo.taus: [0.1, 0.5] -> [0.2]" in summarise.command(command)
     assert (folder / "sweep.png").stat().st_size
     assert not (folder / "judges" / "reward").exists()
 
@@ -252,7 +252,7 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
 @pytest.mark.slow
 def test_a_finished_folder_is_left_alone(arguments, finished, capsys):
     before = (finished / "results/win_rates.csv").stat().st_mtime_ns
-    assert summarise._run(arguments(finished)) == 0
+    assert summarise.command(arguments(finished)) == 0
     assert "finished" in capsys.readouterr().out
     assert (finished / "results/win_rates.csv").stat().st_mtime_ns == before
 
@@ -269,20 +269,20 @@ def test_going_on_from_another_start_policy_or_other_prompts_is_refused(
     command = [*arguments(unfinished), "--policy", str(other)]
     with (other / "config.json").open("a") as file:
         file.write("\n")
-    assert "policy: policy sha256:" in summarise._run(command)
+    assert "policy: policy sha256:" in summarise.command(command)
     shutil.rmtree(other)
     shutil.copytree(start_policy, other)
     prompts = json.loads((unfinished / "prompts.json").read_text())
     prompts["train"] = "7 sha256:0"
     (unfinished / "prompts.json").write_text(json.dumps(prompts))
-    assert "prompts.train: 7 sha256:0 ->" in summarise._run(command)
+    assert "prompts.train: 7 sha256:0 ->" in summarise.command(command)
 
 
 @pytest.mark.slow
 def test_another_configuration_on_an_old_folder_shows_the_difference(
     arguments, finished
 ):
-    message = summarise._run(arguments(finished, "--settings.rl.tau", "0.7"))
+    message = summarise.command(arguments(finished, "--settings.rl.tau", "0.7"))
     tau = settings.chosen_settings()["rl"].tau
     assert f"settings.rl.tau: {tau} -> 0.7" in message
 
@@ -312,18 +312,9 @@ def test_another_configuration_on_an_old_folder_shows_the_difference(
 def test_bad_settings_are_named_before_anything_is_done(
     arguments, tmp_path, more, named
 ):
-    assert named in summarise._run(arguments(tmp_path / "run", *more))
+    assert named in summarise.command(arguments(tmp_path / "run", *more))
     # So that the mended command is not met by a run with other settings.
     assert not list((tmp_path / "run").glob("*"))
-
-
-def test_a_stop_outside_a_loop_says_how_to_go_on(monkeypatch, capsys):
-    def stopped(arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(summarise, "main", stopped)
-    assert summarise._run([]) == 130
-    assert capsys.readouterr().err == "stopped; the same command goes on\n"
 
 
 @pytest.mark.parametrize(
@@ -337,7 +328,7 @@ def test_a_misspelt_setting_names_its_neighbours(
     arguments, tmp_path, misspelt, meant, capsys
 ):
     with pytest.raises(SystemExit):
-        summarise._run(arguments(tmp_path, misspelt, "3"))
+        summarise.command(arguments(tmp_path, misspelt, "3"))
     assert meant in capsys.readouterr().err
 
 
@@ -419,7 +410,7 @@ def test_every_row_has_settings_that_are_allowed_and_a_title_of_its_own():
 )
 def test_help_shows_the_settings_of_rows_that_are_named(named, shown, capsys):
     with pytest.raises(SystemExit):
-        summarise._run([*named, "--help"])
+        summarise.command([*named, "--help"])
     text = " ".join(capsys.readouterr().out.replace("│", "").split())
     assert shown in text and "settings.bond" not in text
 
@@ -629,7 +620,7 @@ def test_rounds_and_stages_go_on_where_they_were_broken_off(
         arguments(tmp_path / name, *methods, *more, "--training.batch-size", "8")
         for name in ("whole", "broken")
     )
-    assert summarise._run(whole) == 0
+    assert summarise.command(whole) == 0
     run, left = align.Aligner._run, ["dice/part_3", "optune/part_2"]
 
     def killed(self, part, *rest):
@@ -643,10 +634,10 @@ def test_rounds_and_stages_go_on_where_they_were_broken_off(
         patch.setattr(align.Aligner, "_run", killed)
         for _ in range(2):
             with pytest.raises(MemoryError):
-                summarise._run(broken)
+                summarise.command(broken)
     assert not left
     assert (tmp_path / "broken" / "optune" / "part_2" / "examples.npz").exists()
-    assert summarise._run(broken) == 0
+    assert summarise.command(broken) == 0
     for name in ("optune", "dice", "mixed_po"):
         jax.tree.map(
             np.testing.assert_array_equal,
@@ -671,7 +662,7 @@ def test_rows_of_every_kind_are_trained_and_one_that_diverges_stops_nobody(
     monkeypatch.setattr(align.Aligner, "align", diverging)
     monkeypatch.setattr(compare, "MANY", 2)
     methods = ("rl", "dpo", "conditional", "self_prompting")
-    assert summarise._run(arguments(tmp_path / "run", "--methods", *methods)) == 0
+    assert summarise.command(arguments(tmp_path / "run", "--methods", *methods)) == 0
     results = tmp_path / "run" / "results"
     summary = (results / "summary.md").read_text().splitlines()
     lines = [line.split(" | ") for line in summary if "| **" in line]

@@ -1,0 +1,134 @@
+"""What a command line shows, and how it ends.
+
+Text that others wrote - paths, names, what a model samples - is never read as markup,
+and never steers the terminal: control characters are shown as escapes. A command ends
+with a number or with a sentence, whatever becomes of its files and of its output.
+"""
+
+import errno
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+import rich.console
+import rich.text
+
+INTERRUPTED, UNREAD = 130, 141
+"""Exit codes of a shell for a command that Ctrl-C, or a closed pipe, has ended."""
+
+
+class _Console(rich.console.Console):
+    """A console that shows every string as it is."""
+
+    def render_str(self, text: str, **options) -> rich.text.Text:
+        """Returns the string as text, control characters made visible."""
+        return super().render_str(visible(text), **options)
+
+    def on_broken_pipe(self) -> None:
+        """Leaves the end of the command to `guarded`."""
+        raise  # noqa: PLE0704 - rich calls this while it handles the error
+
+
+def console(*, stderr: bool = False) -> rich.console.Console:
+    """Returns a console that prints strings as they are, without markup and emoji.
+
+    Styles are given as arguments, or by `rich.text.Text`.
+
+    Args:
+      stderr: whether it writes to the standard error.
+    """
+    return _Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def visible(text: str) -> str:
+    """Returns a text whose control characters are escapes, such as `\\x1b`.
+
+    Line feeds and tabs are kept.
+
+    Args:
+      text: any text; a model's tokens may decode to any bytes.
+    """
+    return re.sub(
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text
+    )
+
+
+def guarded(
+    main: Callable[[list[str]], int | None],
+    *expected: type[Exception],
+) -> Callable[[Sequence[str]], int | str]:
+    """Returns a command: what `main` does, and how that ended, for `sys.exit`.
+
+    Args:
+      main: takes the arguments of a command line; returns an exit code, or None for 0.
+      *expected: errors beside `ValueError` and `OSError` whose message is all that a
+        user needs; any other one is a fault of the program and shows where.
+
+    Returns:
+      `command(arguments)`: an exit code, or a sentence that begins with "error:". After
+      Ctrl-C the code is 130; where nobody reads the output any more, 141. `SystemExit`,
+      with which parsers end after --help, is let pass.
+    """
+
+    def command(arguments: Sequence[str]) -> int | str:
+        _hear_interrupts()
+        _write_anything()
+        try:
+            _require_text(arguments)
+            ended = main(list(arguments)) or 0
+        except KeyboardInterrupt as stopped:
+            print(str(stopped) or "stopped; the same command goes on", file=sys.stderr)
+            ended = INTERRUPTED
+        except BrokenPipeError:
+            ended = UNREAD
+        except (ValueError, OSError, *expected) as error:
+            ended = f"error: {error}"
+        except SystemExit:
+            if (lost := _lost_output()) is not None:
+                return lost
+            raise
+        lost = _lost_output()
+        return ended if lost is None else lost
+
+    return command
+
+
+def _hear_interrupts() -> None:
+    """Makes Ctrl-C an exception again where imports were to end by it at once."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _write_anything() -> None:
+    """Escapes what the encoding of the output has no characters for."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    """Raises for an argument that Python could not decode."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{ascii(argument)} cannot be read in this locale, whose encoding is "
+                f"{sys.getfilesystemencoding()}: begin the command with PYTHONUTF8=1"
+            ) from error
+
+
+def _lost_output() -> int | str | None:
+    """What the command ends with if its output could not be written, or else None."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # The interpreter would try again at its end, and complain.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            return UNREAD
+        return f"error: the output cannot be written: {error.strerror}"
+    return None
