@@ -3,9 +3,9 @@
 Several rows have one expected update, or one resting place: `identity_test` and
 `experiments/fixed_points` cannot tell them apart, or not by where they rest. What a
 single group of responses makes of them does: who has written each response, and the
-slope of the group's loss by the log-probability of every token. The formulas are the
-papers', in numpy, token by token; the numbers that they read are fixed and have nothing
-to do with any policy, so that nothing cancels.
+slopes of the group's loss by the log-probability of every token and by what heads say.
+The formulas are the papers', in numpy, token by token; the numbers that they read are
+fixed and have nothing to do with any policy, so that nothing cancels.
 
 MCTS-DPO is not among those told apart: its update is DPO's, and what is its own is the
 search that labels come from (`recipes_test`, `sampling/search_test`).
@@ -25,7 +25,7 @@ from tests import token_game
 
 BATCH, NUMBER, LENGTH = 2, 6, 4
 _RANDOM = np.random.default_rng(11)
-LENGTHS = np.array([[3, 1, 4, 2, 4, 3], [2, 4, 1, 3, 2, 4]])
+LENGTHS = np.array([[4, 1, 4, 2, 4, 3], [3, 4, 1, 3, 2, 4]])
 MASK = np.arange(LENGTH) < LENGTHS[..., None]
 
 
@@ -36,6 +36,15 @@ def _tokens():
 POLICY = _tokens()
 FROZEN = {name: _tokens() for name in token_game.FROZEN}
 REWARDS = _RANDOM.normal(size=(BATCH, NUMBER))
+# What heads say of each token, or response; and of old, before the epochs on a batch.
+HEADS = {
+    "values": _RANDOM.normal(size=MASK.shape),
+    "degrees": np.log(_RANDOM.dirichlet(np.ones(4), size=MASK.shape[:2])),
+}
+OLD = {
+    "old_log_probs": np.where(MASK, POLICY + 0.4 * _RANDOM.normal(size=MASK.shape), 0),
+    "old_values": HEADS["values"] + 0.3 * _RANDOM.normal(size=MASK.shape),
+}
 _ABOVE = np.triu(_RANDOM.random((BATCH, NUMBER, NUMBER)), 1)
 PREFERENCE = _ABOVE + np.tril(1 - _ABOVE.swapaxes(1, 2), -1) + np.eye(NUMBER) / 2
 
@@ -67,31 +76,44 @@ def fixed_groups(method) -> Groups:
 
 
 def taught(method):
-    """Who has written each response, and the slopes `[B, N, T]` of a group's loss."""
+    """Who has written each response, and the slopes of a group's loss, by name."""
     with jax.enable_x64(True):
         method = method.at(0)
         groups = fixed_groups(method)
         groups = method.select(method, method.label(method, groups))
+        read = {name: jnp.asarray(HEADS[name]) for name, _ in method.statistics}
 
-        def total(log_probs):
-            read = dataclasses.replace(groups, log_probs=log_probs)
-            weight = jax.lax.stop_gradient(method.weight(method, read))
-            return jnp.sum(weight * method.loss(method, read))
+        def total(log_probs, read):
+            statistics = {n: jnp.asarray(v) for n, v in OLD.items()} | read
+            given = dataclasses.replace(
+                groups, log_probs=log_probs, statistics=statistics
+            )
+            weight = jax.lax.stop_gradient(method.weight(method, given))
+            return jnp.sum(weight * method.loss(method, given))
 
-        slopes = np.asarray(jax.grad(total)(groups.log_probs))
+        by_policy, by_heads = jax.grad(total, (0, 1))(groups.log_probs, read)
     # Where there is no token its log-probability is a constant.
-    slopes = np.where(MASK, slopes, 0.0)
-    return [author(method.settings) for author in method.authors], slopes
+    slopes = {"policy": np.where(MASK, by_policy, 0.0)}
+    writers = [author(method.settings) for author in method.authors]
+    return writers, slopes | {n: np.asarray(v) for n, v in by_heads.items()}
 
 
-# --- What the papers say of a group `g` with settings `s`: the slopes `[N, T]`.
+# --- What the papers say of a group `g` with settings `s`: slopes by what they are of,
+# `[N, T]` of the policy's log-probabilities.
 
 
 def group(b):
     """A prompt's fixed numbers, by the names that the formulas have for them."""
     frozen = {name: values[b] for name, values in FROZEN.items()}
+    told = {name: values[b] for name, values in (HEADS | OLD).items()}
     return SimpleNamespace(
-        log_pi=POLICY[b], mask=MASK[b], P=PREFERENCE[b], r=REWARDS[b], frozen=frozen
+        log_pi=POLICY[b],
+        mask=MASK[b],
+        P=PREFERENCE[b],
+        r=REWARDS[b],
+        frozen=frozen,
+        id=b,
+        **told,
     )
 
 
@@ -105,7 +127,7 @@ def scores(g, credits):
     slopes = np.zeros_like(g.log_pi)
     for response, credit in credits.items():
         slopes[response] = -np.where(g.mask[response], credit, 0.0)
-    return slopes
+    return {"policy": slopes}
 
 
 def of_margin(g, slope):
@@ -143,6 +165,32 @@ def rloo(g, s):
     penalised = g.r - s["tau"] * (g.log_pi - g.frozen["reference"]).sum(-1)
     others = {i: np.delete(penalised[:k], i).mean() for i in range(k)}
     return scores(g, {i: (penalised[i] - others[i]) / k for i in range(k)})
+
+
+def ppo(g, s):
+    """Schulman et al. 2017, as Ouyang et al. 2022 use it, of the one response.
+
+    Rewards of tokens are -tau log-ratio, and r at the last; advantages are sums of
+    trace^k times errors of the value; the ratio is that to the policy before the batch,
+    and the value is clipped around what it was.
+    """
+    end, old = g.mask[0].sum(), g.old_values[0]
+    reward = -s["tau"] * (g.old_log_probs[0] - g.frozen["reference"][0])
+    reward[end - 1] += g.r[0]
+    after = np.append(old[1:end], 0.0)
+    error = reward[:end] + after - old[:end]
+    powers = s["trace"] ** np.arange(LENGTH)
+    credit, by_value = np.zeros(LENGTH), np.zeros_like(g.log_pi)
+    for t in range(end):
+        advantage = (powers[: end - t] * error[t:]).sum()
+        ratio = np.exp(g.log_pi[0, t] - g.old_log_probs[0, t])
+        stopped = ratio > 1 + s["clip"] if advantage > 0 else ratio < 1 - s["clip"]
+        credit[t] = 0.0 if stopped else ratio * advantage
+        value, aim = g.values[0, t], advantage + old[t]
+        near = old[t] + np.clip(value - old[t], -s["clip"], s["clip"])
+        moves = abs(value - aim) >= abs(near - aim)
+        by_value[0, t] = s["value"] * (value - aim) if moves else 0.0
+    return scores(g, {0: credit}) | {"values": by_value}
 
 
 def nash_pg(g, s):
@@ -189,14 +237,23 @@ def dpo(g, s):
     return of_margin(g, s["tau"] * slope)
 
 
+def preference_degree(g, s):
+    """Li et al. 2024: DPO, and telling by how much the third response was corrupted."""
+    by_degree = np.zeros_like(g.degrees)
+    by_degree[2, g.id % s["num_degrees"]] = -s["degree"]
+    return dpo(g, s) | {"degrees": by_degree}
+
+
 # --- Rows: who writes, and what the group teaches.
 
-POLICY_ALONE, ITERATE = {"policy": 1.0}, {"iterate": 1.0}
+POLICY_ALONE, ITERATE, DATA = {"policy": 1.0}, {"iterate": 1.0}, {"data": 1.0}
 PAPERS = {
     "rl": ([POLICY_ALONE] * 2, rl),
     "rloo": ([POLICY_ALONE] * 3, rloo),
-    "dpo": ([{"data": 1.0}] * 2, dpo),
-    "mcts_dpo": ([{"data": 1.0}] * 2, dpo),
+    "ppo": ([POLICY_ALONE], ppo),
+    "dpo": ([DATA] * 2, dpo),
+    "preference_degree": ([DATA] * 3, preference_degree),
+    "mcts_dpo": ([DATA] * 2, dpo),
     "online_ipo": ([POLICY_ALONE] * 2, online_ipo),
     "self_play_pg": ([POLICY_ALONE] * 2, nash_pg),
     "nash_ema_pg": ([POLICY_ALONE, {"average": 1.0}], nash_pg),
@@ -206,19 +263,28 @@ PAPERS = {
 }
 
 
-def is_the_papers(name, method):
-    """Whether a method does with a group what the paper of this name says."""
-    writers, slopes = taught(method)
-    settings = algorithms.configure(name, **token_game.SETTINGS[name]).settings
-    expected_writers, formula = PAPERS[name]
-    expected = np.stack([formula(group(b), settings) for b in range(BATCH)])
-    assert np.abs(expected).max() > 0.05
-    near = np.abs(slopes - expected).max() < 1e-12
-    return writers == expected_writers and near
+# Where all that is their own is at work.
+SETTINGS = token_game.SETTINGS | {
+    "ppo": {"tau": 0.3, "clip": 0.2, "trace": 0.7, "value": 0.4, "num_epochs": 3},
+    "preference_degree": {"tau": 0.7, "degree": 0.3, "num_degrees": 4},
+}
 
 
 def configured(name):
-    return algorithms.configure(name, **token_game.SETTINGS[name])
+    return algorithms.configure(name, **SETTINGS[name])
+
+
+def is_the_papers(name, method):
+    """Whether a method does with a group what the paper of this name says."""
+    writers, slopes = taught(method)
+    expected_writers, formula = PAPERS[name]
+    settings = configured(name).settings
+    papers = [formula(group(b), settings) for b in range(BATCH)]
+    expected = {part: np.stack([p[part] for p in papers]) for part in papers[0]}
+    assert all(np.abs(slope).max() > 0.05 for slope in expected.values())
+    if writers != expected_writers or slopes.keys() != expected.keys():
+        return False
+    return all(np.abs(slopes[p] - expected[p]).max() < 1e-12 for p in expected)
 
 
 @pytest.mark.parametrize("name", PAPERS)
@@ -226,11 +292,23 @@ def test_a_row_learns_from_a_group_what_its_paper_says(name):
     assert is_the_papers(name, configured(name))
 
 
+def test_the_fixed_numbers_reach_every_branch_of_ppo():
+    found = [ppo(group(b), configured("ppo").settings) for b in range(BATCH)]
+    for slopes in zip(*(f.values() for f in found), strict=True):
+        stopped = [s[0][MASK[b, 0]] == 0 for b, s in enumerate(slopes)]
+        assert 0 < np.concatenate(stopped).mean() < 1
+
+
 @pytest.mark.parametrize(
     "name, relative, settings",
     [
         ("rl", "rloo", {"num_responses": 2}),
         ("rloo", "rl", {}),
+        ("ppo", "rl", {}),
+        ("ppo", "ppo", {"trace": 1.0}),
+        ("ppo", "ppo", {"value": 0.0}),
+        ("preference_degree", "dpo", {}),
+        ("preference_degree", "preference_degree", {"degree": 0.0}),
         ("spo", "self_play_pg", {}),
         ("self_play_pg", "spo", {"num_responses": 2}),
         ("nash_ema_pg", "self_play_pg", {}),
@@ -244,6 +322,6 @@ def test_a_row_with_the_same_resting_place_learns_something_else(
     name, relative, settings
 ):
     own = algorithms.TABLE[relative].settings
-    shared = {k: v for k, v in token_game.SETTINGS[name].items() if k in own}
-    values = token_game.SETTINGS[relative] | shared | settings
+    shared = {k: v for k, v in SETTINGS[name].items() if k in own}
+    values = SETTINGS[relative] | shared | settings
     assert not is_the_papers(name, algorithms.configure(relative, **values))
