@@ -1,6 +1,7 @@
 """Methods of several stages: how examples are parted, chosen anew and searched for."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -280,6 +281,41 @@ def test_a_shared_prefix_has_no_gradient():
     moved = np.abs(np.asarray(after.params["logits"])).sum(-1) > 0
     # One history, that of prompt and prefix, tells the two steps apart.
     assert moved.sum() == 1
+
+
+@pytest.mark.parametrize("best, worst", [(6, 2), (3, 0), (2, 5)])
+def test_a_step_pair_teaches_by_its_visits_as_the_paper_says(best, worst):
+    """Xie et al. 2024: DPO with labels smoothed by 1 - 1 / (1 + N_l / max(1, N_w))."""
+    tree = sampling.Node(
+        prefix=(2,),
+        children=tuple(
+            sampling.Node(prefix=(2, token), visits=visits, action_value=value)
+            for token, visits, value in [(1, best, 0.7), (0, worst, 0.2)]
+        ),
+    )
+    prompts, policy = token_game.prompts([1]), policies.tabular(3, 5)
+    examples = algorithms.searched(
+        prompts, [tree], max_length=token_game.LENGTH, eos_id=token_game.EOS
+    )
+    tau, smoothing = 0.7, min(1 - 1 / (1 + worst / max(1, best)), 0.5)
+    setup = token_game.setup(policy)
+    method = algorithms.configure("mcts_dpo", tau=tau)
+    state = algorithms.init(
+        method, setup, token_game.parameters(policy, 3), jax.random.key(0)
+    )
+    # Away from its reference by this much after the shared prefix, (2,).
+    prompt = np.asarray(prompts.tokens)[0][np.asarray(prompts.mask)[0]]
+    row = functools.reduce(lambda row, token: 3 * row + 1 + int(token), [*prompt, 2], 0)
+    logits = state.reference["logits"]
+    moved = {"logits": logits.at[row].add(jnp.array([0.2, 1.3, -0.4]))}
+    state = dataclasses.replace(state, players={"policy": moved})
+    after, _, _ = algorithms.update(method, setup, None, state, examples)
+    h = 1.3 - 0.2
+    slope = (1 - smoothing) / (1 + np.exp(tau * h)) - smoothing / (1 + np.exp(-tau * h))
+    expected = np.zeros(logits.shape)
+    expected[row] = tau * slope * np.array([-1.0, 1.0, 0.0])
+    found = after.params["logits"] - moved["logits"]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_policy_learns_the_steps_that_the_search_prefers():
