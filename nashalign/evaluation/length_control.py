@@ -3,12 +3,15 @@ r"""Win rates with the effect of length removed, in the manner of AlpacaEval 2.
 Annotators, people and models alike, reward length. A policy that only writes more then
 wins without being better, and the plain win rate cannot tell. Here a logistic
 regression explains the preference by the policy and by the difference in length, and
-the win rate is what it predicts at no difference.
+the win rate is what it predicts at no difference. Where one side always writes longer
+there is no such case to learn from: the interval says so, and so does a warning.
 
 Notation: y and z the two responses, |y| the length of y, sigma the logistic function,
 theta the policy term, phi the effect of length.
 """
 
+import warnings
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import chex
@@ -17,23 +20,33 @@ import scipy.optimize
 import scipy.special
 import scipy.stats
 
-from nashalign.evaluation.intervals import Interval, mean_interval
+from nashalign.evaluation import intervals, profile
+from nashalign.evaluation.intervals import Interval
+
+INFLATION = 10.0
+"""So many times the prompts would be needed for what is known without length: from here
+on a warning says that length and policy are hardly told apart."""
 
 
 class LengthControlled(NamedTuple):
     """A win rate with the effect of length removed.
 
     Attributes:
-      win_rate: `Interval`, the win rate predicted at equal lengths.
+      win_rate: `Interval`, the win rate predicted at equal lengths; the half-width
+        reaches to the further one of `low` and `high`.
       raw: `Interval`, the win rate as it is.
       log_odds: theta, the policy term, nats of log-odds.
       length_effect: phi, log-odds gained by a much longer response.
+      low: the interval's lower end, in [0, 1].
+      high: its upper end.
     """
 
     win_rate: Interval
     raw: Interval
     log_odds: float
     length_effect: float
+    low: float
+    high: float
 
 
 def length_controlled_win_rate(
@@ -41,6 +54,7 @@ def length_controlled_win_rate(
     lengths: chex.Array,
     opponent_lengths: chex.Array,
     *,
+    clusters: Sequence[Hashable] | None = None,
     ridge: float = 0.01,
     confidence: float = 0.95,
 ) -> LengthControlled:
@@ -54,15 +68,19 @@ def length_controlled_win_rate(
     and one saturating effect of length, the same on every prompt. *Not* modelled: each
     prompt's own difficulty (AlpacaEval's third term, which needs many policies to be
     estimated), any length effect that varies with the prompt, and what else lengths go
-    along with. The fit is logistic regression with soft labels (minimal cross-entropy);
-    the interval is the sandwich estimate clustered by prompt and the delta method.
+    along with. The fit is logistic regression with soft labels (minimal cross-entropy).
     Swapping the two policies gives exactly one minus the win rate.
     Dubois et al. 2024, section 3 (arXiv:2404.04475).
+
+    The interval is that of `profile`: all win rates that some effect of length makes
+    likely enough, each cluster being one draw. The ridge has no part in it; it only
+    chooses a value where the data do not.
 
     Args:
       preferred: `[num_prompts, *R]` P(y beats z), in [0, 1]; votes 0 and 1 will do.
       lengths: `[num_prompts, *R]` lengths of y, in any one unit (tokens, words).
       opponent_lengths: `[num_prompts, *R]` lengths of z, in the same unit.
+      clusters: `[num_prompts]` name of each prompt's cluster; None, each its own.
       ridge: strength of the penalty `ridge / 2 (theta^2 + phi^2)` on the summed
         cross-entropy, > 0: keeps the fit finite where all votes agree.
       confidence: coverage aimed at, in (0, 1).
@@ -70,42 +88,56 @@ def length_controlled_win_rate(
     Returns:
       `LengthControlled`.
 
+    Warns:
+      UserWarning: length and policy cannot be told apart (`INFLATION`).
+
     Raises:
-      ValueError: a preference outside [0, 1] or NaN, or fewer than two prompts.
+      ValueError: a preference outside [0, 1] or NaN, a length that is not finite, a
+        ridge that is not positive, or fewer than two prompts or clusters.
     """
+    preferred = _numbers("preferred", preferred)
+    lengths = _numbers("lengths", lengths)
+    opponent_lengths = _numbers("opponent_lengths", opponent_lengths)
     chex.assert_equal_shape([preferred, lengths, opponent_lengths])
-    preferred = np.asarray(preferred, np.float64)
-    _check_probabilities(preferred)
-    difference = np.asarray(lengths, np.float64) - np.asarray(opponent_lengths)
+    _check(preferred, lengths, opponent_lengths, ridge)
     num_prompts = len(preferred)
-    raw = mean_interval(
-        preferred.reshape(num_prompts, -1).mean(axis=1), confidence=confidence
+    labels = preferred.reshape(num_prompts, -1)
+    raw = intervals.mean_interval(
+        labels.mean(axis=1), clusters=clusters, confidence=confidence
     )
-    features = _length_features(difference)
-    weights = _fit_logistic(features, preferred.ravel(), ridge)
-    covariance = _clustered_covariance(
-        weights, features, preferred.ravel(), ridge, num_prompts
+    covariate = _squashed((lengths - opponent_lengths).ravel())
+    index = intervals.cluster_index(clusters, num_prompts)
+    degrees = intervals.cluster_variance(labels, clusters).degrees
+    index = np.repeat(index, labels.shape[1])
+    labels = labels.ravel()
+    theta, phi = _fit_logistic(covariate, labels, ridge)
+    low, high = profile.interval(
+        labels,
+        covariate,
+        index,
+        _fit_logistic(covariate, labels, _NO_RIDGE),
+        scipy.stats.t.ppf((1 + confidence) / 2, degrees),
     )
-    win_rate = float(scipy.special.expit(weights[0]))
-    quantile = scipy.stats.t.ppf((1 + confidence) / 2, num_prompts - 1)
-    slope = win_rate * (1 - win_rate)
-    half_width = float(quantile * slope * np.sqrt(covariance[0, 0]))
-    return LengthControlled(
-        Interval(win_rate, half_width), raw, float(weights[0]), float(weights[1])
-    )
+    _warn_of_confusion(profile.at(theta, labels, covariate, phi))
+    win_rate = float(scipy.special.expit(theta))
+    reach = max(win_rate - low, high - win_rate)
+    return LengthControlled(Interval(win_rate, reach), raw, theta, phi, low, high)
 
 
-def _length_features(difference):
-    """Columns `[n, 2]`: one, and the squashed length difference."""
-    difference = difference.ravel()
+_NO_RIDGE = 1e-9
+"""As good as none, and yet keeps a fit finite that has no end."""
+
+
+def _squashed(difference):
+    """The covariate `[n]`: the squashed length difference."""
     # Scaled but not centred: equal lengths must stay at zero.
     scale = np.std(difference)
-    squashed = np.tanh(difference / scale) if scale > 0 else np.zeros_like(difference)
-    return np.stack([np.ones_like(difference), squashed], axis=1)
+    return np.tanh(difference / scale) if scale > 0 else np.sign(difference)
 
 
-def _fit_logistic(features, labels, ridge):
+def _fit_logistic(covariate, labels, ridge):
     """Minimise the summed cross-entropy to soft labels plus the ridge."""
+    features = np.stack([np.ones_like(covariate), covariate], axis=1)
 
     def objective(weights):
         scores = features @ weights
@@ -116,37 +148,60 @@ def _fit_logistic(features, labels, ridge):
             slope + ridge * weights,
         )
 
-    return scipy.optimize.minimize(
+    def curvature(weights):
+        predicted = scipy.special.expit(features @ weights)
+        own = (features.T * (predicted * (1 - predicted))) @ features
+        return own + ridge * np.eye(2)
+
+    found = scipy.optimize.minimize(
         objective,
         np.zeros(2),
         jac=True,
-        hess=lambda weights: _curvature(weights, features, ridge),
+        hess=curvature,
         method="trust-exact",
         options={"gtol": 1e-9 * len(labels)},
-    ).x
+    )
+    return float(found.x[0]), float(found.x[1])
 
 
-def _curvature(weights, features, ridge):
-    """Second derivative of the penalised cross-entropy, `[2, 2]`."""
-    predicted = scipy.special.expit(features @ weights)
-    return (features.T * (predicted * (1 - predicted))) @ features + ridge * np.eye(2)
+def _warn_of_confusion(fit):
+    """Say that length and policy cannot be told apart, where they cannot."""
+    if fit.information * INFLATION < fit.naive_information:
+        warnings.warn(
+            "One side's responses are almost always the longer ones: length and policy "
+            "can hardly be told apart, and the length-controlled win rate is known "
+            "only as far as its interval says.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
-def _clustered_covariance(weights, features, labels, ridge, num_prompts):
-    """Sandwich covariance of the fit with the prompt as the unit, `[2, 2]`."""
-    residuals = scipy.special.expit(features @ weights) - labels
-    scores = (features * residuals[:, None]).reshape(num_prompts, -1, 2).sum(axis=1)
-    bread = np.linalg.inv(_curvature(weights, features, ridge))
-    meat = scores.T @ scores * num_prompts / (num_prompts - 1)
-    return bread @ meat @ bread
+def _numbers(name, values):
+    """The argument as float64 `[num_prompts, *R]`."""
+    try:
+        values = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} does not hold numbers in rows of one length: {error}"
+        ) from error
+    return np.atleast_1d(values)
 
 
-def _check_probabilities(preferred):
-    """Refuse what is not a probability, naming where it is."""
+def _check(preferred, lengths, opponent_lengths, ridge):
+    """Refuse what is no probability or no length, naming where it is."""
+    if not preferred.size:
+        raise ValueError(f"preferred has shape {preferred.shape}: it holds nothing.")
+    if not 0 < ridge < np.inf:
+        raise ValueError(f"ridge is {ridge}; it must be positive and finite.")
     valid = (preferred >= 0.0) & (preferred <= 1.0)
+    _refuse("preferred", preferred, valid, "a probability: it must hold P(y beats z)")
+    for name, own in (("lengths", lengths), ("opponent_lengths", opponent_lengths)):
+        _refuse(name, own, np.isfinite(own), "a length: give the number of tokens")
+
+
+def _refuse(name, values, valid, what):
+    """Raise for the first value that is not valid."""
     if not valid.all():
         where = np.argwhere(~valid)[0].tolist()
-        raise ValueError(
-            f"preferred{where} = {preferred[tuple(where)]:.6g} is not a probability: "
-            "it must hold P(y beats z), in [0, 1]"
-        )
+        value = values[tuple(where)]
+        raise ValueError(f"{name}{where} = {value:.6g} is not {what}")
