@@ -136,15 +136,22 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
     loaded, learned, aligner = _begin(config, run)
     aligned, curves = {}, {}
     for name, method in config.rows().items():
-        aligned[method.title] = own = _aligned(config, run, aligner, name)
-        if own.diverged is None:
-            curves[method.title] = align.log(run.folder / name)
-            policies.save_pretrained(
-                run.folder / "policies" / name,
-                own.params,
-                loaded.start.config,
-                tokenizer_folder=config.policy,
-            )
+        places = config.runs(name)
+        runs = {
+            place: _aligned(config, run, aligner, name, seed)
+            for seed, place in places.items()
+        }
+        aligned[method.title] = list(runs.values())
+        for place, own in runs.items():
+            if own.diverged is None:
+                log = align.log(run.folder / place)
+                curves.setdefault(method.title, []).extend(log)
+                policies.save_pretrained(
+                    run.folder / "policies" / place,
+                    own.params,
+                    loaded.start.config,
+                    tokenizer_folder=config.policy,
+                )
     compare.compare(
         loaded,
         learned["preference"],
@@ -163,18 +170,24 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
 
 
 def _aligned(
-    config: configs.Config, run: training.Run, aligner: align.Aligner, name: str
+    config: configs.Config,
+    run: training.Run,
+    aligner: align.Aligner,
+    name: str,
+    seed: int,
 ) -> compare.Aligned:
-    """Trains one row; one that diverges does not keep the others from their turn."""
-    settings, folder = config.settings[name], run.folder / name
+    """Trains one run; one that diverges does not keep the others from their turn."""
+    place = config.runs(name)[seed]
+    settings, folder = config.settings[name], run.folder / place
     method = settings.method(name)
     found = compare.Aligned(settings=settings, method=method)
+    label = method.title if config.seeds == 1 else f"{method.title}, seed {seed}"
     try:
-        params = aligner.align(name, settings, config.seed, folder)
+        params = aligner.align(name, settings, seed, folder, label)
     except training.TrainingDiverged as error:
-        if len(config.methods) == 1:
+        if len(config.methods) * config.seeds == 1:
             raise
-        terminal.console().print(f"{method.title} has diverged: {error}")
+        terminal.console().print(f"{label} has diverged: {error}")
         return dataclasses.replace(found, diverged=error.step)
     return dataclasses.replace(
         found,

@@ -3,13 +3,14 @@
 import dataclasses
 import itertools
 import pathlib
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.summarise import evidence, examples, report
+from experiments.summarise import evidence, examples, report, summaries, sweep
 from experiments.summarise import task as tasks
 from experiments.summarise.config import Evaluation
 from experiments.summarise.settings import Settings
@@ -48,7 +49,7 @@ class Aligned:
 def compare(
     task: tasks.Task,
     preference_model: Any,
-    aligned: Mapping[str, Aligned],
+    aligned: Mapping[str, Sequence[Aligned]],
     settings: Evaluation,
     seed: int,
     folder: pathlib.Path,
@@ -59,7 +60,8 @@ def compare(
     Args:
       task: prompts and reviewers.
       preference_model: the learned judge.
-      aligned: policies by their names in the paper's table; the start policy is added.
+      aligned: policies by their names in the paper's table, one for each training seed;
+        the start policy is added.
       settings: how many prompts.
       seed: of the choice of prompts and of the samples.
       folder: where the results go.
@@ -68,43 +70,44 @@ def compare(
     Returns:
       The summary of each policy.
     """
-    found = {name: own for name, own in aligned.items() if own.diverged is None}
-    found[evaluation.paper.START] = Aligned(params=task.start.params)
-    rows = task.rows("test", settings.num_prompts, seed)
-    written = {
-        name: task.write(
-            policy.params,
-            "test",
-            rows,
-            tasks.stage_key(seed, 40 + number),
-            suffix=policy.suffix,
-            name=f"test summaries: {name}",
-        )
-        for number, (name, policy) in enumerate(found.items())
+    found = {
+        name: alive
+        for name, runs in aligned.items()
+        if (alive := [own for own in runs if own.diverged is None])
     }
-    utilities = [task.utilities(own)[..., 0] for own in written.values()]
+    found[evaluation.paper.START] = [Aligned(params=task.start.params)]
+    rows = task.rows("test", settings.num_prompts, seed)
+    runs = _write(task, found, rows, seed)
     population = task.annotator.population
 
     def exact(i, j):
-        return population.prefer(utilities[i], utilities[j])
+        return population.prefer(runs.utilities[i], runs.utilities[j])
 
-    preferences = evaluation.preference_table(exact, len(found))
+    between_runs = evaluation.preference_table(exact, len(runs.written))
     few = len(found) < MANY
-    learned = _learned(preference_model, list(written.values()), all_pairs=few)
-    summaries = _summaries(population, found, written, utilities, preferences, learned)
-    for name, own in aligned.items():
-        if own.diverged is not None:
-            summaries[name] = evaluation.Summary(method=name, **_origin(own))
-    matrices = {"exact population": preferences}
-    if few:
-        matrices["learned preference model"] = evaluation.preference_table(
-            lambda i, j: learned[i, j], len(found)
+    learned = _learned(preference_model, runs.written, all_pairs=few)
+    measured = summaries.summaries(population, runs, between_runs, learned)
+    lines = {
+        name: evaluation.Summary(
+            method=name,
+            **_origin(aligned.get(name, found.get(name))),
+            **measured.get(name, {}),
         )
+        for name in dict.fromkeys([*found, *aligned])
+    }
+    matrices = {
+        "exact population": _matrix(runs, between_runs, sweep.WIN_RATE_VARIANCE)
+    }
+    between_runs_learned = evidence.table(learned, len(runs.written))
+    if few:
+        matrices["learned preference model"] = _matrix(runs, between_runs_learned)
+    over = summaries.described(runs)
     report.report(
         folder,
         tuple(found),
         matrices,
-        summaries,
+        lines,
+        over=over,
         fingerprint=fingerprint,
         readable=few,
     )
@@ -112,81 +115,73 @@ def compare(
         folder / "preferences.npz",
         task,
         rows,
-        tuple(found),
-        {"exact": preferences, "learned": evidence.table(learned, len(found))},
+        runs.labels(),
+        {"exact": between_runs, "learned": between_runs_learned},
     )
     if not few:
-        learns = {name: examples.kind(own.method) for name, own in aligned.items()}
-        report.draw_ranking(folder, summaries, learns)
-    report.samples(task, written, preferences, rows, settings.num_samples, folder)
-    return summaries
+        learns = {name: examples.kind(own[0].method) for name, own in aligned.items()}
+        report.draw_ranking(folder, lines, learns)
+    first = [runs.owners.index(number) for number in range(len(found))]
+    report.samples(
+        task,
+        {name: runs.written[at] for name, at in zip(found, first, strict=True)},
+        between_runs[:, first][:, :, first],
+        rows,
+        settings.num_samples,
+        folder,
+    )
+    return lines
 
 
-def _summaries(
-    population, found, written, utilities, preferences, learned
-) -> dict[str, evaluation.Summary]:
-    """The summary of each policy that there is; the start policy is the last."""
-    game = evaluation.empirical_game(evaluation.win_rate_matrix(preferences).mean)
-    last, start = len(found) - 1, written[evaluation.paper.START]
-    tie = np.full(len(preferences), 0.5)
-    return {
-        name: evaluation.Summary(
-            method=name,
-            **_origin(policy),
-            **_writing(written[name]),
-            win_rate=evaluation.mean_interval(preferences[:, index, last]),
-            length_controlled=_length_controlled(
-                preferences[:, index, last], written[name], start
-            ),
-            learned_win_rate=evaluation.mean_interval(learned.get((index, last), tie)),
-            reviewers=_by_kind(population, utilities[index], utilities[last]),
-            exploitability=float(game.exploitability[index]),
-            nash=float(game.nash[index]),
-        )
-        for index, (name, policy) in enumerate(found.items())
-    }
+def _write(task, found, rows, seed) -> summaries.Written:
+    """Lets every run of every policy write to the test prompts."""
+    owners, written = [], []
+    for number, (name, runs) in enumerate(found.items()):
+        for place, policy in enumerate(runs):
+            which = f" (seed {place + 1} of {len(runs)})" if len(runs) > 1 else ""
+            written.append(
+                task.write(
+                    policy.params,
+                    "test",
+                    rows,
+                    tasks.stage_key(seed, 40 + len(written)),
+                    suffix=policy.suffix,
+                    name=f"test summaries: {name}{which}",
+                )
+            )
+            owners.append(number)
+    return summaries.Written(
+        names=tuple(found),
+        owners=owners,
+        written=written,
+        utilities=[task.utilities(own)[..., 0] for own in written],
+        clusters=task.clusters("test", rows),
+    )
 
 
-def _origin(policy: Aligned) -> dict:
-    """What the summary says about how a policy came about."""
+def _matrix(runs, between_runs, known=None) -> evaluation.Interval:
+    """The win-rate matrix of the policies, each a mean over its runs."""
+    table, seeds = runs.average(between_runs, known)
+    return evaluation.win_rate_matrix(table, clusters=runs.clusters, seeds=seeds)
+
+
+def _origin(runs: Sequence[Aligned]) -> dict:
+    """What the summary says about how a policy came about, from its runs."""
+    policy = runs[0]
     own = policy.settings.own if policy.settings else {}
+    seconds, speed = (
+        [value for run in runs if (value := getattr(run, name)) is not None]
+        for name in ("seconds", "tokens_per_second")
+    )
+    diverged = [run.diverged for run in runs if run.diverged is not None]
     return {
         "tau": own.get("tau"),
         "mix": own.get("mix"),
         "settings": {n: v for n, v in own.items() if n not in ("tau", "mix")},
-        "seconds": policy.seconds,
-        "tokens_per_second": policy.tokens_per_second,
-        "diverged": policy.diverged,
+        "seconds": statistics.mean(seconds) if seconds else None,
+        "tokens_per_second": statistics.mean(speed) if speed else None,
+        "diverged": min(diverged, default=None),
     }
-
-
-def _writing(written: tasks.Written) -> dict:
-    """What the summary says about a policy's responses alone."""
-    responses = written.responses
-    return {
-        "kl": evaluation.kl_to_reference(
-            written.log_probs, written.reference_log_probs, responses.mask
-        ),
-        "length": evaluation.response_length(responses.mask),
-        "truncated": evaluation.truncated_share(responses.truncated),
-    }
-
-
-def _by_kind(population, own, start) -> dict[str, evaluation.Interval]:
-    """Each kind of reviewer's win rate, from utilities `[kinds, num_prompts]`."""
-    verdicts = population.verdicts(own, start)
-    return {
-        kind: evaluation.mean_interval(verdict)
-        for kind, verdict in zip(population.kinds, verdicts, strict=True)
-    }
-
-
-def _length_controlled(preferred, own, start) -> evaluation.Interval | None:
-    """The win rate at equal lengths; None for the start policy against itself."""
-    if own is start:
-        return None
-    lengths = (w.responses.mask.sum(-1)[:, 0] for w in (own, start))
-    return evaluation.length_controlled_win_rate(preferred, *lengths).win_rate
 
 
 def _learned(model, written, *, all_pairs) -> dict[tuple[int, int], np.ndarray]:

@@ -90,6 +90,9 @@ class Config:
     """Where the docstrings are kept once they have been harvested."""
     seed: int = 0
     """Of every draw."""
+    seeds: int = 1
+    """Policies that each method trains, whose seeds are this one and the next ones;
+    prompts, votes and judges are the same for all. A ranking needs several."""
     text: Text = Text()
     judges: Judges = Judges()
     training: Training = Training()
@@ -97,6 +100,13 @@ class Config:
     settings: dict[str, choices.Settings] = dataclasses.field(
         default_factory=choices.chosen_settings
     )
+
+    def runs(self, name: str) -> dict[int, str]:
+        """Where each seed's run of a method is kept, below the output folder."""
+        if self.seeds == 1:
+            return {self.seed: name}
+        numbers = range(self.seed, self.seed + self.seeds)
+        return {seed: f"{name}-seed{seed}" for seed in numbers}
 
     def rows(self) -> dict[str, algorithms.Method]:
         """The rows that are trained, with their settings, by name."""
@@ -150,6 +160,7 @@ def check(config: Config) -> None:
         settings.method(name)
         _require(f"settings.{name}.learning_rate", settings.learning_rate)
     _require("seed", config.seed, at_least=0)
+    _require("seeds", config.seeds)
     for group in ("text", "judges", "training", "evaluation"):
         for name, value in dataclasses.asdict(getattr(config, group)).items():
             if not isinstance(value, str):

@@ -14,10 +14,11 @@ _FILES = {"exact population": "win_rates", "learned preference model": "learned"
 def report(
     folder: pathlib.Path,
     names: Sequence[str],
-    preferences: Mapping[str, np.ndarray],
+    matrices: Mapping[str, evaluation.Interval],
     summaries: Mapping[str, evaluation.Summary],
     *,
     fingerprint: str,
+    over: str,
     readable: bool,
 ) -> None:
     """Writes the matrices and the summary, and prints what can be read.
@@ -25,36 +26,43 @@ def report(
     Args:
       folder: where the files go.
       names: of the policies, M of them.
-      preferences: `[num_prompts, M, M]` by judge.
+      matrices: win rates `[M, M]` by judge.
       summaries: by name.
       fingerprint: of data, votes and judges, below every table.
+      over: what their intervals are over.
       readable: whether matrices are few enough policies wide to be printed and drawn;
         if not they are CSV alone, and the summary is in the order of win rates.
     """
     folder.mkdir(parents=True, exist_ok=True)
     console = terminal.console()
-    for judge, own in preferences.items():
-        matrix = evaluation.win_rate_matrix(own)
+    caption = evaluation.win_rate_caption(over)
+    for judge, matrix in matrices.items():
         stem = folder / _FILES[judge]
         with training.replacing(stem.with_suffix(".csv")) as path:
             evaluation.write_win_rate_csv(path, names, matrix)
         if readable:
             title = f"Win rates, judged by the {judge}"
-            console.print(evaluation.win_rate_table(names, matrix, title=title))
+            shown = {"title": title, "caption": caption}
+            console.print(evaluation.win_rate_table(names, matrix, **shown))
             console.print(fingerprint, style="dim", markup=False)
-            figure = evaluation.win_rate_figure(names, matrix, title=title)
+            figure = evaluation.win_rate_figure(
+                names, matrix, title=title, over="prompts and seeds"
+            )
             with training.replacing(stem.with_suffix(".png")) as path:
                 evaluation.save_figure(figure, path)
-            text = evaluation.win_rate_markdown(names, matrix)
+            text = evaluation.win_rate_markdown(names, matrix, caption=caption)
             training.write_text(stem.with_suffix(".md"), f"{text}\n{fingerprint}\n")
     lines = list(summaries.values())
     if not readable:
         lines.sort(key=lambda own: -own.win_rate.mean if own.win_rate else 0.0)
-    console.print(evaluation.summary_table(lines, title="Test prompts"))
+    caption = evaluation.summary_caption(over)
+    console.print(
+        evaluation.summary_table(lines, title="Test prompts", caption=caption)
+    )
     console.print(fingerprint, style="dim", markup=False)
     with training.replacing(folder / "summary.csv") as path:
         evaluation.write_summary_csv(path, lines)
-    text = evaluation.summary_markdown(lines)
+    text = evaluation.summary_markdown(lines, caption=caption)
     training.write_text(folder / "summary.md", f"{text}\n{fingerprint}\n")
 
 
@@ -65,7 +73,7 @@ def draw_ranking(
 ) -> None:
     """Draws win rate and KL, a line for each policy that has a kind."""
     drawn = [own for name, own in summaries.items() if name in kinds and own.win_rate]
-    title = "Test prompts, the exact population; 95% intervals over prompts"
+    title = "Test prompts, the exact population; 95% intervals over prompts and seeds"
     figure = evaluation.ranking_figure(drawn, kinds, title=title)
     with training.replacing(folder / "ranking.png") as path:
         evaluation.save_figure(figure, path)

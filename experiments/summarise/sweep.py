@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Mapping, Sequence
 
 from experiments.summarise.align import Aligner
 from experiments.summarise.config import Config
@@ -20,6 +21,13 @@ TAUS = {
 
 SEEDS = (0, 1, 2)
 
+WIN_RATE_VARIANCE = evaluation.Variance(0.01494**2, 60.0)
+"""Variance of a run's win rate over seeds, pooled over the sweep of all six methods.
+
+It is `seed_variance` of the committed `results/sweep.jsonl`, and includes what chance
+does to the responses to 128 prompts.
+"""
+
 
 def recorded(config: Config) -> dict:
     """Every setting that the sweep depends on: its own taus and seeds, no others.
@@ -36,6 +44,23 @@ def recorded(config: Config) -> dict:
         del settings["tau"]
         settings["taus"] = TAUS[name]
     return record
+
+
+def seed_variance(records: Sequence[Mapping]) -> evaluation.Variance | None:
+    """Variance of one run's win rate over seeds, pooled over methods and taus.
+
+    Args:
+      records: lines of `sweep.jsonl`.
+
+    Returns:
+      `Variance`; None where no method and tau has two seeds.
+    """
+    groups = {}
+    for record in records:
+        groups.setdefault((record["name"], record["tau"]), []).append(record)
+    return evaluation.pooled_variance(
+        [[record["win_rate"] for record in own] for own in groups.values()]
+    )
 
 
 def sweep(config: Config, aligner: Aligner, folder: pathlib.Path) -> None:

@@ -42,12 +42,14 @@ from nashalign.evaluation.seeds import (
 )
 from nashalign.evaluation.summary import (
     Summary,
+    summary_caption,
     summary_markdown,
     summary_table,
     write_summary_csv,
 )
 from nashalign.evaluation.tables import (
     read_win_rate_csv,
+    win_rate_caption,
     win_rate_markdown,
     win_rate_table,
     write_win_rate_csv,
@@ -85,10 +87,12 @@ __all__ = [
     "save_figure",
     "seed_intervals",
     "styles",
+    "summary_caption",
     "summary_markdown",
     "summary_table",
     "truncated_share",
     "widened",
+    "win_rate_caption",
     "win_rate_figure",
     "win_rate_markdown",
     "win_rate_matrix",

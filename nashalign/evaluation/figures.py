@@ -99,7 +99,11 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | pathlib.Path) -> N
 
 
 def win_rate_figure(
-    names: Sequence[str], win_rates: Interval, *, title: str = "This run"
+    names: Sequence[str],
+    win_rates: Interval,
+    *,
+    title: str = "This run",
+    over: str = "prompts",
 ) -> matplotlib.figure.Figure:
     """Heat map of the win-rate matrix beside the paper's, on one scale of colours.
 
@@ -107,6 +111,7 @@ def win_rate_figure(
       names: names of the M policies, in any order; laid out in the paper's.
       win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
       title: head of the left panel: which annotator, which prompts.
+      over: what the intervals are over.
 
     Returns:
       The figure.
@@ -127,7 +132,7 @@ def win_rate_figure(
     left, right = figure.subplots(1, 2, width_ratios=[num_ours, num_theirs])
     _draw_matrix(left, [names[i] for i in places], ours)
     image = _draw_matrix(right, paper.METHODS, theirs)
-    left.set_title(f"{title}\n± half of the 95% interval over prompts", fontsize=10)
+    left.set_title(f"{title}\n± half of the 95% interval over {over}", fontsize=10)
     right.set_title(f"{paper.SOURCE}\n± std over 9 pairings of seeds", fontsize=10)
     for axes in (left, right):
         axes.set_ylim(max(num_ours, num_theirs) - 0.5, -0.5)  # rows side by side
@@ -170,12 +175,13 @@ def learning_curves_figure(
     """A panel for each metric, a line for each method.
 
     The thin line is what was logged, the thick one its running mean; where there are
-    too few records for one, each is marked. A method that has no such metric has no
-    line; records that lack it are passed over.
+    too few records for one, each is marked. Records of several seeds at one step are
+    averaged, and a band reaches from the least to the greatest. A method that has no
+    such metric has no line; records that lack it are passed over.
 
     Args:
       curves: records of each method, as read from its metrics file: mappings from the
-        names of metrics to numbers, one a step.
+        names of metrics to numbers, one a step and seed.
       metrics: label of the axis for each metric drawn, in the order of the panels.
       step: name of the record's entry that holds the step.
       window: records that the running mean spans, centred.
@@ -196,7 +202,10 @@ def learning_curves_figure(
                 (r[step], r[metric]) for r in records if r.get(metric) is not None
             ]
             if points:
-                steps, values = np.array(points, float).T
+                steps, low, values, high = _by_step(np.array(points, float))
+                if (low < high).any():
+                    shade = {"color": drawn[name].color, "alpha": 0.12, "linewidth": 0}
+                    axes.fill_between(steps, low, high, **shade)
                 _draw_curve(axes, steps, values, drawn[name].color, name, window)
         finish_axes(axes, step, label)
         axes.xaxis.set_major_locator(
@@ -206,6 +215,14 @@ def learning_curves_figure(
         axes.set_axis_off()
     _legend_below(figure, panels)
     return figure
+
+
+def _by_step(points):
+    """Steps, rising, and the least, the mean and the greatest value at each."""
+    steps = np.unique(points[:, 0])
+    groups = [points[points[:, 0] == step, 1] for step in steps]
+    parts = [[np.min(own), np.mean(own), np.max(own)] for own in groups]
+    return steps, *np.array(parts).T
 
 
 def _draw_curve(axes, steps, values, color, name, window):

@@ -20,12 +20,27 @@ import rich.text
 from nashalign.evaluation import tables
 from nashalign.evaluation.intervals import Interval
 
-CAPTION = (
-    "± is half of the 95% interval over prompts. Win rates against the start policy: "
-    "under the exact population (win), at equal lengths (LC), under the learned "
-    "preference model (model), and by kind of reviewer. Exploitability and the weight "
-    "in the Nash mixture are within the set of policies shown."
-)
+
+def summary_caption(over: str = "prompts") -> str:
+    """What is to be said below the summary.
+
+    Args:
+      over: what its intervals are over.
+
+    Returns:
+      A few sentences.
+    """
+    return (
+        f"± is half of the 95% interval over {over}. Win rates against the start "
+        "policy: under the exact population (win), at equal lengths (LC), under the "
+        "learned preference model (model), and by kind of reviewer. Exploitability and "
+        "the weight in the Nash mixture are within the set of policies shown; of "
+        "bootstrap draws, the shares in which a policy is unbeaten by the others, and "
+        "in the Nash mixture."
+    )
+
+
+CAPTION = summary_caption()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,7 +60,9 @@ class Summary:
       length: tokens a response, EOS included.
       truncated: share of responses cut at the maximal length.
       exploitability: within the set of policies, in [0, 1/2].
+      unbeaten: share of bootstrap draws in which no other policy beats it.
       nash: weight in the Nash mixture of the policies.
+      nash_share: share of bootstrap draws in which it has weight there.
       seconds: training time.
       tokens_per_second: of responses, in training.
       diverged: the update at which training was given up; then there is no policy.
@@ -63,7 +80,9 @@ class Summary:
     length: Interval | None = None
     truncated: Interval | None = None
     exploitability: float | None = None
+    unbeaten: float | None = None
     nash: float | None = None
+    nash_share: float | None = None
     seconds: float | None = None
     tokens_per_second: float | None = None
     diverged: int | None = None
@@ -125,7 +144,13 @@ _CUT = Column("cut", "cut", operator.attrgetter("truncated"), _number(".1%"))
 _EXPLOITABILITY = Column(
     "exploitability", "expl.", operator.attrgetter("exploitability"), tables.share
 )
+_UNBEATEN = Column(
+    "unbeaten", "unbeat.", operator.attrgetter("unbeaten"), _number(".0%")
+)
 _NASH = Column("Nash", "Nash", operator.attrgetter("nash"), tables.share)
+_NASH_SHARE = Column(
+    "in Nash mixture", "drawn", operator.attrgetter("nash_share"), _number(".0%")
+)
 _TIME = Column("time", "time", operator.attrgetter("seconds"), _clock)
 _SPEED = Column(
     "tokens/s", "tok/s", operator.attrgetter("tokens_per_second"), _number(".0f")
@@ -157,7 +182,8 @@ def _used(columns, summaries):
 def _columns(summaries):
     """Every column in use, one number (and its half-width) each."""
     reviewers = _reviewer_columns(summaries)
-    rest = (_KL, _LENGTH, _CUT, _EXPLOITABILITY, _NASH, _TIME, _SPEED, _DIVERGED)
+    game = (_EXPLOITABILITY, _UNBEATEN, _NASH, _NASH_SHARE)
+    rest = (_KL, _LENGTH, _CUT, *game, _TIME, _SPEED, _DIVERGED)
     settings = (*_SETTINGS, _OTHERS)
     return _used([*settings, *_WIN_RATES, *reviewers, *rest], summaries)
 
@@ -185,7 +211,8 @@ def summary_table(
     """
     stacks = [[column] for column in _used(_WIN_RATES, summaries)]
     stacks += [[column] for column in _reviewer_columns(summaries)]
-    for columns in ([_KL], [_LENGTH, _CUT], [_EXPLOITABILITY, _NASH], [_TIME, _SPEED]):
+    pairs = [[_EXPLOITABILITY, _UNBEATEN], [_NASH, _NASH_SHARE], [_TIME, _SPEED]]
+    for columns in ([_KL], [_LENGTH, _CUT], *pairs):
         stacks += [used] if (used := _used(columns, summaries)) else []
     table = rich.table.Table(
         title=title,

@@ -1,9 +1,10 @@
 """The win-rate matrix, laid out as the paper's table 2: terminal, Markdown and CSV.
 
 Each cell holds our win rate of the row's policy over the column's with the half-width
-of its 95% interval over prompts, and below it the paper's with its standard deviation
-over nine pairings of seeds. The two spreads answer different questions (other prompts;
-other seeds) and are not to be compared.
+of its 95% interval, and below it the paper's with its standard deviation over nine
+pairings of seeds. The two spreads answer different questions (an interval for a mean
+over prompts, and over seeds where there are several; the scatter of single seeds) and
+are not to be compared.
 """
 
 import csv
@@ -19,12 +20,24 @@ import rich.text
 from nashalign.evaluation import paper
 from nashalign.evaluation.intervals import Interval
 
-CAPTION = (
-    "Preference for the row's policy over the column's. Upper line: ours ± half of the "
-    "95% interval over prompts. Lower line: "
-    f"{paper.SOURCE} ± standard deviation over nine pairings of seeds; the paper has "
-    "no start policy."
-)
+
+def win_rate_caption(over: str = "prompts") -> str:
+    """What is to be said below the matrix.
+
+    Args:
+      over: what its intervals are over.
+
+    Returns:
+      A few sentences.
+    """
+    return (
+        "Preference for the row's policy over the column's. Upper line: ours ± half of "
+        f"the 95% interval over {over}. Lower line: {paper.SOURCE} ± standard "
+        "deviation over nine pairings of seeds; the paper has no start policy."
+    )
+
+
+CAPTION = win_rate_caption()
 
 
 def share(mean: float, spread: float | None = None) -> str:

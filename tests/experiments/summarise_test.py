@@ -29,6 +29,7 @@ from nashalign import algorithms, data, evaluation, policies, training
 from nashalign.types import pytree
 
 OWN = tuple(sorted(data.harvest.OWN_PACKAGES))
+SWEEP = pathlib.Path(sweep.__file__).parent / "results" / "sweep.jsonl"
 TEXTS = ['def reset(self):\n    self.count = 0\n"""Reset the counter."""'] * 4
 
 
@@ -221,6 +222,59 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(
 
 
 @pytest.mark.slow
+def test_several_seeds_a_method_go_on_where_they_stopped_and_are_one_policy(
+    arguments, finished, tmp_path, monkeypatch
+):
+    command = arguments(tmp_path / "run", "--seeds", "2", "--methods", "rl")
+    aligned = align.Aligner.align
+
+    def killed(self, name, settings, seed, *rest):
+        if seed == 1:
+            raise MemoryError
+        return aligned(self, name, settings, seed, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(align.Aligner, "align", killed)
+        with pytest.raises(MemoryError):
+            summarise.command(command)
+    assert summarise.command(command) == 0
+    run = tmp_path / "run"
+    first, second = (weights(run / f"policies/rl-seed{seed}") for seed in (0, 1))
+    # The first is the run that the job with one seed makes.
+    alone = weights(finished / "policies/rl")
+    jax.tree.map(np.testing.assert_array_equal, first, alone)
+    assert not np.array_equal(*(jax.tree.leaves(own)[0] for own in (first, second)))
+    names, matrix = evaluation.read_win_rate_csv(run / "results/win_rates.csv")
+    assert names == ["RL", "start"]
+    with np.load(run / "results/preferences.npz") as stored:
+        saved = dict(stored)
+    assert list(saved["policies"]) == ["RL 1", "RL 2", "start"]
+    np.testing.assert_allclose(
+        matrix.mean[0, 1], saved["exact"][:, :2, 2].mean(), atol=1e-6
+    )
+    summary = (run / "results/summary.md").read_text()
+    assert (
+        "2 training seeds a method" in summary and "judges were fitted once" in summary
+    )
+
+
+@pytest.mark.slow
+def test_one_seed_takes_its_variance_from_the_sweep_and_says_so(finished):
+    summary = (finished / "results/summary.md").read_text()
+    assert "one training seed a method" in summary and "the sweep, 0.015" in summary
+    _, matrix = evaluation.read_win_rate_csv(finished / "results/win_rates.csv")
+    seeds = 2 * np.sqrt(sweep.WIN_RATE_VARIANCE.value)
+    assert (matrix.half_width[0, 1:] > [np.sqrt(2) * seeds, seeds]).all()
+
+
+def test_the_variance_of_seeds_is_that_of_the_committed_sweep():
+    records = training.read_log(SWEEP)
+    assert len(records) == 90
+    found = sweep.seed_variance(records)
+    np.testing.assert_allclose(found, sweep.WIN_RATE_VARIANCE, rtol=1e-3)
+
+
+@pytest.mark.slow
 def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
     arguments, tmp_path, monkeypatch
 ):
@@ -299,6 +353,7 @@ def test_another_configuration_on_an_old_folder_shows_the_difference(
         (["--settings.rl.learning-rate", "nan"], "settings.rl.learning-rate is nan"),
         (["--methods"], "no method"),
         (["--seed", "-1"], "--seed is -1; it must be at least 0"),
+        (["--seeds", "0"], "--seeds is 0; it must be at least 1"),
         (["--training.num-steps", "1"], "--training.num-steps is 1"),
         (["--training.evaluate-every", "0"], "--training.evaluate-every is 0"),
         (["--evaluation.num-prompts", "1"], "--evaluation.num-prompts is 1"),
