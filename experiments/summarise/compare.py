@@ -156,6 +156,7 @@ def _write(task, found, rows, seed) -> summaries.Written:
         written=written,
         utilities=[task.utilities(own)[..., 0] for own in written],
         clusters=task.clusters("test", rows),
+        halves=task.halves("test", rows),
     )
 
 
