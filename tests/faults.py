@@ -382,9 +382,16 @@ FAULTS = [
     Fault(
         "extragradient without its half step",
         OPTIMISTIC,
-        "respond(respond(state.log_policy))",
-        "respond(state.log_policy)",
+        "state._replace(log_policy=respond(second, ahead))",
+        "state._replace(log_policy=ahead)",
         step("extragradient"),
+    ),
+    Fault(
+        "one vote table for both halves of a step",
+        DYNAMICS,
+        "cast(jax.random.fold_in(drawn, q), preference)",
+        "cast(jax.random.fold_in(drawn, 0 * q), preference)",
+        f"{DYNAMICS_TEST} -k ask_twice",
     ),
     Fault(
         "Nash mirror prox with the paper's step",
