@@ -112,6 +112,7 @@ def data_set(loaded, tmp_path_factory) -> examples.DataSet:
         tokens=np.arange(8 * 4 * 24, dtype=np.int32).reshape(8, 4, 24) % 256,
         mask=mask,
         truncated=mask[..., -1],
+        preference=VOTES.astype(np.float32),
         votes=VOTES.astype(np.float32),
     )
     judges = configs.Judges(num_prompts=8)
