@@ -15,6 +15,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = {
     "types": 0,
     "terminal": 0,
+    "conventions": 0,
+    "json_file": -1,
     "games": 1,
     "losses": 1,
     "policies": 1,
@@ -26,7 +28,7 @@ FLOORS = {
     "evaluation": 4,
     "experiments": 5,
 }
-ROOMS = [room for room in FLOORS if room not in ("types", "terminal", "experiments")]
+ROOMS = [room for room in FLOORS if (ROOT / f"nashalign/{room}/__init__.py").is_file()]
 FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}
 # Heavy frameworks that must not be needed at run time.
 FORBIDDEN_PACKAGES = {"torch", "tensorflow", "transformers", "trl"}

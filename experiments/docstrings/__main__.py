@@ -16,6 +16,7 @@ library's, those that are the same everywhere.
 import ast
 import collections
 import dataclasses
+import importlib.util
 import json
 import pathlib
 import sys
@@ -84,9 +85,9 @@ def functions(folder: pathlib.Path) -> list[tuple[data.Pair, str]]:
         module = source.path.relative_to(folder).with_suffix("")
         name = ".".join(module.parts).removesuffix(".__init__")
         try:
-            text = data.decoded(source.path.read_bytes())
+            text = importlib.util.decode_source(source.path.read_bytes())
             pairs = list(data.pairs_of(text, source.package))
-        except SyntaxError:
+        except (SyntaxError, ValueError):
             continue
         found += [(pair, name) for pair in pairs]
     return found

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import importlib.util
 import json
 import pathlib
 import sys
@@ -150,7 +151,7 @@ def standard_functions(
     found = {}
     for source in library:
         if source.package in packages:
-            text = data.decoded(source.path.read_bytes())
+            text = importlib.util.decode_source(source.path.read_bytes())
             for pair in data.pairs_of(text, source.package):
                 found[content_hash(pair)] = pair
     return [

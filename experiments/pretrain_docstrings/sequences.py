@@ -29,9 +29,9 @@ def encode(
     tokens = np.full((len(pairs), length), tokenizer.pad_id, np.int16)
     prompt_lengths = np.asarray([len(row) for row in prompts.tokens])
     lengths = prompt_lengths.copy()
-    responses = tokenizer.encode(summaries)
+    responses = tokenizer.continuations(summaries)
     for i, (prompt, response) in enumerate(zip(prompts.tokens, responses, strict=True)):
-        row = prompt + [*response, tokenizer.eos_id][: config.response_length]
+        row = prompt + [*response, tokenizer.closing_id][: config.response_length]
         tokens[i, : len(row)] = row
         lengths[i] = len(row)
     num_bytes = sum(len(summary.encode()) for summary in summaries)

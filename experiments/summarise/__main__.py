@@ -127,7 +127,7 @@ def _sweep(config: configs.Config, run: training.Run) -> None:
     """The job behind --sweep."""
     _, _, aligner = _begin(config, run)
     sweep.sweep(config, aligner, run.folder)
-    run.finish("sweep.jsonl", "sweep.png")
+    run.finish()
 
 
 def _align_and_compare(config: configs.Config, run: training.Run) -> None:
@@ -163,8 +163,7 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
     )
     if len(curves) < compare.MANY:
         _draw_curves(curves, run.folder / "results" / "learning_curves.png")
-    seconds = round(time.monotonic() - begun, 1)
-    run.finish("results", "policies", seconds=seconds)
+    run.finish(seconds=round(time.monotonic() - begun, 1))
     terminal.console().print(
         f"{time.monotonic() - begun:.0f} s; everything is in {run.folder}"
     )

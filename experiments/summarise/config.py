@@ -83,7 +83,7 @@ class Config:
     """Rows of the table of methods (`python -m nashalign.algorithms` prints it), in the
     order in which they are trained; mixed_po; or all of these."""
     policy: pathlib.Path = START_POLICY
-    """Hugging Face folder of the start policy: any Llama model with its tokenizer."""
+    """Hugging Face folder of the start policy: a Llama model with its tokenizer."""
     output: pathlib.Path = pathlib.Path("runs/summarise")
     """Where everything is left; the same folder again goes on where it stopped."""
     data: pathlib.Path = pathlib.Path("runs/data")

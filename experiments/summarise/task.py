@@ -80,7 +80,7 @@ class Task:
         Raises:
           ValueError: they are not told apart, or do not fit the context.
         """
-        encoded = self.tokenizer.encode(_LEVELS)
+        encoded = self.tokenizer.continuations(_LEVELS)
         length = min(map(len, encoded))
         levels = np.asarray([tokens[-length:] for tokens in encoded], np.int32)
         most = self.prompt_length + length + self.decoding.max_length

@@ -200,7 +200,7 @@ def searched(
     trees: Sequence[sampling.Node],
     *,
     max_length: int,
-    eos_id: int,
+    eos_id: int | Sequence[int],
 ) -> Examples:
     """The step pairs of search trees, as examples for the row `mcts_dpo`.
 
@@ -211,7 +211,7 @@ def searched(
       prompts: `B` prompts.
       trees: the tree that `sampling.tree_search` has grown from each.
       max_length: columns of the responses.
-      eos_id: the token that ends a response.
+      eos_id: the token that ends a response, or all of them.
 
     Returns:
       As many examples as the trees have pairs.
@@ -226,9 +226,10 @@ def searched(
     rows = np.array([row for row, _ in found], np.int32)
     preference = np.full((len(found), 2, 2), 0.5, np.float32)
     preference[:, 0, 1], preference[:, 1, 0] = labels, 1 - labels
-    responses = data.pad_responses(texts, length=max_length, pad_id=eos_id)
+    padding = np.atleast_1d(eos_id)[0]
+    responses = data.pad_responses(texts, length=max_length, pad_id=padding)
     # The last step of a pair may be in the middle of a response.
-    ended = ((responses.tokens == eos_id) & responses.mask).any(-1)
+    ended = (np.isin(responses.tokens, eos_id) & responses.mask).any(-1)
     return Examples(
         prompts=jax.tree.map(lambda x: np.asarray(x)[rows], prompts),
         responses=dataclasses.replace(responses, truncated=~ended),

@@ -1,6 +1,7 @@
 """Texts to padded arrays: prompts, responses, and batches by random access."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -55,8 +56,13 @@ def prompt_ids(
     length: int,
     suffix: str = SUFFIX,
     fit: Fit = keep_beginning,
+    markup: bool = False,
 ) -> PromptIds:
     """Returns prompts: the begin token, the code, and the suffix that asks for text.
+
+    Code and suffix are one text, tokenized as the model's own tokenizer does. Where
+    the code is too long, its tokens are cut, and those of the suffix follow as they
+    stand behind any text.
 
     Args:
       tokenizer: the tokenizer; without a begin token, prompts have none.
@@ -65,6 +71,10 @@ def prompt_ids(
       suffix: what follows the code and precedes the response.
       fit: what to do with code that is too long: `keep_beginning`, `keep_end` or
         `drop`. The result counts how many it met.
+      markup: whether the texts are written in the markup of the model, as its chat
+        template renders them: special tokens that they spell become their ids, and no
+        begin token is put in front. Only for texts whose every part is trusted to
+        hold no markup of its own.
 
     Returns:
       The prompts kept and the counts.
@@ -72,27 +82,42 @@ def prompt_ids(
     Raises:
       ValueError: if begin token and suffix alone do not fit.
     """
-    begin = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
-    end = tokenizer.encode([suffix])[0]
+    begin = [] if markup or tokenizer.bos_id is None else [tokenizer.bos_id]
+    (end,) = tokenizer.continuations([suffix], markup=markup)
     budget = length - len(begin) - len(end)
     if budget < 1:
         raise ValueError(
             f"A prompt of {length} tokens has no room for code beside the "
             f"{len(begin) + len(end)} of its frame; allow more."
         )
-    encoded = tokenizer.encode(codes)
-    fitted = [
-        tokens if len(tokens) <= budget else fit(tokens, budget) for tokens in encoded
-    ]
-    overlong = sum(len(tokens) > budget for tokens in encoded)
-    kept = [index for index, tokens in enumerate(fitted) if tokens is not None]
-    dropped = len(encoded) - len(kept)
+    if tokenizer.has_chat_template and not markup:
+        _warn_of_markup(tokenizer, codes)
+    whole = tokenizer.encode([code + suffix for code in codes], markup=markup)
+    long = [i for i, tokens in enumerate(whole) if len(tokens) > length - len(begin)]
+    alone = tokenizer.encode([codes[index] for index in long], markup=markup)
+    fitted: list[list[int] | None] = list(whole)
+    for index, tokens in zip(long, alone, strict=True):
+        kept = tokens if len(tokens) <= budget else fit(tokens, budget)
+        fitted[index] = None if kept is None else kept + end
+    ids = [index for index, tokens in enumerate(fitted) if tokens is not None]
+    dropped = len(whole) - len(ids)
     return PromptIds(
-        tokens=[begin + fitted[index] + end for index in kept],
-        ids=np.asarray(kept, np.int32),
-        cut=overlong - dropped,
+        tokens=[begin + fitted[index] for index in ids],
+        ids=np.asarray(ids, np.int32),
+        cut=len(long) - dropped,
         dropped=dropped,
     )
+
+
+def _warn_of_markup(tokenizer, codes):
+    """Says that special tokens are spelt in texts that were not said to be markup."""
+    spelt = tokenizer.spelt(codes)
+    if spelt:
+        warnings.warn(
+            f"Prompts spell {', '.join(spelt)}, which is read as text; where they are "
+            "in the markup of the model, say prompt_ids(..., markup=True).",
+            stacklevel=3,
+        )
 
 
 def pad_prompts(
@@ -137,8 +162,10 @@ def encode_responses(
 ) -> types.Responses:
     """Returns texts as responses: their tokens and the end token, padded on the right.
 
+    A response goes on where its prompt has ended, and is tokenized so.
+
     Args:
-      tokenizer: the tokenizer.
+      tokenizer: the tokenizer, whose `closing_id` ends the texts.
       texts: for each of `B` prompts, the same number `N` of texts.
       length: number of columns; a text whose end token lies beyond them is cut there
         and marked as truncated.
@@ -146,9 +173,10 @@ def encode_responses(
     Returns:
       The responses, `[B, N, length]`.
     """
-    encoded = iter(tokenizer.encode([text for row in texts for text in row]))
+    encoded = tokenizer.continuations([text for row in texts for text in row])
+    ended = iter([*ids, tokenizer.closing_id] for ids in encoded)
     return pad_responses(
-        [[[*next(encoded), tokenizer.eos_id] for _ in row] for row in texts],
+        [[next(ended) for _ in row] for row in texts],
         length=length,
         pad_id=tokenizer.pad_id,
     )

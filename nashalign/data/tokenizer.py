@@ -1,13 +1,21 @@
 """Byte-level BPE tokenizers: trained here, or loaded from a Hugging Face folder."""
 
 import dataclasses
+import functools
 import json
 import pathlib
+import re
+import warnings
 from collections.abc import Iterable, Sequence
 
 import tokenizers
 
+from nashalign import conventions
+
 SPECIAL_TOKENS = {"pad": "<|pad|>", "bos": "<|begin|>", "eos": "<|end|>"}
+# What a text is held behind to see how it goes on; the first that it does not melt
+# into is taken.
+_BEFORE = ("\n", "a", ")")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,31 +24,88 @@ class Tokenizer:
 
     Attributes:
       backend: the `tokenizers.Tokenizer` that does the work.
-      pad_id: id of the padding token; the end token's where there is none.
-      eos_id: id of the token that ends a response.
-      bos_id: id of the token that begins a prompt, or None where there is none.
-      size: number of ids, special ones included.
+      pad_id: id of the padding token; the first end token's where there is none.
+      eos_id: ids of all tokens that end a response.
+      bos_id: id of the token that is put before a prompt, or None where none is.
+      size: one more than the largest id: the embeddings that a model needs.
+      has_chat_template: whether the model was trained on conversations, in a markup
+        of special tokens.
     """
 
     backend: tokenizers.Tokenizer
     pad_id: int
-    eos_id: int
+    eos_id: tuple[int, ...]
     bos_id: int | None
     size: int
+    has_chat_template: bool = False
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns the ids of each text; special tokens spelt in it count as text."""
-        encodings = self.backend.encode_batch_fast(
-            list(texts), add_special_tokens=False
-        )
+    @property
+    def closing_id(self) -> int:
+        """The end token that is put behind a text that has none of its own."""
+        return self.eos_id[0]
+
+    def encode(self, texts: Sequence[str], *, markup: bool = False) -> list[list[int]]:
+        """Returns the ids of each text.
+
+        Args:
+          texts: each from its start.
+          markup: whether special tokens spelt in the texts become their ids; else
+            they count as text, whoever wrote it.
+        """
+        backend = self._markup_backend if markup else self.backend
+        encodings = backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
+
+    def continuations(
+        self, texts: Sequence[str], *, markup: bool = False
+    ) -> list[list[int]]:
+        """Returns the ids of each text as it stands behind another text.
+
+        Some tokenizers put a marker at the start of whatever they are given, as if a
+        space stood there, so that pieces encoded one by one and joined are not the
+        text.
+
+        Args:
+          texts: what goes on.
+          markup: as in `encode`.
+        """
+        found: dict[int, list[int]] = {}
+        for before in _BEFORE:
+            left = [index for index in range(len(texts)) if index not in found]
+            (start,) = self.encode([before], markup=markup)
+            whole = self.encode([before + texts[i] for i in left], markup=markup)
+            for index, ids in zip(left, whole, strict=True):
+                if ids[: len(start)] == start:
+                    found[index] = ids[len(start) :]
+        left = [index for index in range(len(texts)) if index not in found]
+        alone = self.encode([texts[index] for index in left], markup=markup)
+        found |= dict(zip(left, alone, strict=True))
+        return [found[index] for index in range(len(texts))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of the ids before the first end token."""
         ids = [int(token) for token in ids]
-        if self.eos_id in ids:
-            ids = ids[: ids.index(self.eos_id)]
-        return self.backend.decode(ids, skip_special_tokens=True)
+        ends = (place for place, token in enumerate(ids) if token in self.eos_id)
+        return self.backend.decode(ids[: next(ends, None)], skip_special_tokens=True)
+
+    def spelt(self, texts: Sequence[str]) -> list[str]:
+        """Returns the special tokens that are spelt in some of the texts."""
+        found = {name for text in texts for name in self._special_names.findall(text)}
+        return sorted(found)
+
+    @functools.cached_property
+    def _special_names(self):
+        """What matches the names of special tokens, and nothing where there is none."""
+        added = self.backend.get_added_tokens_decoder().values()
+        names = sorted((str(t.content) for t in added if t.special), key=len)
+        return re.compile("|".join(map(re.escape, reversed(names))) or r"(?!)")
+
+    @functools.cached_property
+    def _markup_backend(self):
+        """A copy of the backend that reads special tokens in a text."""
+        backend = tokenizers.Tokenizer.from_str(self.backend.to_str())
+        backend.encode_special_tokens = False
+        return backend
 
 
 def train_tokenizer(
@@ -73,6 +138,7 @@ def train_tokenizer(
     backend.save(str(folder / "tokenizer.json"))
     config = {f"{role}_token": token for role, token in SPECIAL_TOKENS.items()}
     config |= {
+        "add_bos_token": True,
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
     }
@@ -81,80 +147,50 @@ def train_tokenizer(
 
 
 def load_tokenizer(folder: pathlib.Path | str) -> Tokenizer:
-    """Loads `tokenizer.json` and `tokenizer_config.json` of a Hugging Face folder.
+    """Loads the tokenizer of a Hugging Face folder, and how its texts begin and end.
 
     Truncation, padding and templates stored in the file are switched off: prompts and
-    responses are put together by `nashalign.data` alone.
+    responses are put together by `nashalign.data` alone, as the folder says: with a
+    token in front where it puts one there, and with every end token that it or the
+    model's files beside it name.
 
     Args:
-      folder: a folder with both files. The special tokens are named in the second,
-        as strings or as dictionaries with a `content`.
+      folder: with `tokenizer.json` and `tokenizer_config.json`, which names the
+        special tokens, as strings or as dictionaries with a `content`.
 
     Returns:
       The tokenizer.
 
     Raises:
-      ValueError: if a file is missing or unreadable, if no end token is named, or if a
-        named token is not in the vocabulary.
+      FileNotFoundError: if a file is missing.
+      ValueError: if a file is unreadable, if no end token is named, or if a named token
+        is not in the vocabulary.
     """
     folder = pathlib.Path(folder)
-    model = _read(folder / "tokenizer.json")
-    settings = _read(folder / "tokenizer_config.json")
-    try:
-        backend = tokenizers.Tokenizer.from_str(model)
-        config = json.loads(settings)
-    except Exception as error:  # The tokenizers library raises bare exceptions.
-        raise ValueError(f"The tokenizer in {folder} is unreadable: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(
-            f"{folder / 'tokenizer_config.json'} holds a {type(config).__name__}, not "
-            "the names of the special tokens."
-        )
+    backend, settings = conventions.read_tokenizer(folder)
     backend.no_truncation()
     backend.no_padding()
-    backend.encode_special_tokens = True
-    ids = {
-        role: _special_id(backend, config.get(f"{role}_token"), role, folder)
-        for role in SPECIAL_TOKENS
-    }
-    if ids["eos"] is None:
+    ends = conventions.end_ids(backend, settings, folder)
+    if not ends:
         raise ValueError(
-            f"{folder / 'tokenizer_config.json'} names no eos_token, without which no "
+            f"{folder / conventions.SETTINGS} names no eos_token, without which no "
             "response ends; add the token that the model was trained to end with."
         )
+    pad = conventions.special_id(backend, settings, "pad", folder)
+    begin = conventions.begin_id(backend, settings, folder)
+    chats = conventions.has_chat_template(settings, folder)
+    if chats:
+        warnings.warn(
+            f"{folder} has a chat template, which is not applied yet: prompts are "
+            "plain text, or markup where the caller says so.",
+            stacklevel=2,
+        )
+    backend.encode_special_tokens = True
     return Tokenizer(
         backend=backend,
-        pad_id=ids["eos"] if ids["pad"] is None else ids["pad"],
-        eos_id=ids["eos"],
-        bos_id=ids["bos"],
-        size=backend.get_vocab_size(with_added_tokens=True),
+        pad_id=ends[0] if pad is None else pad,
+        eos_id=ends,
+        bos_id=begin,
+        size=conventions.num_ids(backend),
+        has_chat_template=chats,
     )
-
-
-def _read(path: pathlib.Path) -> str:
-    """Returns a file's text, or says which file is missing."""
-    if not path.is_file():
-        raise ValueError(
-            f"{path.parent} has no {path.name}; a checkpoint folder needs config.json, "
-            "model.safetensors, tokenizer.json and tokenizer_config.json."
-        )
-    return path.read_text("utf-8")
-
-
-def _special_id(
-    backend: tokenizers.Tokenizer,
-    token: str | dict | None,
-    role: str,
-    folder: pathlib.Path,
-) -> int | None:
-    """Returns the id of a special token named in either style, None if unnamed."""
-    text = token.get("content") if isinstance(token, dict) else token
-    if text is None:
-        return None
-    found = backend.token_to_id(text)
-    if found is None:
-        raise ValueError(
-            f"{folder / 'tokenizer_config.json'} names {text!r} as its {role}_token, "
-            "but tokenizer.json has no such token."
-        )
-    return found

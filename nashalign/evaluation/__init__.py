@@ -42,7 +42,6 @@ from nashalign.evaluation.seeds import (
 )
 from nashalign.evaluation.summary import (
     Summary,
-    parts_table,
     summary_caption,
     summary_markdown,
     summary_table,
@@ -77,7 +76,6 @@ __all__ = [
     "mean_interval",
     "of_mean",
     "paper",
-    "parts_table",
     "pool_seeds",
     "pooled_variance",
     "preference_table",

@@ -34,18 +34,17 @@ def extragradient(*, tau: float, eta: Schedule) -> Solver:
     """
     dynamics.check_step(tau, eta)
 
-    def advance(state, first, second):
+    def advance(state, preference):
         step = dynamics.at(eta, state.step)
         anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
 
-        def respond(preference, log_opponent):
+        def respond(log_opponent):
             wins = measures.win_rates(preference, jnp.exp(log_opponent))
             return jax.nn.log_softmax(anchor + step * wins)
 
-        ahead = respond(first, state.log_policy)
-        return state._replace(log_policy=respond(second, ahead))
+        return state._replace(log_policy=respond(respond(state.log_policy)))
 
-    return dynamics.make_solver(advance, num_questions=2)
+    return dynamics.make_solver(advance)
 
 
 def nash_mirror_prox(*, tau: float, paper_eta: Schedule) -> Solver:

@@ -93,15 +93,16 @@ def read_config(folder: pathlib.Path) -> LlamaConfig:
 
 
 def config_options(
-    config: LlamaConfig, dtype: str, token_ids: dict[str, int | None]
+    config: LlamaConfig, dtype: str, token_ids: dict[str, int | list[int] | None]
 ) -> dict[str, Any]:
     """Returns the content of `config.json`, in both styles at once.
 
     Args:
       config: the model's shape.
       dtype: name of the stored weights' type, such as `float32`.
-      token_ids: ids by role, `bos`, `eos` and `pad`; None where there is no such
-        token, which has to be said: absent means 1 and 2 to transformers.
+      token_ids: ids by role, `bos`, `eos` (a list, if there are several) and `pad`;
+        None where there is no such token, which has to be said: absent means 1 and 2
+        to transformers.
     """
     return {
         "architectures": list(_ARCHITECTURES),
@@ -117,21 +118,21 @@ def config_options(
     }
 
 
-def check_vocabulary(tokenizer_size: int, config: LlamaConfig) -> None:
+def check_vocabulary(num_ids: int, config: LlamaConfig) -> None:
     """Requires that every id of a tokenizer has an embedding.
 
     A model may have more embeddings than its tokenizer has ids, never fewer.
 
     Args:
-      tokenizer_size: number of ids, special ones included.
+      num_ids: one more than the tokenizer's largest id, special ones included.
       config: the model's.
 
     Raises:
-      ValueError: if the tokenizer has more ids than the model has embeddings.
+      ValueError: if the largest id lies beyond the model's embeddings.
     """
-    if tokenizer_size > config.vocab_size:
+    if num_ids > config.vocab_size:
         raise ValueError(
-            f"The tokenizer has {tokenizer_size} ids but the model only "
+            f"The largest id of the tokenizer is {num_ids - 1}, but the model has only "
             f"{config.vocab_size} embeddings (vocab_size in {NAME}); use the tokenizer "
             "that the model was trained with."
         )

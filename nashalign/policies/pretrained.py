@@ -1,4 +1,4 @@
-"""The door to Hugging Face checkpoints: any Llama model comes in and goes out here.
+"""The door to Hugging Face checkpoints: Llama models come in and go out here.
 
 A folder holds `config.json` (see `config_file.py`) and the weights (see `weights.py`),
 in one `model.safetensors` or in shards that `model.safetensors.index.json` lists;
@@ -17,19 +17,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import tokenizers
 
+from nashalign import conventions
 from nashalign.policies import config_file, weights
 from nashalign.policies.config_file import check_vocabulary, read_config
 from nashalign.policies.llama import LlamaConfig, llama
 from nashalign.policies.policy import Params, Policy
 
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
-# What may lie beside a tokenizer and belongs to it.
-_COMPANIONS = (
+# What belongs to a tokenizer, in its folder.
+_TOKENIZER_FILES = (
+    conventions.TOKENIZER,
+    conventions.SETTINGS,
     "special_tokens_map.json",
-    "chat_template.jinja",
-    "generation_config.json",
+    *conventions.TEMPLATES,
+    conventions.GENERATION,
 )
 
 
@@ -101,7 +102,8 @@ def save_pretrained(
       params: parameters of `llama(config)`.
       config: the model's shape.
       tokenizer_folder: where the tokenizer's files are copied from and the ids of its
-        special tokens are looked up; None writes a folder without tokenizer.
+        special tokens are looked up; None writes a folder without tokenizer. Its end
+        tokens are written as they are found, and a chat template is kept.
       dtype: type of the stored weights. Rounding to bfloat16 erases small updates.
 
     Raises:
@@ -119,7 +121,7 @@ def save_pretrained(
         token_ids = _token_ids(tokenizer_folder, config)
         companions = [
             tokenizer_folder / name
-            for name in _TOKENIZER + _COMPANIONS
+            for name in _TOKENIZER_FILES
             if (tokenizer_folder / name).is_file()
         ]
     options = config_file.config_options(config, dtype.name, token_ids)
@@ -134,22 +136,18 @@ def save_pretrained(
 
 
 def _token_ids(folder, config):
-    """Ids of the special tokens by role, None where the tokenizer has none."""
-    for name in _TOKENIZER:
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"The tokenizer folder {folder} has no {name}; it needs "
-                f"{' and '.join(_TOKENIZER)}."
-            )
-    backend = tokenizers.Tokenizer.from_file(str(folder / _TOKENIZER[0]))
-    check_vocabulary(backend.get_vocab_size(with_added_tokens=True), config)
-    options = json.loads((folder / _TOKENIZER[1]).read_text("utf-8"))
-    ids = {}
-    for role in ("bos", "eos", "pad"):
-        token = options.get(f"{role}_token")
-        text = token.get("content") if isinstance(token, dict) else token
-        ids[role] = None if text is None else backend.token_to_id(text)
-    return ids
+    """Ids of the special tokens by role, None where there is none.
+
+    Of several end tokens it is the list, as Hugging Face writes it.
+    """
+    backend, settings = conventions.read_tokenizer(folder)
+    check_vocabulary(conventions.num_ids(backend), config)
+    ids = {
+        role: conventions.special_id(backend, settings, role, folder)
+        for role in ("bos", "pad")
+    }
+    ends = list(conventions.end_ids(backend, settings, folder))
+    return ids | {"eos": ends if len(ends) > 1 else next(iter(ends), None)}
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nashalign import policies
 from nashalign.types import Prompts, Responses, pytree
@@ -58,12 +59,12 @@ class PairwiseModel(_Judge):
     Attributes:
       params: `{"policy": parameters of the language model, "head": [D]}`.
       policy: the language model's functions.
-      eos_id: the end-of-sequence token.
+      eos_id: the end-of-sequence token, or all of them; the first closes what was cut.
     """
 
     params: Any
     policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
-    eos_id: int = dataclasses.field(metadata=dict(static=True))
+    eos_id: int | tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
 
     def logit(self, prompts: Prompts, y: Responses, z: Responses) -> chex.Array:
         r"""Log-odds that y beats z, `[B, M]`.
@@ -96,12 +97,12 @@ class RewardModel(_Judge):
     Attributes:
       params: `{"policy": parameters of the language model, "head": [D]}`.
       policy: the language model's functions.
-      eos_id: the end-of-sequence token.
+      eos_id: the end-of-sequence token, or all of them; the first closes what was cut.
     """
 
     params: Any
     policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
-    eos_id: int = dataclasses.field(metadata=dict(static=True))
+    eos_id: int | tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
 
     def score(
         self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
@@ -181,7 +182,7 @@ def vote_loss(
 
 def _closed(responses, eos_id):
     """Tokens and mask `[B, N, T + 1]`, with an EOS after those that were cut."""
-    eos = jnp.full_like(responses.tokens[..., :1], eos_id)
+    eos = jnp.full_like(responses.tokens[..., :1], np.atleast_1d(eos_id)[0])
     tokens = jnp.concatenate([responses.tokens, eos], -1)
     mask = jnp.concatenate([responses.mask, responses.truncated[..., None]], -1)
     return tokens, mask

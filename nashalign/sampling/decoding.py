@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nashalign import policies
 from nashalign.types import Prompts, Responses, pytree
@@ -29,15 +30,21 @@ class Decoding:
 
     Attributes:
       max_length: tokens after which a response is cut.
-      eos_id: the token that ends a response and belongs to it.
+      eos_id: the tokens that end a response, each of which then belongs to it: all
+        that the model was trained to end with. One may be given by itself.
       pad_id: what fills the space after the end; masked everywhere.
       temperature: of the behaviour, > 0; log-probabilities are always at 1.
     """
 
     max_length: int
-    eos_id: int
+    eos_id: tuple[int, ...]
     pad_id: int
     temperature: float = 1.0
+
+    def __post_init__(self):
+        """Makes a tuple of one end token."""
+        ends = np.atleast_1d(np.asarray(self.eos_id, int))
+        object.__setattr__(self, "eos_id", tuple(ends.tolist()))
 
 
 def sample(
@@ -145,13 +152,15 @@ def _advance(policy, params, behaviour, keys, decoding, loop):
         for name, values in logits.items()
     }
 
+    ends = jnp.asarray(decoding.eos_id, jnp.int32)
+
     def write(row, column):
         return row.at[:, :, loop.position].set(column)
 
     return _Loop(
         position=loop.position + 1,
         last=dict.fromkeys(loop.last, tokens.reshape(-1)),
-        alive=loop.alive & (tokens != decoding.eos_id),
+        alive=loop.alive & ~jnp.isin(tokens, ends),
         tokens=write(loop.tokens, tokens),
         mask=write(loop.mask, loop.alive),
         log_probs=jax.tree.map(write, loop.log_probs, chosen),

@@ -7,7 +7,7 @@ its own expectation, for a real transformer.
 
 import itertools
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import chex
 import jax
@@ -19,7 +19,9 @@ from nashalign.sampling.decoding import Behaviour
 from nashalign.types import Prompts, Responses
 
 
-def enumerate_responses(vocabulary: int, max_length: int, eos_id: int) -> Responses:
+def enumerate_responses(
+    vocabulary: int, max_length: int, eos_id: int | Sequence[int]
+) -> Responses:
     """All responses of a token game, shortest first, as the table of one prompt.
 
     A response ends at its first EOS, or is cut at `max_length`; a cut response is an
@@ -28,19 +30,21 @@ def enumerate_responses(vocabulary: int, max_length: int, eos_id: int) -> Respon
     Args:
       vocabulary: number of tokens, EOS among them.
       max_length: maximal number of tokens in a response.
-      eos_id: the token that ends a response.
+      eos_id: the token that ends a response, or all of them.
 
     Returns:
-      A table `[1, Y, T]`, padded with `eos_id`.
+      A table `[1, Y, T]`, padded with the (first) EOS.
     """
-    others = [token for token in range(vocabulary) if token != eos_id]
+    ends = np.atleast_1d(eos_id).tolist()
+    others = [token for token in range(vocabulary) if token not in ends]
     rows = [
-        (*prefix, eos_id)
+        (*prefix, end)
         for length in range(max_length)
         for prefix in itertools.product(others, repeat=length)
+        for end in ends
     ]
     cut = list(itertools.product(others, repeat=max_length))
-    tokens = np.full((len(rows) + len(cut), max_length), eos_id, np.int32)
+    tokens = np.full((len(rows) + len(cut), max_length), ends[0], np.int32)
     lengths = np.array([len(row) for row in rows + cut])
     for index, row in enumerate(rows + cut):
         tokens[index, : len(row)] = row

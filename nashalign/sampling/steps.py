@@ -92,7 +92,7 @@ def enumerated_steps(
     *,
     step_length: int,
     max_length: int,
-    eos_id: int,
+    eos_id: int | Sequence[int],
 ) -> Expand:
     """Returns what expands a prefix by every step of at most `step_length` tokens.
 
@@ -104,7 +104,7 @@ def enumerated_steps(
       prompt: the prompt's real tokens, at least one.
       step_length: tokens of a step.
       max_length: tokens at which a response is cut.
-      eos_id: the token that ends a response.
+      eos_id: the token that ends a response, or all of them.
     """
     # Padded on the left to one width, it compiles once for each length of a step.
     width = len(prompt) + max_length
@@ -127,7 +127,7 @@ def enumerated_steps(
             Step(
                 tokens=tuple(row[real].tolist()),
                 prior=step_prior(each[real]),
-                terminal=bool(cut or row[real][-1] == eos_id),
+                terminal=bool(cut or np.isin(row[real][-1], eos_id)),
             )
             for row, real, each in zip(tokens, own, found, strict=True)
         ]

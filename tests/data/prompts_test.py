@@ -77,9 +77,11 @@ def test_responses_end_with_the_end_token_and_are_padded_on_the_right(tokenizer)
     assert responses.tokens.shape == (2, 2, 4)
     np.testing.assert_array_equal(responses.mask.sum(-1), [[3, 4], [4, 1]])
     np.testing.assert_array_equal(responses.truncated, [[False, False], [True, False]])
-    np.testing.assert_array_equal(responses.tokens[1, 1], [tokenizer.eos_id, 0, 0, 0])
-    assert responses.tokens[0, 1, 3] == tokenizer.eos_id
-    assert tokenizer.eos_id not in responses.tokens[1, 0]
+    np.testing.assert_array_equal(
+        responses.tokens[1, 1], [tokenizer.closing_id, 0, 0, 0]
+    )
+    assert responses.tokens[0, 1, 3] == tokenizer.closing_id
+    assert tokenizer.closing_id not in responses.tokens[1, 0]
     assert tokenizer.decode(responses.tokens[0, 0]) == "ab"
 
 

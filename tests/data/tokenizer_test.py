@@ -1,8 +1,11 @@
 """Tokenizers: trained here and loaded from folders of several styles."""
 
 import json
+import pathlib
+import zlib
 
 import pytest
+import tokenizers
 
 from nashalign import data
 
@@ -24,7 +27,7 @@ def configure(folder, **config):
 
 def test_the_special_tokens_come_first_and_the_size_is_as_asked(folder):
     tokenizer = data.load_tokenizer(folder)
-    assert (tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id) == (0, 1, 2)
+    assert (tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id) == (0, 1, (2,))
     assert tokenizer.size == 300
 
 
@@ -51,7 +54,7 @@ def test_decoding_stops_at_the_end_token_and_shows_no_special_ones(folder):
 def test_special_tokens_spelt_in_a_text_are_text(folder):
     tokenizer = data.load_tokenizer(folder)
     (ids,) = tokenizer.encode(["a <|end|> b"])
-    assert tokenizer.eos_id not in ids
+    assert tokenizer.closing_id not in ids
     assert tokenizer.decode(ids) == "a <|end|> b"
 
 
@@ -59,7 +62,7 @@ def test_special_tokens_are_found_in_both_styles(folder):
     tokenizer = configure(
         folder, eos_token={"content": "<|end|>", "lstrip": False}, bos_token="<|begin|>"
     )
-    assert (tokenizer.eos_id, tokenizer.bos_id) == (2, 1)
+    assert (tokenizer.eos_id, tokenizer.bos_id) == ((2,), 1)
 
 
 def test_padding_falls_back_to_the_end_token(folder):
@@ -92,20 +95,15 @@ def test_truncation_and_padding_stored_in_the_file_are_switched_off(folder):
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    with pytest.raises(ValueError, match=f"has no {name}"):
+    with pytest.raises(FileNotFoundError, match=f"has no {name}"):
         data.load_tokenizer(folder)
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
-def test_an_unreadable_file_is_an_error_that_names_the_folder(folder, name):
-    (folder / name).write_text("{")
-    with pytest.raises(ValueError, match=f"{folder.name}.*unreadable"):
-        data.load_tokenizer(folder)
-
-
-def test_a_list_in_the_place_of_the_settings_is_an_error(folder):
-    (folder / "tokenizer_config.json").write_text("[]")
-    with pytest.raises(ValueError, match="holds a list"):
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe{}", b"[" * 100_000])
+def test_an_unreadable_file_is_an_error_that_names_it(folder, name, content):
+    (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{folder.name}/{name}.*copy it again"):
         data.load_tokenizer(folder)
 
 
@@ -117,3 +115,195 @@ def test_a_tokenizer_without_an_end_token_is_an_error(folder):
 def test_a_special_token_outside_the_vocabulary_is_an_error(folder):
     with pytest.raises(ValueError, match="'</s>' as its eos_token"):
         configure(folder, eos_token="</s>")
+
+
+@pytest.mark.parametrize("token", [5, ["</s>"], {"content": 5}, True])
+def test_a_special_token_that_is_no_text_is_an_error(folder, token):
+    with pytest.raises(ValueError, match="tokenizer_config.json: eos_token is .*name"):
+        configure(folder, eos_token=token)
+
+
+def write(folder, **files):
+    """Writes JSON files into a folder, by their names without the ending."""
+    for name, content in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+
+
+def test_every_end_token_that_the_folder_names_ends_a_text(folder):
+    write(
+        folder,
+        config={"eos_token_id": [7, 2]},
+        generation_config={"eos_token_id": [2, 8]},
+    )
+    tokenizer = data.load_tokenizer(folder)
+    assert tokenizer.eos_id == (2, 7, 8)
+    (ids,) = tokenizer.encode(["value"])
+    assert [tokenizer.decode([*ids, end, *ids]) for end in (2, 7, 8)] == ["value"] * 3
+    assert tokenizer.decode([*ids, 9]) != "value"
+
+
+def test_one_end_token_or_none_is_read_from_the_models_files_too(folder):
+    write(folder, config={"eos_token_id": 7}, generation_config={"eos_token_id": None})
+    assert data.load_tokenizer(folder).eos_id == (2, 7)
+    assert configure(folder, bos_token="<|begin|>").eos_id == (7,)
+
+
+@pytest.mark.parametrize("name", ["config", "generation_config"])
+@pytest.mark.parametrize("ids", [300, [2, 300], -1, [True], ["2"], 2.0, [[2]], {}])
+def test_an_end_token_that_the_tokenizer_does_not_have_is_an_error(folder, name, ids):
+    write(folder, **{name: {"eos_token_id": ids}})
+    with pytest.raises(ValueError, match=f"{name}.json: eos_token_id is"):
+        data.load_tokenizer(folder)
+
+
+BOS = {"eos_token": "<|end|>", "bos_token": "<|begin|>"}
+
+
+@pytest.mark.parametrize(
+    "config, begins",
+    [
+        ({"add_bos_token": False}, False),
+        ({"add_bos_token": True}, True),
+        ({"add_bos_token": True, "tokenizer_class": "GPT2Tokenizer"}, True),
+        ({"tokenizer_class": "GPT2Tokenizer"}, False),
+        ({"tokenizer_class": "PreTrainedTokenizerFast"}, False),
+        ({"tokenizer_class": "LlamaTokenizerFast"}, True),
+        ({}, True),
+    ],
+)
+def test_a_prompt_begins_with_a_token_where_the_folder_says_so(folder, config, begins):
+    tokenizer = configure(folder, **BOS, **config)
+    assert tokenizer.bos_id == (1 if begins else None)
+    tokens = data.prompt_ids(tokenizer, ["x = y"], length=64).tokens[0]
+    assert tokens == [1] * begins + tokenizer.encode(["x = y" + data.SUFFIX])[0]
+
+
+@pytest.mark.parametrize("kind", ["GPT2Tokenizer", "LlamaTokenizer"])
+@pytest.mark.parametrize("template, begins", [("<|begin|> $A", True), ("$A", None)])
+def test_the_template_in_the_file_says_how_texts_begin(folder, kind, template, begins):
+    backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    backend.post_processor = tokenizers.processors.TemplateProcessing(
+        single=f"{template} <|end|>", special_tokens=[("<|begin|>", 1), ("<|end|>", 2)]
+    )
+    backend.save(str(folder / "tokenizer.json"))
+    own = kind == "LlamaTokenizer"
+    expected = 1 if begins or own else None
+    assert configure(folder, **BOS, tokenizer_class=kind).bos_id == expected
+    assert configure(folder, **BOS, add_bos_token=False).bos_id is None
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ({"add_bos_token": "yes", "bos_token": "<|begin|>"}, "add_bos_token is 'yes'"),
+        ({"add_bos_token": True}, "add_bos_token is true, but no bos_token is named"),
+    ],
+)
+def test_a_folder_that_contradicts_itself_is_an_error(folder, config, message):
+    with pytest.raises(ValueError, match=message):
+        configure(folder, eos_token="<|end|>", **config)
+
+
+def test_the_size_counts_to_the_largest_id_over_gaps(folder):
+    stored = json.loads((folder / "tokenizer.json").read_text())
+    stored["model"]["vocab"]["zz"] = 900
+    (folder / "tokenizer.json").write_text(json.dumps(stored))
+    assert data.load_tokenizer(folder).size == 901
+
+
+CHAT = "<|begin|>Hi<|end|>"
+
+
+@pytest.mark.parametrize("place", ["settings", "chat_template.jinja"])
+def test_a_chat_template_is_said_not_to_be_applied(folder, place):
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    if place == "settings":
+        settings["chat_template"] = "{{ messages }}"
+    else:
+        (folder / place).write_text("{{ messages }}")
+    with pytest.warns(UserWarning, match="chat template, which is not applied yet"):
+        tokenizer = configure(folder, **settings)
+    with pytest.warns(UserWarning, match=r"spell <\|begin\|>, <\|end\|>.*markup=True"):
+        spelt = data.prompt_ids(tokenizer, [CHAT], length=64)
+    assert len(spelt.tokens[0]) > 10
+    data.prompt_ids(tokenizer, ["def f(x):"], length=64)
+
+
+def test_special_tokens_of_markup_become_their_ids_where_the_caller_says_so(folder):
+    tokenizer = data.load_tokenizer(folder)
+    hi = tokenizer.encode(["Hi"])[0]
+    assert tokenizer.encode([CHAT], markup=True) == [[1, *hi, 2]]
+    assert len(tokenizer.encode([CHAT])[0]) > 10
+    prompts = data.prompt_ids(
+        tokenizer, [CHAT], suffix="<|begin|>", length=64, markup=True
+    )
+    assert prompts.tokens == [[1, *hi, 2, 1]]
+
+
+def marking(folder):
+    """A tokenizer that puts a space marker before whatever it is given."""
+    letters = {f"<0x{byte:02X}>": 3 + byte for byte in range(256)}
+    for letter in '\u2581abcdefghijklmnopqrstuvwxyz():=".':
+        letters.setdefault(letter, 3 + len(letters))
+    names = {"<unk>": 0, "<s>": 1, "</s>": 2}
+    backend = tokenizers.Tokenizer(
+        tokenizers.models.BPE(
+            vocab=names | letters, merges=[], unk_token="<unk>", byte_fallback=True
+        )
+    )
+    rules = tokenizers.normalizers
+    backend.normalizer = rules.Sequence(
+        [rules.Prepend("\u2581"), rules.Replace(" ", "\u2581")]
+    )
+    steps = tokenizers.decoders
+    backend.decoder = steps.Sequence(
+        [
+            steps.Replace("\u2581", " "),
+            steps.ByteFallback(),
+            steps.Fuse(),
+            steps.Strip(" ", 1, 0),
+        ]
+    )
+    backend.add_special_tokens(list(names))
+    backend.save(str(folder / "tokenizer.json"))
+    return configure(folder, bos_token="<s>", eos_token="</s>")
+
+
+def test_code_and_suffix_are_one_text_and_a_response_goes_on_from_it(tmp_path):
+    tokenizer = marking(tmp_path)
+    code, suffix = "def f(x):", data.SUFFIX
+    prompts = data.prompt_ids(tokenizer, [code, code * 9], length=20)
+    assert prompts.tokens[0] == [1, *tokenizer.encode([code + suffix])[0]]
+    assert tokenizer.decode(prompts.tokens[0]) == code + suffix
+    # Fifteen tokens of the code, the first of which is the marker.
+    assert tokenizer.decode(prompts.tokens[1]) == (code * 9)[:14] + suffix
+    responses = data.encode_responses(tokenizer, [["ab c"]], length=9)
+    own = responses.tokens[responses.mask][:-1]
+    assert tokenizer.decode([*prompts.tokens[0], *own]) == code + suffix + "ab c"
+
+
+@pytest.mark.parametrize("text", ["Return", " x", "\n\n", '\n"""', "", "'s", "\t "])
+def test_a_continuation_and_what_it_stands_behind_are_the_text(folder, tmp_path, text):
+    marked = tmp_path / "marking"
+    marked.mkdir()
+    for tokenizer in (data.load_tokenizer(folder), marking(marked)):
+        (start,) = tokenizer.encode(["def f"])
+        (end,) = tokenizer.continuations([text])
+        assert tokenizer.decode(start + end) == "def f" + text
+
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_prompts_of_the_start_policy_do_not_change_by_a_token():
+    tokenizer = data.load_tokenizer(ROOT / "experiments/start_policy")
+    lines = (ROOT / "experiments/docstrings/own_functions.jsonl").read_text()
+    codes = [json.loads(line)["code"] for line in lines.splitlines()]
+    codes += ["x = 1  \n", "s = 'it\u2019s \u03c0'\t", "    ", "\r\n" * 30]
+    found = data.prompt_ids(tokenizer, codes, length=48)
+    assert 100 < found.cut < len(codes)
+    # What it was trained on: its parts encoded one by one.
+    (end,) = tokenizer.encode([data.SUFFIX])
+    parts = [tokens[: 47 - len(end)] for tokens in tokenizer.encode(codes)]
+    assert found.tokens == [[1, *tokens, *end] for tokens in parts]
+    assert zlib.crc32(json.dumps(found.tokens[:-4]).encode()) == 555_476_384

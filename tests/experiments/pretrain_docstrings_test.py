@@ -135,4 +135,4 @@ def test_summary_tokens_are_scored_before_code(config):
     assert column + 1 == encoded.prompt_lengths[row]
     assert not set(summary) & set(code)
     last = encoded.lengths[0] - 1
-    assert tokens[0, last] == tokenizer.eos_id and last - 1 in summary
+    assert tokens[0, last] == tokenizer.closing_id and last - 1 in summary

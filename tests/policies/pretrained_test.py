@@ -197,6 +197,23 @@ def test_a_saved_folder_names_its_special_tokens(loaded, tokenizer_folder, tmp_p
     ]
 
 
+def test_a_saved_folder_keeps_all_end_tokens_and_the_chat_template(
+    loaded, tokenizer_folder, tmp_path
+):
+    start, source = loaded["tied"], tokenizer_folder
+    (source / "config.json").write_text('{"eos_token_id": [3, 1]}')
+    (source / "generation_config.json").write_text('{"eos_token_id": [1, 3]}')
+    (source / "chat_template.jinja").write_text("{{ messages }}")
+    settings = json.loads((source / "tokenizer_config.json").read_text())
+    settings["chat_template"] = "{{ messages }}"
+    (source / "tokenizer_config.json").write_text(json.dumps(settings))
+    policies.save_pretrained(tmp_path / "out", start.params, start.config, source)
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["eos_token_id"] == [1, 3]
+    for name in ("chat_template.jinja", "tokenizer_config.json"):
+        assert (tmp_path / "out" / name).read_text() == (source / name).read_text()
+
+
 def test_every_saved_file_can_be_read_by_the_same_people(
     loaded, tokenizer_folder, tmp_path
 ):
@@ -432,7 +449,7 @@ def test_an_unsupported_config_is_refused_with_its_reason(folder, options, messa
 def test_a_tokenizer_larger_than_the_model_is_refused(loaded):
     config = loaded["tied"].config
     policies.check_vocabulary(23, config)
-    with pytest.raises(ValueError, match="24 ids but the model only 23 embeddings"):
+    with pytest.raises(ValueError, match="id of the tokenizer is 23, .* 23 embeddings"):
         policies.check_vocabulary(24, config)
 
 
@@ -447,7 +464,7 @@ def test_saving_with_a_larger_tokenizer_writes_nothing(tokenizer_folder, tmp_pat
         head_dim=4,
     )
     params = policies.llama(config).init(jax.random.key(0))
-    with pytest.raises(ValueError, match="12 ids"):
+    with pytest.raises(ValueError, match="largest id of the tokenizer is 11"):
         policies.save_pretrained(tmp_path / "out", params, config, tokenizer_folder)
     with pytest.raises(FileNotFoundError, match="has no tokenizer.json"):
         policies.save_pretrained(tmp_path / "out", params, config, tmp_path)

@@ -250,6 +250,34 @@ def test_responses_end_with_their_first_eos_or_are_marked_as_cut():
     assert seen == {True, False}
 
 
+def test_a_response_ends_with_any_of_several_end_tokens():
+    ends = (token_game.EOS, 1)
+    decoding = dataclasses.replace(token_game.DECODING, eos_id=ends, max_length=4)
+    responses, log_probs = token_game.compiled(
+        lambda prompts: draw(
+            POLICY, PARAMS, lambda logits: logits["policy"], prompts, decoding, 40
+        )
+    )(same_prompt(1))
+    last = set()
+    for tokens, mask, cut in zip(
+        *(np.asarray(x)[0] for x in jax.tree.leaves(responses)), strict=True
+    ):
+        own = tokens[mask].tolist()
+        assert not set(own[:-1]) & set(ends)
+        assert bool(cut) == (own[-1] not in ends)
+        assert len(own) == 4 or not cut
+        last.add(own[-1])
+    assert last >= set(ends)
+    assert (np.asarray(log_probs["policy"])[~np.asarray(responses.mask)] == 0).all()
+
+
+@pytest.mark.parametrize("given", [2, [2], np.int32(2), (2,)])
+def test_one_end_token_may_be_given_by_itself(given):
+    decoding = sampling.Decoding(max_length=3, eos_id=given, pad_id=0)
+    assert decoding.eos_id == (2,)
+    assert hash(decoding) == hash(dataclasses.replace(decoding))
+
+
 def shuffled(order):
     return lambda prompts: jax.tree.map(lambda x: x[jnp.asarray(order)], prompts)
 

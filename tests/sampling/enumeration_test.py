@@ -26,6 +26,14 @@ def test_enumeration_holds_every_string_once(vocabulary, length, eos):
     assert (table.tokens[~table.mask] == eos).all()
 
 
+def test_strings_end_with_any_of_several_end_tokens():
+    table = sampling.enumerate_responses(3, 2, (2, 0))
+    strings = [(2,), (0,), (1, 2), (1, 0), (1, 1)]
+    assert token_game.strings(table) == strings
+    assert table.truncated[0].tolist() == [False] * 4 + [True]
+    assert (table.tokens[~table.mask] == 2).all()
+
+
 @pytest.mark.parametrize("mix", [0.0, 0.3, 1.0])
 def test_exact_probabilities_are_those_of_strings_and_add_up_to_one(mix):
     with jax.enable_x64(True):
