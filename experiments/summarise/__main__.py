@@ -125,8 +125,11 @@ def _begin(
 
 def _sweep(config: configs.Config, run: training.Run) -> None:
     """The job behind --sweep."""
-    _, _, aligner = _begin(config, run)
+    loaded, learned, aligner = _begin(config, run)
     sweep.sweep(config, aligner, run.folder)
+    line = evidence.fingerprint(loaded, learned, run.folder / "judges")
+    training.write_text(run.folder / "fingerprint.txt", line + "\n")
+    terminal.console().print(line, markup=False)
     run.finish()
 
 

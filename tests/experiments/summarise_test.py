@@ -300,6 +300,7 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
     monkeypatch.setattr(sweep, "TAUS", {"online_ipo": (0.2,)})
     assert "settings.online_ipo.taus: [0.1, 0.5] -> [0.2]" in summarise.command(command)
     assert (folder / "sweep.png").stat().st_size
+    assert "; votes " in (folder / "fingerprint.txt").read_text()
     assert not (folder / "judges" / "reward").exists()
 
 
