@@ -36,8 +36,8 @@ _INNER = {"eta": 1.5, "period": 2}
 SETTINGS = {
     "rl": {"tau": 0.3},
     "rloo": {"tau": 0.3, "num_responses": 3},
-    # One epoch, no trace and no error of the critic: then PPO is a policy gradient.
-    "ppo": {"tau": 0.3, "trace": 1.0, "value": 0.0, "num_epochs": 1},
+    # Of several epochs only the first is a mean of gradients (`epochs_test`).
+    "ppo": {"tau": 0.3, "trace": 0.7, "value": 0.4, "num_epochs": 1},
     "bonbon": {"likelihood": 0.3, "num_responses": 3},
     "bond": {"tau": 0.7, "backward": 0.4, "floor": 0.2, "decay": 0.9},
     "sft": {},

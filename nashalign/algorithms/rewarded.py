@@ -26,8 +26,9 @@ ROWS: dict[str, Method] = {
         loss=policy_gradients.penalised_against_others,
         settings={"tau": 0.03, "num_responses": 4},
     ),
-    # Settings are TRL's defaults. The critic is a linear head on the policy's states;
-    # every epoch is one step on the whole batch, and advantages are not whitened.
+    # Settings are TRL's defaults. The critic is a linear head on the policy's states,
+    # which it reads and does not train, where the paper has a network of its own; every
+    # epoch is one step on the whole batch, and advantages are not whitened.
     "ppo": Method(
         title="PPO",
         paper="Ouyang et al. 2022, arXiv:2203.02155",

@@ -30,9 +30,14 @@ def reverse_kl(setup, players, frozen, hidden, groups) -> chex.Array:
 
 
 def values(setup, players, frozen, hidden, groups) -> chex.Array:
-    """The critic's prediction before each token, `[B, N, T]`."""
+    """The critic's prediction before each token, `[B, N, T]`.
+
+    It reads the policy's states and does not train them: its error moves the critic
+    alone.
+    """
     del setup, frozen
-    return jnp.where(groups.responses.mask, hidden @ players["critic"], 0.0)
+    found = jax.lax.stop_gradient(hidden) @ players["critic"]
+    return jnp.where(groups.responses.mask, found, 0.0)
 
 
 def degrees(setup, players, frozen, hidden, groups) -> chex.Array:

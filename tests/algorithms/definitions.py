@@ -4,7 +4,8 @@ In numpy, for a token game, as a function of a policy's log-probabilities. Nothi
 knows groups, samplers or losses: differentiated by finite differences, it is what the
 expected update is held against. `view` has the policy in training and the frozen ones
 as log-probabilities `[B, Y]` of all responses to each prompt; `at(level)` is the policy
-in training where a level is appended to the prompt.
+in training where a level is appended to the prompt; `told` is what heads say, before
+each token of every response `[B, Y, T, ...]`.
 
 Of some methods nobody here has the paper's formula. Their definitions only repeat the
 row's own reading: that row and definition agree shows that the row is what it says, not
@@ -48,6 +49,7 @@ class View:
     frozen: dict[str, np.ndarray]
     at: Callable[[int], np.ndarray]
     frozen_at: Callable[[str, int], np.ndarray]
+    told: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def settings(self):
@@ -144,6 +146,55 @@ def win_rate_over(opponent):
 
 
 # --- Rewards.
+
+
+def token_log_probs(log_policy):
+    """Log-probabilities `[B, Y, T]` of each response's tokens, zero behind its end."""
+    strings = token_game.strings()
+    found = np.zeros((*log_policy.shape, max(map(len, strings))))
+    for b, table in enumerate(conditionals(log_policy)):
+        for y, string in enumerate(strings):
+            for t, token in enumerate(string):
+                found[b, y, t] = table[string[:t]][token]
+    return found
+
+
+def generalised_advantages(log_pi, log_reference, values, settings):
+    """Schulman et al. 2015, with rewards of tokens as Ouyang et al. 2022 have them."""
+    found = np.zeros_like(values)
+    for y, string in enumerate(token_game.strings()):
+        end = len(string)
+        reward = -settings["tau"] * (log_pi - log_reference)[:, y, :end]
+        reward[:, -1] += R[y]
+        after = np.append(values[:, y, 1:end], np.zeros((len(values), 1)), 1)
+        error = reward + after - values[:, y, :end]
+        for t in range(end):
+            powers = settings["trace"] ** np.arange(end - t)
+            found[:, y, t] = error[:, t:] @ powers
+    return found
+
+
+def proximal_policy(view, old_log_pi=None, old_values=None, values=None):
+    """Schulman et al. 2017: the clipped surrogate, and the clipped error of the critic.
+
+    Of all responses, by the policy that wrote them. What is old is that policy and what
+    the critic said then; before the first step it is where both stand.
+    """
+    settings = view.settings
+    written = view.frozen["policy"] if old_log_pi is None else old_log_pi
+    old = view.told["values"] if old_values is None else old_values
+    now = view.told["values"] if values is None else values
+    before, clip = token_log_probs(written), settings["clip"]
+    reference = token_log_probs(view.frozen["reference"])
+    advantage = generalised_advantages(before, reference, old, settings)
+    ratio = np.exp(token_log_probs(view.log_pi) - before)
+    clipped = np.clip(ratio, 1 - clip, 1 + clip)
+    surrogate = -np.minimum(ratio * advantage, clipped * advantage)
+    near, aim = old + np.clip(now - old, -clip, clip), old + advantage
+    error = np.maximum((now - aim) ** 2, (near - aim) ** 2) / 2
+    per_token = surrogate + settings["value"] * error
+    own = np.array([[t < len(s) for t in range(2)] for s in token_game.strings()])
+    return (np.exp(written) * (per_token * own).sum(-1)).sum(1).mean()
 
 
 def selected(view, writer, value, number=3, last=None):
@@ -546,7 +597,7 @@ def wins(view, name):
 OBJECTIVES = {
     "rl": reward,
     "rloo": reward,
-    "ppo": reward,
+    "ppo": proximal_policy,
     "bonbon": bonbon,
     "bond": bond,
     "sft": likelihood(lambda view: view.mass("data")),

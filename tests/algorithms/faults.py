@@ -424,6 +424,13 @@ ALGORITHMS = [
         expected("ppo"),
     ),
     Fault(
+        "a critic that trains what it reads",
+        STATISTICS,
+        'jax.lax.stop_gradient(hidden) @ players["critic"]',
+        'hidden @ players["critic"]',
+        expected("ppo"),
+    ),
+    Fault(
         "one epoch where several are asked for",
         UPDATE,
         '            1, method.settings["num_epochs"], epoch, (players, opt_state)',

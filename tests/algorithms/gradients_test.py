@@ -45,6 +45,31 @@ def log_policies(params):
     return np.asarray(_log_policy(params)).reshape(4, 3, -1)
 
 
+@token_game.compiled
+def read(params):
+    """The states `[B, Y, T, D]` from which each token of every response is read."""
+    prompts, table = token_game.THREE_PROMPTS, token_game.TABLE
+    states = []
+    for place in range(token_game.NUM_RESPONSES):
+        # One whole string after another, without caches or shared prompts.
+        response = jnp.tile(table.tokens[0, place], (3, 1))
+        string = jnp.concatenate([prompts.tokens, response], 1)
+        mask = jnp.concatenate([prompts.mask, jnp.ones_like(response, bool)], 1)
+        hidden, _ = token_game.POLICY.hidden(params, string, mask, None)
+        states.append(hidden[:, prompts.tokens.shape[1] - 1 : -1])
+    return jnp.stack(states, 1)
+
+
+def told(state, params):
+    """What heads say of the policies `params`; the critic is no part of a policy."""
+    heads = {"values": ("critic", state.params), "degrees": ("degree", params)}
+    return {
+        name: np.asarray(read(own) @ state.players[head])
+        for name, (head, own) in heads.items()
+        if head in state.players
+    }
+
+
 def views(method, state):
     """A function from the trained policy's parameters to what objectives look at."""
     known = {name: log_policies(params) for name, params in state.frozen.items()}
@@ -59,6 +84,7 @@ def views(method, state):
             frozen={"data": data} | {n: values[0] for n, values in known.items()},
             at=lambda level: found[1 + level],
             frozen_at=lambda name, level: known[name][1 + level],
+            told=told(state, params),
         )
 
     return view
