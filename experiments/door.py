@@ -1,8 +1,9 @@
 """The door of every experiment: its command line as a function."""
 
 import inspect
+import pathlib
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from shutil import get_terminal_size
 from typing import Any
 
@@ -60,6 +61,36 @@ def parse(
         args=list(arguments),
         **({} if default is None else {"default": default}),
     )
+
+
+def in_folder(
+    folder: pathlib.Path, record: Mapping[str, Any], work: Callable[[], int]
+) -> int:
+    """Does the work in an output folder that holds it alone, and once.
+
+    Args:
+      folder: where results are left; with other settings in it, it is left alone.
+      record: every setting that the results depend on.
+      work: leaves the results, and returns how many of them are not as they should be.
+
+    Returns:
+      What the work has returned, now or when it was done.
+
+    Raises:
+      ValueError: if the folder holds something else.
+      OSError: if it cannot be written.
+    """
+    try:
+        with training.open_run(folder, record) as run:
+            failed = work()
+            names = [path.name for path in folder.iterdir()]
+            run.finish(
+                *(name for name in names if name != "config.json"), failed=failed
+            )
+    except training.RunFinished as finished:
+        terminal.console().print(str(finished))
+        failed = int(finished.summary.get("failed", 0))
+    return failed
 
 
 def _wrapped(text: str) -> str:

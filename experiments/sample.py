@@ -16,7 +16,7 @@ import numpy as np
 import rich.text
 import tyro
 
-from experiments import door
+from experiments import checks, door
 from nashalign import data, policies, sampling, terminal
 
 
@@ -42,11 +42,10 @@ class Config:
 def main(config: Config) -> None:
     """Loads the policy, reads the file and prints a line for each function."""
     console = terminal.console()
+    for name in ("prompt_length", "response_length", "temperature"):
+        checks.require(name, getattr(config, name))
+    checks.require_seed(config.seed)
     functions = _functions(config.file)
-    if config.temperature <= 0:
-        raise ValueError(f"temperature must be > 0, not {config.temperature}.")
-    if config.response_length < 1:
-        raise ValueError(f"response-length must be > 0, not {config.response_length}.")
     start = policies.load_pretrained(config.folder)
     tokenizer = data.load_tokenizer(config.folder)
     policies.check_vocabulary(tokenizer.size, start.config)

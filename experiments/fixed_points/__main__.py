@@ -74,15 +74,20 @@ class Config:
 def main(config: Config) -> int:
     """Runs the rows; returns how many do not hold."""
     chosen = choose(config.rows)
+    record = {"rows": config.rows, "quick": config.quick}
+    return door.in_folder(config.output, record, lambda: run(chosen, config))
+
+
+def run(chosen, config: Config) -> int:
+    """Runs some entries, leaves the table, and returns how many do not hold."""
     families = ("tabular",) if config.quick else tuple(game.FAMILIES)
-    config.output.mkdir(parents=True, exist_ok=True)
-    console = terminal.console()
     findings = []
     with training.progress_bar("rows", len(chosen)) as advance:
         for entry in chosen:
             findings.append(examine(entry, families, relatives(entry, ENTRIES)))
             advance(1, entry.row)
     report.save(findings, config.output)
+    console = terminal.console()
     console.print(report.terminal(findings))
     broken = [finding for finding in findings if not finding.holds]
     console.print(f"{len(findings) - len(broken)} of {len(findings)} hold")

@@ -14,6 +14,7 @@ import rich.box
 import rich.table
 
 from experiments.fixed_points.entry import Finding
+from nashalign import training
 
 _GOOD, _BAD, _ALLOWED = "#2a6f97", "#c1121f", "0.6"
 _MARKS = {"transformer": "o", "tabular": "D"}
@@ -69,7 +70,10 @@ def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
     """Writes fixed_points.csv, fixed_points.md and fixed_points.png."""
     rows = [cells(finding) for finding in findings]
     columns = list(rows[0])
-    with (folder / "fixed_points.csv").open("w", newline="", encoding="utf-8") as file:
+    with (
+        training.replacing(folder / "fixed_points.csv") as path,
+        path.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
@@ -78,8 +82,9 @@ def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
     for row in rows:
         escaped = [cell.replace("|", "\\|") for cell in row.values()]
         lines.append("| " + " | ".join(escaped) + " |")
-    (folder / "fixed_points.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draw(findings).savefig(folder / "fixed_points.png", dpi=120)
+    training.write_text(folder / "fixed_points.md", "\n".join(lines) + "\n")
+    with training.replacing(folder / "fixed_points.png") as path:
+        draw(findings).savefig(path, dpi=120)
 
 
 def draw(findings: Sequence[Finding]) -> matplotlib.figure.Figure:

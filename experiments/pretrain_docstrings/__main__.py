@@ -26,7 +26,7 @@ import sys
 import jax
 import numpy as np
 
-from experiments import door, sample
+from experiments import checks, door, sample
 from experiments.pretrain_docstrings import card, corpus, fit
 from experiments.pretrain_docstrings.config import Config, llama_config
 from experiments.pretrain_docstrings.sequences import encode
@@ -35,14 +35,56 @@ from nashalign import data, policies, terminal, training
 
 def main(config: Config) -> None:
     """Trains and publishes in an output folder that holds one configuration."""
+    check(config)
     record = dataclasses.asdict(config)
     del record["output"], record["destination"]
     try:
         with training.open_run(config.output, record) as run:
             _train(config)
-            run.finish()
+            run.finish("model" if config.destination is None else "latest")
     except training.RunFinished as finished:
         terminal.console().print(str(finished))
+
+
+def check(config: Config) -> None:
+    """Requires what the training can be done with, before its harvest.
+
+    Raises:
+      ValueError: naming the setting or the model, and what it must be.
+      OSError: if a folder is not there or cannot be written.
+    """
+    for name, value in dataclasses.asdict(config).items():
+        if isinstance(value, int | float) and name not in _MAY_BE_ZERO:
+            checks.require(name, value)
+    checks.require_seed(config.seed)
+    for name in _MAY_BE_ZERO[1:]:
+        if not 0 <= getattr(config, name) <= 1:
+            option = name.replace("_", "-")
+            raise ValueError(f"--{option} is {getattr(config, name)}, not in [0, 1].")
+    if config.width % config.num_heads or config.num_heads % config.num_key_value_heads:
+        raise ValueError(
+            f"--num-heads is {config.num_heads}; it must divide --width {config.width} "
+            f"and be a multiple of --num-key-value-heads {config.num_key_value_heads}."
+        )
+    longest = config.prompt_length + config.response_length
+    context = llama_config(config).max_position_embeddings
+    if longest > min(context, config.batch_tokens):
+        raise ValueError(
+            f"--prompt-length and --response-length are {longest} tokens together; at "
+            f"most the context, {context}, and --batch-tokens, {config.batch_tokens}."
+        )
+    for folder in config.site_packages:
+        if not folder.is_dir():
+            raise ValueError(f"--site-packages {folder} is no folder.")
+    if config.destination is not None:
+        training.require_writable(config.destination.parent)
+    if config.start is not None:
+        _start(config, policies.llama(llama_config(config)))
+        tokenizer = data.load_tokenizer(config.start)
+        policies.check_vocabulary(tokenizer.size, llama_config(config))
+
+
+_MAY_BE_ZERO = ("seed", "short_share", "code_weight", "scored", "weight_decay")
 
 
 def _train(config: Config) -> None:

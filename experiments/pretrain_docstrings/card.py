@@ -23,7 +23,7 @@ def publish(config: Config, folder: pathlib.Path, params: dict, record: dict) ->
         llama_config(config),
         tokenizer_folder=config.start or config.output / "tokenizer",
     )
-    (fresh / "README.md").write_text(_card(config, record))
+    (fresh / "README.md").write_text(_card(config, record), "utf-8")
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)
@@ -32,7 +32,7 @@ def publish(config: Config, folder: pathlib.Path, params: dict, record: dict) ->
 
 def _card(config: Config, record: dict) -> str:
     """Returns the model card."""
-    counts = json.loads((config.output / "counts.json").read_text())
+    counts = json.loads((config.output / "counts.json").read_text("utf-8"))
     return _CARD.format(
         counts=counts,
         record=record,
@@ -48,7 +48,7 @@ def _training_before(config: Config) -> str:
     """Returns what the card of the model gone on from says of its training."""
     if config.start is None:
         return ""
-    card = (config.start / "README.md").read_text()
+    card = (config.start / "README.md").read_text("utf-8")
     return card[card.index("- **Training**") : card.index("- **Validation loss**")]
 
 

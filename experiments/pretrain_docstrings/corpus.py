@@ -11,7 +11,7 @@ import rich.console
 
 from experiments import docstrings
 from experiments.pretrain_docstrings.config import Config
-from nashalign import data
+from nashalign import data, training
 
 
 def corpus(config: Config, console: rich.console.Console) -> dict[str, list[data.Pair]]:
@@ -28,10 +28,13 @@ def corpus(config: Config, console: rich.console.Console) -> dict[str, list[data
         found = _harvested(config, console)
         for split, path in paths.items():
             lines = (json.dumps(dataclasses.asdict(p)) for p in found.pairs[split])
-            path.write_text("\n".join(lines) + "\n")
-        counts.write_text(json.dumps(_counts(found)))
+            training.write_text(path, "\n".join(lines) + "\n")
+        training.write_text(counts, json.dumps(_counts(found)))
     return {
-        split: [data.Pair(**json.loads(line)) for line in path.read_text().splitlines()]
+        split: [
+            data.Pair(**json.loads(line))
+            for line in path.read_text("utf-8").splitlines()
+        ]
         for split, path in paths.items()
     }
 

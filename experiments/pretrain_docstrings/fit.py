@@ -99,7 +99,7 @@ def fit(
                 state, losses, _evaluation(score, state.params, validation)
             )
             checkpoints.save(int(state.step), state)
-            with log.open("a") as lines:
+            with log.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(record) + "\n")
             card.publish(config, config.output / "latest", state.params, record)
             gone = round(float(state.seconds))

@@ -62,6 +62,7 @@ def main(arguments: list[str]) -> None:
     chosen = door.parse(Command, arguments, _NAME, Command.__doc__, default)
     config = configs.parsed(chosen.config)
     configs.check(config)
+    configs.require_trained(config, arguments)
     training.require_writable(config.data)
     _keep_compiled(config.data)
     record, output = config.recorded(), config.output

@@ -2,12 +2,11 @@
 
 import dataclasses
 import hashlib
-import math
 import pathlib
 from collections.abc import Sequence
 from typing import Literal
 
-from experiments import docstrings
+from experiments import checks, docstrings
 from experiments.summarise import settings as choices
 from nashalign import algorithms
 
@@ -158,14 +157,16 @@ def check(config: Config) -> None:
     for name in config.methods:
         settings = config.settings.get(name, choices.Settings())
         settings.method(name)
-        _require(f"settings.{name}.learning_rate", settings.learning_rate)
-    _require("seed", config.seed, at_least=0)
-    _require("seeds", config.seeds)
+        checks.require(f"settings.{name}.learning_rate", settings.learning_rate)
+    checks.require("seeds", config.seeds)
+    checks.require_seed(config.seed, config.seeds)
     for group in ("text", "judges", "training", "evaluation"):
         for name, value in dataclasses.asdict(getattr(config, group)).items():
             if not isinstance(value, str):
                 setting = f"{group}.{name}"
-                _require(setting, value, at_least=2 if setting in _AT_LEAST_TWO else 1)
+                checks.require(
+                    setting, value, at_least=2 if setting in _AT_LEAST_TWO else 1
+                )
     votes = config.judges.num_prompts * config.judges.num_pairings
     if votes < 2 * config.judges.batch_size:
         raise ValueError(
@@ -195,15 +196,20 @@ def _fingerprint(folder: pathlib.Path) -> str:
 _AT_LEAST_TWO = ("training.num_steps", "evaluation.num_prompts")
 
 
-def _require(setting: str, value: float, at_least: int = 1) -> None:
-    """Raises for a count below the least, or a rate that is not positive."""
-    if isinstance(value, int):
-        good, must = value >= at_least, f"at least {at_least}"
-    else:
-        good, must = 0 < value < math.inf, "positive and finite"
-    if not good:
-        option = setting.replace("_", "-")
-        raise ValueError(f"--{option} is {value}; it must be {must}.")
+def require_trained(config: Config, arguments: Sequence[str]) -> None:
+    """Refuses settings of rows that are not trained, which would have no effect.
+
+    Raises:
+      ValueError: naming the option and its row.
+    """
+    for argument in arguments:
+        option = argument.split("=")[0]
+        parts = option.removeprefix("--").replace("-", "_").split(".")
+        if option.startswith("--settings.") and parts[1] not in config.methods:
+            raise ValueError(
+                f"{option} is given, and {parts[1]} is not among the --methods; leave "
+                "it out, or train the row."
+            )
 
 
 def to_parse(config: Config, arguments: Sequence[str]) -> Config:

@@ -16,7 +16,7 @@ import rich.progress
 
 from experiments import door
 from experiments.tabular import comal, egpo
-from nashalign import terminal
+from nashalign import terminal, training
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,25 +27,32 @@ class Config:
     """Where egpo.png, comal.png and the last gaps are left."""
 
 
-def main(config: Config) -> None:
+def main(config: Config) -> int:
     """Runs the methods of both figures, draws them and prints the last gaps."""
-    config.output.mkdir(parents=True, exist_ok=True)
+    return door.in_folder(config.output, {}, lambda: draw(config.output))
+
+
+def draw(folder: pathlib.Path) -> int:
+    """Leaves both figures and the last gaps in a folder; nothing in them can fail."""
     console = terminal.console()
 
     def progress(runs):
         return rich.progress.track(runs, "EGPO's games", console=console)
 
     regularised = egpo.curves(progress=progress)
-    egpo.draw(regularised).savefig(config.output / "egpo.png", dpi=120)
     unregularised = comal.curves()
-    comal.draw(unregularised).savefig(config.output / "comal.png", dpi=120)
+    figures = {"egpo": egpo.draw(regularised), "comal": comal.draw(unregularised)}
+    for name, figure in figures.items():
+        with training.replacing(folder / f"{name}.png") as path:
+            figure.savefig(path, dpi=120)
     last = {f"{name}, tau {tau}": g[-1].max() for (tau, name), g in regularised.items()}
     last |= {f"{name}, no tau": gaps[-1] for name, gaps in unregularised.items()}
     for name, gap in last.items():
         console.print(f"{name:32} last gap {gap:.1e}")
     text = json.dumps({name: float(gap) for name, gap in last.items()}, indent=2)
-    (config.output / "last_gaps.json").write_text(text + "\n", encoding="utf-8")
-    console.print(f"left in {config.output}: egpo.png, comal.png, last_gaps.json")
+    training.write_text(folder / "last_gaps.json", text + "\n")
+    console.print(f"left in {folder}: egpo.png, comal.png, last_gaps.json")
+    return 0
 
 
 command = door.command(main, Config, name="experiments.tabular", about=__doc__)

@@ -57,14 +57,19 @@ class Config:
 def main(config: Config) -> int:
     """Checks the theorems; returns how many do not hold."""
     chosen = choose(config.only)
-    console = terminal.console()
     if config.explain:
+        console = terminal.console()
         for theorem in chosen:
             console.rule(rich.text.Text(theorem.name, "bold"), align="left")
             console.print(theorem.statement, theorem.source, sep="\n")
             console.print(inspect.getdoc(theorem.measure))
         return 0
-    config.output.mkdir(parents=True, exist_ok=True)
+    record = {"only": config.only}
+    return door.in_folder(config.output, record, lambda: check(chosen, config))
+
+
+def check(chosen, config: Config) -> int:
+    """Checks some theorems, leaves the table, and returns how many do not hold."""
     findings = []
     with training.progress_bar("theorems", len(chosen)) as advance:
         for theorem in chosen:
@@ -72,8 +77,9 @@ def main(config: Config) -> int:
             advance(1, theorem.name)
     report.save(findings, config.output)
     if not config.only:
-        figure = token_mixtures.draw()
-        figure.savefig(config.output / "token_mixtures.png", dpi=120)
+        with training.replacing(config.output / "token_mixtures.png") as path:
+            token_mixtures.draw().savefig(path, dpi=120)
+    console = terminal.console()
     console.print(report.terminal(findings))
     broken = [finding.theorem.name for finding in findings if not finding.holds]
     console.print(f"{len(findings) - len(broken)} of {len(findings)} hold")

@@ -9,7 +9,7 @@ import numpy as np
 import rich.table
 
 from experiments.theorems.theorem import Finding
-from nashalign import evaluation
+from nashalign import evaluation, training
 
 COLUMNS = ("statement", "paper", "predicted", "measured", "holds")
 _GOOD, _BAD = "#2a6f97", "#c1121f"
@@ -42,13 +42,17 @@ def terminal(findings: Sequence[Finding]) -> rich.table.Table:
 def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
     """Writes theorems.csv, theorems.md and theorems.png."""
     rows = [cells(finding) for finding in findings]
-    with (folder / "theorems.csv").open("w", newline="", encoding="utf-8") as file:
+    with (
+        training.replacing(folder / "theorems.csv") as path,
+        path.open("w", newline="", encoding="utf-8") as file,
+    ):
         csv.writer(file).writerows([COLUMNS, *rows])
     lines = ["| " + " | ".join(COLUMNS) + " |", "| :-- | :-- | --: | --: | :-- |"]
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines += ["| " + " | ".join(row) + " |" for row in escaped]
-    (folder / "theorems.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draw(findings).savefig(folder / "theorems.png", dpi=120)
+    training.write_text(folder / "theorems.md", "\n".join(lines) + "\n")
+    with training.replacing(folder / "theorems.png") as path:
+        draw(findings).savefig(path, dpi=120)
 
 
 def draw(findings: Sequence[Finding]) -> matplotlib.figure.Figure:

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 import experiments
-from experiments import door
+from experiments import checks, door, sample
+from nashalign import training
 
 ROOT = pathlib.Path(experiments.__file__).parent
 MODULES = sorted(
@@ -54,3 +55,43 @@ def test_ctrl_c_while_importing_ends_the_command_without_a_traceback(tmp_path):
         capture_output=True,
     )
     assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
+
+
+def test_an_output_folder_holds_one_result_and_keeps_it(tmp_path, capsys):
+    def work(text, failed):
+        def write():
+            training.write_text(tmp_path / "run" / "table.md", text)
+            return failed
+
+        return write
+
+    place = tmp_path / "run"
+    assert door.in_folder(place, {"only": ()}, work("all", 2)) == 2
+    with pytest.raises(ValueError, match=r"only: \[\] -> \['one'\]"):
+        door.in_folder(place, {"only": ("one",)}, work("one", 0))
+    assert door.in_folder(place, {"only": ()}, work("again", 0)) == 2
+    assert "finished; results are in" in capsys.readouterr().out
+    assert (place / "table.md").read_text() == "all"
+
+
+@pytest.mark.parametrize("name", ["theorems", "fixed_points", "tabular"])
+def test_an_output_that_cannot_be_written_is_a_sentence(name, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    module = importlib.import_module(f"experiments.{name}.__main__")
+    ended = module.command(["--output", str(tmp_path / "file" / "run")])
+    assert f"cannot write to {tmp_path}/file/run" in ended
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+def test_a_temperature_that_is_none_is_refused_before_anything_is_read(value):
+    given = ["nowhere", "nothing.py", "--temperature", value]
+    assert f"--temperature is {float(value)}" in sample.command(given)
+
+
+@pytest.mark.parametrize("seed", [2**32, 2**64, 2**100])
+def test_seeds_that_random_keys_cannot_tell_apart_are_refused(seed):
+    with pytest.raises(ValueError, match=f"--seed is {seed}; seeds must be below"):
+        checks.require_seed(seed)
+    checks.require_seed(2**32 - 2, number=2)
+    with pytest.raises(ValueError, match="--seed is"):
+        checks.require_seed(2**32 - 2, number=3)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -136,3 +137,24 @@ def test_summary_tokens_are_scored_before_code(config):
     assert not set(summary) & set(code)
     last = encoded.lengths[0] - 1
     assert tokens[0, last] == tokenizer.closing_id and last - 1 in summary
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"minutes": float("nan")}, "--minutes is nan"),
+        ({"learning_rate": -1.0}, "--learning-rate is -1.0"),
+        ({"num_validation": 0}, "--num-validation is 0"),
+        ({"seed": 2**64}, "--seed is"),
+        ({"scored": 1.5}, "--scored is 1.5"),
+        ({"num_heads": 5}, "--num-heads is 5"),
+        ({"prompt_length": 600}, "--prompt-length and --response-length"),
+        ({"site_packages": (pathlib.Path("nowhere"),)}, "--site-packages nowhere"),
+        ({"start": pathlib.Path("nowhere")}, "nowhere"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_the_harvest(tmp_path, changed, named):
+    config = dataclasses.replace(Config(output=tmp_path / "run"), **changed)
+    with pytest.raises((ValueError, OSError), match=named):
+        pretrain.main(config)
+    assert not (tmp_path / "run").exists()
