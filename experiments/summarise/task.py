@@ -150,11 +150,13 @@ class Task:
         """
         available = len(self.prompts[split].tokens) if split in self.prompts else 0
         missing = self.data_set.missing(split) if available else 0
-        if available + (missing if split == "test" else 0) < number:
+        frozen = split == "test"
+        if available + missing * frozen < number:
+            lacking = f", and {missing} that are not installed here" if missing else ""
+            more = ", or harvest other packages with --text.packages installed"
             raise ValueError(
                 f"--{setting} asks for {number} prompts, and the {split} split has "
-                f"{available} ({missing} more are not installed here); ask for fewer, "
-                "or harvest other packages with --text.packages installed."
+                f"{available}{lacking}; ask for fewer{'' if frozen else more}."
             )
 
     def rows(self, split: str, num_prompts: int, seed: int) -> np.ndarray:

@@ -540,6 +540,21 @@ def test_prompts_know_their_cluster_and_whose_they_are(loaded):
     assert set(loaded.halves("train", training)) == {docstrings.STANDARD_LIBRARY}
 
 
+def test_a_release_of_python_that_lacks_test_prompts_does_without_them(loaded):
+    named = loaded.data_set.named | {"test": 515, "train": 9999}
+    lacking = dataclasses.replace(loaded.data_set, named=named)
+    own = dataclasses.replace(loaded, data_set=lacking)
+    most = lacking.named["test"]
+    own.require("test", "evaluation.num-prompts", most)
+    assert len(own.rows("test", most, seed=0)) == len(own.prompts["test"].tokens)
+    with pytest.raises(
+        ValueError, match=r"asks for 516 .* not installed here; ask for f"
+    ):
+        own.require("test", "evaluation.num-prompts", most + 1)
+    with pytest.raises(ValueError, match="fewer, or harvest other packages"):
+        own.require("train", "judges.num-prompts", 9999)
+
+
 def test_only_functions_of_this_project_are_shown(loaded):
     rows = loaded.rows("test", 64, seed=0)
     places = loaded.shown("test", rows, 5)
