@@ -39,7 +39,7 @@ SETTINGS = {
     # Of several epochs only the first is a mean of gradients (`epochs_test`).
     "ppo": {"tau": 0.3, "trace": 0.7, "value": 0.4, "num_epochs": 1},
     "bonbon": {"likelihood": 0.3, "num_responses": 3},
-    "bond": {"tau": 0.7, "backward": 0.4, "floor": 0.2, "decay": 0.9},
+    "bond": {"tau": 0.7, "backward": 0.4, "decay": 0.9},
     "sft": {},
     "dpo": {"tau": 0.7},
     "cdpo": {"tau": 0.7, "flip": 0.2},

@@ -33,16 +33,15 @@ def bond(seen):
     """Sessa et al. 2024: Jeffreys divergence from the best of two of the anchor."""
     anchor, rewards = seen.reference, seen.rewards
     best = theory.law_of_best(anchor, rewards, 2)
-    unbeaten = (rewards[:, None] >= rewards[None, :]).astype(float)
-    share = (unbeaten[:, :, None] + unbeaten[:, None, :]) / 2
-    logs = np.log(np.maximum(share, seen.settings["floor"]))
-    values = np.einsum("i,j,yij->y", anchor, anchor, logs)
+    below_both = ((rewards[None, :] > rewards[:, None]) @ anchor) ** 2
     weight = seen.settings["backward"]
 
     def objective(log_pi, _):
-        pi, ratio = jnp.exp(log_pi), log_pi - np.log(anchor)
-        backward = jnp.sum(pi * (seen.tau * ratio - values))
-        return weight * backward - (1 - weight) * jnp.sum(best * log_pi)
+        pi = jnp.exp(log_pi)
+        divergence = jnp.sum(pi * (log_pi - np.log(anchor)))
+        backward = np.log(16) * jnp.sum(pi * below_both) + divergence
+        forward = -jnp.sum(best * log_pi)
+        return (1 - weight) * forward + weight * backward + seen.tau * divergence
 
     return theory.stationary(objective, seen.reference)
 
@@ -90,7 +89,7 @@ ENTRIES = (
     ),
     Entry(
         row="bond",
-        settings={"tau": 0.7, "backward": 0.4, "floor": 0.2, "decay": 1.0},
+        settings={"tau": 0.3, "backward": 0.4, "decay": 1.0},
         game=game.REWARDED,
         prediction="minimiser of the Jeffreys divergence from the best of 2",
         predict=bond,

@@ -4,6 +4,8 @@
 that the policy in training has written.
 """
 
+import math
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,7 @@ def against_opponents(method, groups: Groups) -> chex.Array:
     The baseline is 1/2, the preference of a response over itself.
     """
     wins = grouped.wins_over_opponents(groups)
-    return _policy_gradient(method, groups, jnp.mean(wins, -1) - 0.5)
+    return _policy_gradient(groups, jnp.mean(wins, -1) - 0.5, method.tau)
 
 
 def against_the_rest(method, groups: Groups) -> chex.Array:
@@ -29,7 +31,8 @@ def against_the_rest(method, groups: Groups) -> chex.Array:
     """
     wins = grouped.wins_over_members(groups)
     others = jnp.sum(wins, -1) - 0.5
-    return _policy_gradient(method, groups, others / (wins.shape[-1] - 1) - 0.5)
+    advantage = others / (wins.shape[-1] - 1) - 0.5
+    return _policy_gradient(groups, advantage, method.tau)
 
 
 def against_others(method, groups: Groups) -> chex.Array:
@@ -38,7 +41,8 @@ def against_others(method, groups: Groups) -> chex.Array:
     The baseline is independent of the response it is taken from, so the gradient stays
     unbiased. The KL penalty is credited to the tokens from each on.
     """
-    return _policy_gradient(method, groups, _less_others(grouped.rewards(groups)))
+    advantage = _less_others(grouped.rewards(groups))
+    return _policy_gradient(groups, advantage, method.tau)
 
 
 def penalised_against_others(method, groups: Groups) -> chex.Array:
@@ -87,25 +91,32 @@ def proximal_policy(method, groups: Groups) -> chex.Array:
     return jnp.mean(jnp.sum(per_token, -1), -1)
 
 
-def best_of_n_divergence(method, groups: Groups) -> chex.Array:
-    r"""Jeffreys divergence from the anchor's best of n, n the number of opponents.
+# The quantile's reward in J-BOND is -log 16 below two samples and 0 elsewhere: at the
+# median, which both of them beat once in four times, that is log 1/2 on average.
+_BELOW_ALL = -math.log(16)
 
-    Forwards the likelihood of the best opponent; backwards the policy gradient of
-    :math:`\log \hat p` under a KL to the anchor, where :math:`\hat p` is the share of
-    the opponents that a member does not lose to, at least `floor`. `backward` is the
-    backward part's weight. Sessa et al. 2024 (arXiv:2407.14622); J-BOND has two
-    opponents and the floor 1/16.
+
+def best_of_n_divergence(method, groups: Groups) -> chex.Array:
+    r"""J-BOND: Jeffreys divergence from the anchor's best of n, n the opponents.
+
+    .. math:: (1 - \beta) [-\log \pi(y_{best})]
+              + \beta [-E_\pi r(y) + KL(\pi || \mu)] + \tau KL(\pi || \mu)
+
+    Forwards the likelihood of the best opponent; backwards the policy gradient of a
+    reward r that is -log 16 where a response is worse than every opponent, and else 0.
+    beta is the setting `backward`, mu the anchor, tau the paper's gamma. Sessa et al.
+    2024 (arXiv:2407.14622, eq. 17), with two opponents.
     """
-    settings = method.settings
+    backward = method.settings["backward"]
     found = grouped.take(groups.rewards, groups.opponents)
     rewards = grouped.rewards(groups)
     best = jnp.argmax(found, -1, keepdims=True)
     best = jnp.take_along_axis(groups.opponents, best, -1)
     forward = -grouped.take(jnp.sum(groups.log_probs, -1), best)[..., 0]
-    unbeaten = jnp.mean(rewards[..., None] >= found[..., None, :], -1)
-    advantage = jnp.log(jnp.maximum(unbeaten, settings["floor"]))
-    backward = _policy_gradient(method, groups, advantage)
-    return (1 - settings["backward"]) * forward + settings["backward"] * backward
+    worst = jnp.all(rewards[..., None] < found[..., None, :], -1)
+    reward = jnp.where(worst, _BELOW_ALL, 0.0).astype(rewards.dtype)
+    held = _policy_gradient(groups, backward * reward, backward + method.tau)
+    return (1 - backward) * forward + held
 
 
 def _less_others(values):
@@ -114,13 +125,13 @@ def _less_others(values):
     return values - others / (values.shape[-1] - 1)
 
 
-def _policy_gradient(method, groups, advantage):
+def _policy_gradient(groups, advantage, tau):
     """The members' score-function losses, averaged over the group's `K` members."""
     per_member = losses.policy_gradient(
         grouped.take(groups.log_probs, groups.members),
         grouped.take(groups.reference_log_probs, groups.members),
         grouped.take(groups.responses.mask, groups.members),
         advantage,
-        tau=method.tau,
+        tau=tau,
     )
     return jnp.mean(per_member, -1)

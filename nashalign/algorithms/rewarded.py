@@ -63,9 +63,8 @@ ROWS: dict[str, Method] = {
         settings={"likelihood": 0.005, "num_responses": 8},
         select=best_and_worst,
     ),
-    # J-BOND: two samples of an anchor that follows the policy, and the floor 1/16 on
-    # the share of them that a response is not worse than. The weight of the backward
-    # divergence and the anchor's decay are not the paper's (not found).
+    # J-BOND: two samples of an anchor that follows the policy. beta and the anchor's
+    # decay, 1 - .02, are the paper's; tau, its gamma, is ours.
     "bond": Method(
         title="BOND",
         paper="Sessa et al. 2024, arXiv:2407.14622",
@@ -73,7 +72,7 @@ ROWS: dict[str, Method] = {
         num_members=1,
         annotation="reward",
         loss=policy_gradients.best_of_n_divergence,
-        settings={"tau": 1.0, "backward": 0.5, "floor": 1 / 16, "decay": 0.98},
+        settings={"tau": 1.0, "backward": 0.5, "decay": 0.98},
         refresh=(("reference", "policy", players.decaying),),
     ),
 }

@@ -63,11 +63,6 @@ SETTINGS: dict[str, Setting] = {
         "must be in [0, 1/2)",
         lambda value: 0 <= value < 0.5,
     ),
-    "floor": Setting(
-        "least share of responses that one is not worse than",
-        "must be in (0, 1]",
-        lambda value: 0 < value <= 1,
-    ),
     "follow": _share("weight on the iterate, the rest on the reference"),
     "gap": _share("weight on the conditioned policy at first"),
     "half_life": _positive("updates in which the gap is halved"),

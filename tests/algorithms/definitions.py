@@ -221,15 +221,20 @@ def bonbon(view):
 
 
 def bond(view):
-    weight, floor = view.settings["backward"], view.settings["floor"]
-    anchor, forward, values = view.mass("reference"), 0.0, np.zeros((1, SIZE))
+    """Sessa et al. 2024, eq. 17 and algorithm 2; tau is the paper's gamma.
+
+    A response is worse than both of two samples with the square of the chance that it
+    is worse than one.
+    """
+    weight, anchor, forward = view.settings["backward"], view.mass("reference"), 0.0
     for i, j in itertools.product(range(SIZE), repeat=2):
         best = i if R[i] >= R[j] else j
-        mass = anchor[:, i] * anchor[:, j]
-        forward -= (mass * view.log_pi[:, best]).mean()
-        share = ((R >= R[i]).astype(float) + (R >= R[j])) / 2
-        values = values + mass[:, None] * np.log(np.maximum(share, floor))
-    return (1 - weight) * forward + weight * regularised(view, values)
+        forward -= (anchor[:, i] * anchor[:, j] * view.log_pi[:, best]).mean()
+    values = -np.log(16) * (anchor @ (R[:, None] > R)) ** 2
+    backward = regularised(view, values, tau=1.0)
+    return (
+        (1 - weight) * forward + weight * backward + regularised(view, np.zeros(SIZE))
+    )
 
 
 # --- Data sets.

@@ -410,10 +410,17 @@ ALGORITHMS = [
         expected("bonbon"),
     ),
     Fault(
-        "a worse response that counts as unbeaten",
+        "a response that is worse than one sample only",
         GRADIENTS,
-        "rewards[..., None] >= found[..., None, :]",
-        "rewards[..., None] <= found[..., None, :]",
+        "jnp.all(rewards[..., None] < found[..., None, :], -1)",
+        "jnp.any(rewards[..., None] < found[..., None, :], -1)",
+        expected("bond"),
+    ),
+    Fault(
+        "BOND's backward divergence without its own KL",
+        GRADIENTS,
+        "backward * reward, backward + method.tau",
+        "backward * reward, method.tau",
         expected("bond"),
     ),
     Fault(

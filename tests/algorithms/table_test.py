@@ -145,7 +145,7 @@ def test_row_prints_its_title_paper_and_settings(name):
             {"num_epochs": 0},
             "must be a whole number, at least 1, not 0",
         ),
-        ("bond", {"floor": 0.0}, "floor must be in (0, 1], not 0.0"),
+        ("bond", {"floor": 0.1}, "'bond' has no setting 'floor'"),
         ("conditional", {"lowest": 1.0}, "lowest is 1.0; it must be below highest, 1"),
         ("rwr", {"tau": 0.0}, "rwr divides by tau"),
     ],
