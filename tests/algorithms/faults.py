@@ -79,15 +79,15 @@ ALGORITHMS = [
     Fault(
         "advantage 1/2 - P",
         GRADIENTS,
-        "groups, jnp.mean(wins, -1) - 0.5)",
-        "groups, 0.5 - jnp.mean(wins, -1))",
+        "groups, jnp.mean(wins, -1) - 0.5, method.tau)",
+        "groups, 0.5 - jnp.mean(wins, -1), method.tau)",
         expected("nash_md_pg"),
     ),
     Fault(
         "no baseline",
         GRADIENTS,
-        "groups, jnp.mean(wins, -1) - 0.5)",
-        "groups, jnp.mean(wins, -1))",
+        "groups, jnp.mean(wins, -1) - 0.5, method.tau)",
+        "groups, jnp.mean(wins, -1), method.tau)",
         "tests/algorithms/golden_test.py -k nash_md_pg",
     ),
     Fault(
@@ -598,8 +598,8 @@ ALGORITHMS = [
     Fault(
         "SPO without its baseline",
         GRADIENTS,
-        "others / (wins.shape[-1] - 1) - 0.5)",
-        "others / (wins.shape[-1] - 1))",
+        "others / (wins.shape[-1] - 1) - 0.5\n",
+        "others / (wins.shape[-1] - 1)\n",
         f"{GROUP_GRADIENTS_TEST} -k spo",
     ),
     Fault(
