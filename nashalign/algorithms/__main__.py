@@ -1,5 +1,8 @@
 """The table of methods: name, paper, and the choice of each on every axis.
 
+A list of all comes first. Of rows that are named, what settings must be and where the
+row departs from its paper is printed as well.
+
 Run: python -m nashalign.algorithms [NAME ...]
 """
 
@@ -43,6 +46,17 @@ def axes(method: Method) -> dict[str, str]:
     }
 
 
+def contents() -> rich.table.Table:
+    """Returns the names that `--methods` takes, and what the papers call them."""
+    shown = rich.table.Table(title="Methods, by the names that --methods takes")
+    for column in ("name", "method", "paper"):
+        shown.add_column(column, overflow="fold")
+    rows = TABLE | {name: recipe() for name, recipe in RECIPES.items()}
+    for name, row in rows.items():
+        shown.add_row(name, row.title, row.paper)
+    return shown
+
+
 def table(names: list[str]) -> rich.table.Table:
     """Returns the table for a terminal.
 
@@ -66,6 +80,9 @@ def table(names: list[str]) -> rich.table.Table:
             f"{setting} = {value:.4g}" + (_explained(setting) if names else "")
             for setting, value in method.settings.items()
         ]
+        if names:
+            lines = method.departures or ("none that is known",)
+            choices += [f"[dim]departure[/dim] {line}" for line in lines]
         shown.add_row(
             _called(name, method),
             "\n".join(choices),
@@ -105,12 +122,15 @@ def _name(function):
 
 
 def _run(arguments: list[str]) -> int | str:
-    """Prints the table, or the rows that are named with their settings explained."""
+    """Prints a list and the table, or the rows that are named, with all there is."""
     if {"-h", "--help"} & set(arguments):
         print(__doc__)
         return 0
     try:
-        rich.console.Console().print(table(arguments))
+        console, found = rich.console.Console(), table(arguments)
+        if not arguments:
+            console.print(contents())
+        console.print(found)
     except ValueError as error:
         return f"error: {error}"
     return 0

@@ -79,10 +79,12 @@ class Method:
       heads: name -> `(key, policy) -> parameters`, trained beside the policy.
       refresh: `(name, source, rule)`: when a frozen policy moves, and to which.
       extragradient: whether a step looks ahead: the first gradient moves `ahead`, the
-        second, taken at the same place against `ahead`, moves the policy.
+        second, taken at the same place against `ahead` and on draws of its own, moves
+        the policy.
       divides_by_tau: whether tau must be > 0 rather than >= 0.
       exactness: how far the enumerated update is the expected one: `"exact"`,
         `"exact without ..."` or `"sampled only"`.
+      departures: what the paper does that the row does not, one line each.
     """
 
     title: str = _static()
@@ -103,6 +105,7 @@ class Method:
     extragradient: bool = _static(False)
     divides_by_tau: bool = _static(False)
     exactness: str = _static("exact")
+    departures: tuple[str, ...] = _static(())
 
     @property
     def tau(self) -> chex.Numeric:

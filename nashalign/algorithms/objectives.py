@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 import chex
 import jax
 import jax.numpy as jnp
+import jax.scipy.special
+import numpy as np
 
 from nashalign import losses
 from nashalign.algorithms import groups as grouped
@@ -41,12 +43,10 @@ def best_of_n_tau(settings: Mapping[str, chex.Numeric]) -> chex.Numeric:
     Then IPO's target is the margin that the best-of-n policy has between best and
     worst, in expectation.
     """
-    terms = jnp.arange(1, 1 + _MOST_RESPONSES)
-    counted = jnp.where(terms < settings["num_responses"], 1 / terms, 0.0)
-    return 1 / (2 * (settings["num_responses"] - 1) * jnp.sum(counted))
-
-
-_MOST_RESPONSES = 128
+    number = jnp.asarray(settings["num_responses"], float)
+    # The sum of the first n - 1 inverses, for any n: it may be traced.
+    harmonic = jax.scipy.special.digamma(number) + np.euler_gamma
+    return 1 / (2 * (number - 1) * harmonic)
 
 
 def contrastive(

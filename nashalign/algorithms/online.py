@@ -113,6 +113,7 @@ ROWS: dict[str, Method] = {
         annotation="reward",
         label=ranking,
         weight=reward_gap,
+        exactness="exact without the regeneration",
     ),
     # D and P: where the pair and its label come from, the data set or the policy; R: a
     # label of the annotator's. The rest of each is DPO on the data set's pairs.

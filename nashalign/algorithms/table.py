@@ -11,10 +11,15 @@ import dataclasses
 import difflib
 
 from nashalign.algorithms import nash, offline, online, rewarded
+from nashalign.algorithms.departures import DEPARTURES
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.settings import check
 
-TABLE: dict[str, Method] = rewarded.ROWS | offline.ROWS | online.ROWS | nash.ROWS
+TABLE: dict[str, Method] = {
+    name: dataclasses.replace(row, departures=DEPARTURES[name])
+    for rows in (rewarded.ROWS, offline.ROWS, online.ROWS, nash.ROWS)
+    for name, row in rows.items()
+}
 
 
 def configure(name: str, **settings: float) -> Method:

@@ -405,8 +405,8 @@ ALGORITHMS = [
     Fault(
         "BoNBoN's beta with n for n - 1",
         OBJECTIVES,
-        'counted = jnp.where(terms < settings["num_responses"], 1 / terms, 0.0)',
-        'counted = jnp.where(terms <= settings["num_responses"], 1 / terms, 0.0)',
+        "jax.scipy.special.digamma(number)",
+        "jax.scipy.special.digamma(number + 1)",
         expected("bonbon"),
     ),
     Fault(

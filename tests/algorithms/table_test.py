@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 from nashalign import algorithms
+from nashalign.algorithms.departures import DEPARTURES
 from tests import token_game
 
 ROWS = list(algorithms.TABLE)
@@ -210,6 +211,23 @@ def test_number_of_responses_is_a_setting(name, authors, members):
     assert method.settings["num_responses"] == 6
 
 
+def test_every_row_says_where_it_departs_from_its_paper():
+    assert DEPARTURES.keys() == algorithms.TABLE.keys()
+    for name, row in algorithms.TABLE.items():
+        assert row.departures == DEPARTURES[name]
+        assert all(line and "\n" not in line for line in row.departures)
+    silent = [name for name, lines in DEPARTURES.items() if not lines]
+    assert len(silent) <= 10, silent
+    assert algorithms.TABLE["optune"].exactness == "exact without the regeneration"
+
+
+@pytest.mark.parametrize("number", [2, 8, 129, 1000])
+def test_bonbons_tau_sums_every_term(number):
+    exact = 1 / (2 * (number - 1) * sum(1 / k for k in range(1, number)))
+    found = algorithms.objectives.best_of_n_tau({"num_responses": number})
+    assert float(found) == pytest.approx(exact, rel=1e-5)
+
+
 def printed(capsys, monkeypatch, *names):
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr("sys.argv", ["algorithms", *names])
@@ -221,6 +239,10 @@ def printed(capsys, monkeypatch, *names):
 def test_the_table_is_printed_with_every_row_and_choice(capsys, monkeypatch):
     code, text = printed(capsys, monkeypatch)
     assert code == 0
+    short, _, details = text.partition("choice on each axis")
+    assert details and "loss " not in short
+    for name in (*algorithms.TABLE, *algorithms.RECIPES):
+        assert f" {name} " in short
     for name, row in algorithms.TABLE.items():
         assert f" {name} " in text and row.title in text and row.paper in text
     for words in (
@@ -246,6 +268,8 @@ def test_rows_that_are_named_are_printed_with_what_their_settings_must_be(
 ):
     code, text = printed(capsys, monkeypatch, "rdpo", "ppo")
     assert code == 0
+    for line in algorithms.TABLE["ppo"].departures:
+        assert f"departure {line}" in text
     assert (
         "flip = 0.1  rate of wrong labels; must be in [0, 1/2)" in text
         and "spin" not in text
