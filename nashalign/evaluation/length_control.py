@@ -32,8 +32,8 @@ class LengthControlled(NamedTuple):
     """A win rate with the effect of length removed.
 
     Attributes:
-      win_rate: `Interval`, the win rate predicted at equal lengths; the half-width
-        reaches to the further one of `low` and `high`.
+      win_rate: `Interval`, the win rate predicted at equal lengths; for tables, of one
+        half-width for the two sides of `low` and `high`, which are seldom alike.
       raw: `Interval`, the win rate as it is.
       log_odds: theta, the policy term, nats of log-odds.
       length_effect: phi, log-odds gained by a much longer response.
@@ -120,8 +120,25 @@ def length_controlled_win_rate(
     )
     _warn_of_confusion(profile.at(theta, labels, covariate, phi))
     win_rate = float(scipy.special.expit(theta))
-    reach = max(win_rate - low, high - win_rate)
-    return LengthControlled(Interval(win_rate, reach), raw, theta, phi, low, high)
+    return LengthControlled(
+        Interval(win_rate, _half_width(win_rate, low, high)),
+        raw,
+        theta,
+        phi,
+        low,
+        high,
+    )
+
+
+def _half_width(mean, low, high):
+    """One number for two sides: between half the length and the further end.
+
+    Half the length alone would miss on the further side too often, the further end be
+    needlessly far on the other. What leaves [0, 1] on one side is added to the other.
+    """
+    length, further = high - low, max(mean - low, high - mean)
+    room = min(mean, 1 - mean)
+    return max((length / 2 + further) / 2, length - room)
 
 
 _NO_RIDGE = 1e-9

@@ -35,8 +35,8 @@ def summary_caption(over: str = "prompts") -> str:
         "policy: under the exact population (win), at equal lengths (LC), under the "
         "learned preference model (model), and by kind of reviewer. Exploitability and "
         "the weight in the Nash mixture are within the set of policies shown; of "
-        "bootstrap draws, the shares in which a policy is unbeaten by the others, and "
-        "in the Nash mixture."
+        "bootstrap draws, the shares in which a policy is unbeaten by the others "
+        "(unb.), and in the Nash mixture (in)."
     )
 
 
@@ -144,12 +144,10 @@ _CUT = Column("cut", "cut", operator.attrgetter("truncated"), _number(".1%"))
 _EXPLOITABILITY = Column(
     "exploitability", "expl.", operator.attrgetter("exploitability"), tables.share
 )
-_UNBEATEN = Column(
-    "unbeaten", "unbeat.", operator.attrgetter("unbeaten"), _number(".0%")
-)
+_UNBEATEN = Column("unbeaten", "unb.", operator.attrgetter("unbeaten"), _number(".0%"))
 _NASH = Column("Nash", "Nash", operator.attrgetter("nash"), tables.share)
 _NASH_SHARE = Column(
-    "in Nash mixture", "drawn", operator.attrgetter("nash_share"), _number(".0%")
+    "in Nash mixture", "in", operator.attrgetter("nash_share"), _number(".0%")
 )
 _TIME = Column("time", "time", operator.attrgetter("seconds"), _clock)
 _SPEED = Column(

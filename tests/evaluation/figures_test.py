@@ -186,3 +186,15 @@ def test_bars_reach_one_standard_deviation_over_seeds_to_either_side():
     _, _, (horizontal, vertical) = overview.containers[0]
     np.testing.assert_allclose(horizontal.get_segments()[0][:, 0], [1.0, 3.0])
     np.testing.assert_allclose(vertical.get_segments()[0][:, 1], [0.60, 0.64])
+
+
+def test_learning_curves_of_several_seeds_are_their_mean_within_a_band():
+    records = [{"step": step, "kl": kl} for kl in (1.0, 4.0) for step in (1, 2)]
+    figure = evaluation.learning_curves_figure({"IPO": records}, {"kl": "KL"})
+    [axes] = figure.axes
+    [line] = axes.lines
+    np.testing.assert_array_equal(line.get_xydata(), [[1, 2.5], [2, 2.5]])
+    [band] = axes.collections
+    assert band.get_paths()[0].get_extents().get_points()[:, 1].tolist() == [1, 4]
+    alone = evaluation.learning_curves_figure({"IPO": records[:2]}, {"kl": "KL"})
+    assert not alone.axes[0].collections

@@ -1,6 +1,8 @@
+import warnings
+
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from nashalign import evaluation
 
@@ -32,18 +34,6 @@ def test_votes_give_the_planted_win_rate_within_the_interval():
         fit.win_rate.mean + fit.win_rate.half_width < 0.5
     )  # at equal lengths it loses
     assert abs(fit.win_rate.mean - expit(-0.3)) < fit.win_rate.half_width
-
-
-def test_the_interval_covers_the_planted_win_rate():
-    rng = np.random.default_rng(2)
-    covered = 0
-    for seed in range(150):
-        preferred, *lengths = planted(120, 0.4, 1.0, seed)
-        fit = evaluation.length_controlled_win_rate(
-            rng.random(120) < preferred, *lengths
-        )
-        covered += abs(fit.win_rate.mean - expit(0.4)) < fit.win_rate.half_width
-    assert 0.9 <= covered / 150 <= 0.99
 
 
 def test_repeated_responses_to_a_prompt_are_not_new_evidence():
@@ -82,3 +72,119 @@ def test_a_preference_outside_its_range_is_refused():
     preferred[4] = 1.5
     with pytest.raises(ValueError, match=r"preferred\[4\] = 1.5"):
         evaluation.length_controlled_win_rate(preferred, *lengths)
+
+
+def unbalanced(rng, num_prompts, shift, win_rate, phi=1.0):
+    """Votes, and lengths that differ by so many standard deviations on average."""
+    difference = rng.normal(5 * shift, 5, num_prompts).round()
+    effect = phi * np.tanh(difference / difference.std())
+    votes = rng.random(num_prompts) < expit(logit(win_rate) + effect)
+    return votes, difference + 90, np.full(num_prompts, 90)
+
+
+@pytest.mark.parametrize("num_prompts, reach", [(50, 0.075), (32, 0.115)])
+def test_unanimous_votes_leave_open_what_the_binomial_distribution_does(
+    num_prompts, reach
+):
+    rng = np.random.default_rng(0)
+    _, *lengths = unbalanced(rng, num_prompts, 0.0, 0.5)
+    fit = evaluation.length_controlled_win_rate([1] * num_prompts, *lengths)
+    # Of a win rate of 0.025^(1/n), so many in a row are won in 2.5% of the cases.
+    exact = 0.025 ** (1 / num_prompts)
+    assert fit.high == 1.0
+    np.testing.assert_allclose(fit.low, exact, atol=0.015)
+    np.testing.assert_allclose(fit.win_rate.half_width, reach, atol=0.01)
+    lost = evaluation.length_controlled_win_rate([0] * num_prompts, *lengths)
+    np.testing.assert_allclose(lost.high, 1 - fit.low, atol=1e-3)
+
+
+@pytest.mark.parametrize("spread", [0, 1])
+def test_one_side_that_is_always_longer_is_told_apart_by_nothing(spread):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(20, 40, 200)
+    longer = lengths + 50 + rng.integers(-spread, spread + 1, 200)
+    with pytest.warns(UserWarning, match="can hardly be told apart"):
+        fit = evaluation.length_controlled_win_rate(
+            rng.random(200) < 0.8, longer, lengths
+        )
+    assert fit.low < 0.05 and fit.high > 0.95
+    mean, half_width = fit.win_rate
+    assert mean - half_width < 0.05 and mean + half_width > 0.95
+
+
+def test_lengths_that_overlap_raise_no_warning():
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluation.length_controlled_win_rate(*unbalanced(rng, 100, 1.0, 0.6))
+
+
+@pytest.mark.parametrize(
+    ("num_prompts", "shift", "win_rate"),
+    [(100, 0.0, 0.5), (32, 0.0, 0.3), (32, 0.5, 0.95), (100, 2.0, 0.5), (32, 4.0, 0.8)],
+)
+def test_intervals_hold_the_planted_win_rate_as_often_as_they_say(
+    num_prompts, shift, win_rate
+):
+    rng = np.random.default_rng(1)
+    held, widths = [], []
+    for _ in range(80):
+        table = unbalanced(rng, num_prompts, shift, win_rate)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit = evaluation.length_controlled_win_rate(*table)
+        mean, half_width = fit.win_rate
+        inside = fit.low <= win_rate <= fit.high
+        held.append([inside, abs(mean - win_rate) <= half_width])
+        widths.append([fit.high - fit.low, 2 * fit.raw.half_width])
+    # Eighty tables know coverage to two and a half points.
+    assert (np.mean(held, axis=0) > 0.92 - 0.05).all()
+    if shift == 0:
+        controlled, raw = np.mean(widths, axis=0)
+        assert controlled <= 1.15 * raw
+
+
+def test_votes_of_one_cluster_are_no_new_evidence():
+    rng = np.random.default_rng(0)
+    votes, *lengths = unbalanced(rng, 60, 0.0, 0.6)
+    once = evaluation.length_controlled_win_rate(votes, *lengths)
+    thrice = [np.repeat(column, 3) for column in (votes, *lengths)]
+    clusters = np.repeat(np.arange(60), 3)
+    fit = evaluation.length_controlled_win_rate(*thrice, clusters=clusters, ridge=0.03)
+    np.testing.assert_allclose([fit.low, fit.high], [once.low, once.high], atol=1e-5)
+    naive = evaluation.length_controlled_win_rate(*thrice)
+    assert naive.high - naive.low < 0.7 * (fit.high - fit.low)
+
+
+def test_lists_are_read():
+    lists = ([1, 0, 1, 0], [5, 6, 7, 5], [6, 6, 6, 7])
+    assert evaluation.length_controlled_win_rate(
+        *lists
+    ) == evaluation.length_controlled_win_rate(*map(np.array, lists))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (0, np.nan, r"preferred\[2\] = nan is not a probability"),
+        (1, np.nan, r"^lengths\[2\] = nan is not a length"),
+        (2, np.inf, r"opponent_lengths\[2\] = inf is not a length"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_name(place, value, message):
+    table = [
+        np.array(column, float)
+        for column in unbalanced(np.random.default_rng(0), 10, 0.0, 0.5)
+    ]
+    table[place][2] = value
+    with pytest.raises(ValueError, match=message):
+        evaluation.length_controlled_win_rate(*table)
+
+
+def test_text_ragged_rows_and_no_ridge_are_refused():
+    votes, own, other = unbalanced(np.random.default_rng(0), 4, 0.0, 0.5)
+    for bad in (["a"] * 4, [[1], [2, 3], [4], [5]]):
+        with pytest.raises(ValueError, match="^lengths does not hold numbers"):
+            evaluation.length_controlled_win_rate(votes, bad, other)
+    with pytest.raises(ValueError, match="ridge is 0"):
+        evaluation.length_controlled_win_rate(votes, own, other, ridge=0)

@@ -23,10 +23,14 @@ ROWS = [
         length=Interval(12.3, 0.4),
         truncated=Interval(0.021, 0.01),
         exploitability=0.034,
+        unbeaten=0.124,
         nash=0.75,
+        nash_share=0.713,
         seconds=95.4,
     ),
-    evaluation.Summary(method="start", exploitability=0.2, nash=0.0),
+    evaluation.Summary(
+        method="start", exploitability=0.2, unbeaten=0.0, nash=0.0, nash_share=0.0
+    ),
 ]
 
 
@@ -43,7 +47,7 @@ def test_the_terminal_shows_everything_in_80_columns():
     for number in (
         "0.02 / 0.125",
         *(".612", "±.021", ".603", ".661", ".710", ".550", ".640"),
-        *("4.81", "±0.31", "12.3", "2.1%", ".034", ".750", "1:35"),
+        *("4.81", "±0.31", "12.3", "2.1%", ".034", "12%", ".750", "71%", "1:35"),
     ):
         assert number in text
     assert "/ –" not in text  # a setting that a policy has not is not written
@@ -58,7 +62,15 @@ def test_markdown_has_a_column_for_each_number():
     assert cells["win rate"] == ".612±.021"
     assert cells["thorough"] == ".550±.032"
     assert cells["KL (nats)"] == "4.81±0.31"
+    assert cells["unbeaten"] == "12%" and cells["in Nash mixture"] == "71%"
     assert start.count("–") == 12
+
+
+def test_captions_say_what_intervals_are_over():
+    for caption in (evaluation.summary_caption, evaluation.win_rate_caption):
+        assert "95% interval over prompts and 3 seeds." in caption(
+            "prompts and 3 seeds"
+        )
 
 
 def test_a_column_that_nobody_fills_is_left_out():
