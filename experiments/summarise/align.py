@@ -13,7 +13,7 @@ from experiments.summarise import courses, examples
 from experiments.summarise import task as tasks
 from experiments.summarise.config import Training
 from experiments.summarise.settings import Settings
-from nashalign import algorithms, data, evaluation, training
+from nashalign import algorithms, data, evaluation, terminal, training
 from nashalign.types import Examples
 
 _PROGRAMS = 8
@@ -104,7 +104,7 @@ class Aligner:
         )
         title = label or settings.method(name).title
         state = found = last = None
-        done = 0
+        done, say = 0, terminal.console().print
         for number, part in enumerate(course, 1):
             if part.method is not last:
                 stage = [own for own in course if own.method is part.method]
@@ -120,6 +120,10 @@ class Aligner:
             if part.make is not None:
                 make = functools.partial(part.make, setup, here, found)
                 found = courses.kept(place / "examples.npz", make)
+            last = part.method
+            if found is not None and not len(found.prompts.ids):
+                say(f"{called}: none of the examples is for it, and it is left out")
+                continue
             method = part.method if part.settle is None else part.settle(setup, here)
             state = self._run(
                 part,
@@ -131,7 +135,12 @@ class Aligner:
                 place,
                 called,
             )
-            last, done = part.method, done + part.num_steps
+            done += part.num_steps
+        if not done:
+            raise ValueError(
+                f"{title}: none of the examples is for any of its stages; ask for more "
+                "with --judges.num-prompts, or change its settings."
+            )
         return state.params
 
     def _begun(self, method, setup, state, seed):
@@ -235,10 +244,11 @@ def optimizer_steps(stage: Sequence[courses.Part]) -> int:
 
 def log(folder: pathlib.Path) -> list[dict]:
     """The log of a run, its parts one after another."""
-    parts = sorted(folder.glob("part_*"), key=lambda part: part.name) or [folder]
+    # A part that nothing was for has left no log.
+    logs = sorted(folder.glob("part_*/metrics.jsonl")) or [folder / "metrics.jsonl"]
     lines, done = [], 0
-    for part in parts:
-        own = training.read_log(part / "metrics.jsonl")
+    for path in logs:
+        own = training.read_log(path)
         lines += [line | {"step": done + line["step"]} for line in own]
         done = lines[-1]["step"]
     return lines

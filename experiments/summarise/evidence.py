@@ -92,8 +92,8 @@ def table(answers: Mapping[tuple[int, int], np.ndarray], number: int) -> np.ndar
 
 def _arrays(path: pathlib.Path) -> list[np.ndarray]:
     """Returns the arrays of a file, by their names."""
-    with np.load(path) as stored:
-        return [stored[name] for name in sorted(stored)]
+    found = judging.read_votes(path)
+    return [found[name] for name in sorted(found)]
 
 
 def _hash(arrays: Iterable[Any]) -> str:

@@ -90,9 +90,13 @@ class DataSet:
 def batches(
     examples: Examples, *, batch_size: int, seed: int
 ) -> Callable[[int], Examples]:
-    """Returns `batch(step)`, a pure function of the step."""
+    """Returns `batch(step)`, a pure function of the step.
+
+    Where there are fewer examples than a batch has, they are repeated in it.
+    """
     number = len(examples.prompts.ids)
-    draw = data.batches(range(number), batch_size=batch_size, seed=seed)
+    rows = np.resize(np.arange(number), max(number, batch_size, 2)).tolist()
+    draw = data.batches(rows, batch_size=batch_size, seed=seed)
     return lambda step: algorithms.take(examples, np.asarray(draw(step)))
 
 

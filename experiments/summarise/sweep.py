@@ -73,7 +73,13 @@ def sweep(config: Config, aligner: Aligner, folder: pathlib.Path) -> None:
     """
     results = folder / "sweep.jsonl"
     records = training.read_log(results) if results.exists() else []
-    done = {(r["name"], r["tau"], r["seed"]) for r in records}
+    try:
+        done = {(r["name"], r["tau"], r["seed"]) for r in records}
+    except KeyError as error:
+        raise ValueError(
+            f"{results} is damaged: a line has no {error}. Delete it; the runs beside "
+            "it are read again"
+        ) from error
     runs = [
         (name, tau, seed)
         for seed in SEEDS

@@ -11,6 +11,7 @@ import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
+from nashalign import terminal
 from nashalign.evaluation import paper, tables
 
 
@@ -67,15 +68,17 @@ def _markdown_sample(sample):
     fence = "`" * max([3, *(len(run) + 1 for run in runs)])
     rows = [
         [
-            name,
+            tables.markdown_text(name),
             "–" if preferred is None else tables.share(preferred),
-            re.sub(r"([\\`*_|<>\[\]~])", r"\\\1", _one_line(text)),
+            tables.markdown_text(_one_line(text)),
         ]
         for name, text, preferred in _rows(sample)
     ]
     table = tables.markdown_table(["policy", "beats start", "summary"], rows)
     table = table.replace("| :-- | --: | --: |", "| :-- | --: | :-- |", 1)
-    return f"{fence}python\n{sample.code.rstrip()}\n{fence}\n\n{table}"
+    return (
+        f"{fence}python\n{terminal.visible(sample.code.rstrip())}\n{fence}\n\n{table}"
+    )
 
 
 def write_samples_html(
@@ -109,7 +112,7 @@ def _html_sample(number, sample):
     rows = "".join(
         _ROW.format(
             name=html.escape(name),
-            text=html.escape(_one_line(text)),
+            text=html.escape(terminal.visible(_one_line(text))),
             preferred=_html_share(preferred),
         )
         for name, text, preferred in _rows(sample)
@@ -117,7 +120,7 @@ def _html_sample(number, sample):
     return _SECTION.format(
         number=number,
         source=html.escape(sample.source),
-        code=html.escape(sample.code.rstrip()),
+        code=html.escape(terminal.visible(sample.code.rstrip())),
         rows=rows,
     )
 

@@ -271,7 +271,10 @@ def summary_markdown(summaries: Sequence[Summary], *, caption: str = CAPTION) ->
     """
     columns = _columns(summaries)
     rows = [
-        [f"**{summary.method}**", *(_text(column, summary) for column in columns)]
+        [
+            f"**{tables.markdown_text(summary.method)}**",
+            *(_text(column, summary) for column in columns),
+        ]
         for summary in summaries
     ]
     header = ["", *(column.heading for column in columns)]

@@ -9,6 +9,7 @@ are not to be compared.
 
 import csv
 import pathlib
+import re
 from collections.abc import Sequence
 
 import chex
@@ -17,6 +18,7 @@ import rich.box
 import rich.table
 import rich.text
 
+from nashalign import terminal
 from nashalign.evaluation import paper
 from nashalign.evaluation.intervals import Interval
 
@@ -132,11 +134,12 @@ def win_rate_markdown(
       Markdown text.
     """
     places = _places(names, win_rates)
+    shown = [markdown_text(name) for name in names]
     rows = [
-        [f"**{names[i]}**", *(_markdown_cell(names, win_rates, i, j) for j in places)]
+        [f"**{shown[i]}**", *(_markdown_cell(names, win_rates, i, j) for j in places)]
         for i in places
     ]
-    return markdown_table(["", *(names[j] for j in places)], rows) + f"\n{caption}\n"
+    return markdown_table(["", *(shown[j] for j in places)], rows) + f"\n{caption}\n"
 
 
 def _markdown_cell(names, win_rates, i, j):
@@ -145,6 +148,20 @@ def _markdown_cell(names, win_rates, i, j):
     mark = "**" if verdict(ours) > 0 else ""
     theirs = paper.win_rate(names[i], names[j])
     return f"{mark}{share(*ours)}{mark}" + (f"<br>*{share(*theirs)}*" if theirs else "")
+
+
+def markdown_text(text: str) -> str:
+    """Any text as one line that Markdown shows as it is.
+
+    Args:
+      text: may hold Markdown, HTML, line ends and control characters, which are shown
+        as escapes.
+
+    Returns:
+      The text in one line, in which nothing is markup.
+    """
+    shown = terminal.visible(" ".join(text.split()))
+    return re.sub(r"([\\`*_|<>\[\]~])", r"\\\1", shown)
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -80,3 +80,19 @@ def test_markdown_keeps_the_table_and_the_fence_whole():
     assert lines[1:3] == SAMPLE.code.splitlines()
     assert "| IPO | .734 | Compare a and b \\| c. |" in lines
     assert "| start | – | Return \\<b\\>true\\</b\\>. |" in lines
+
+
+def test_names_are_no_markup_and_control_characters_are_shown(tmp_path):
+    text = "clear\x1b[2J the *screen*"
+    sample = evaluation.Sample(
+        code="def f():\n    return '\x1b[31m'",
+        summaries={"a|b <i>[x](y)": text},
+        preferred={},
+    )
+    shown = evaluation.samples_markdown([sample])
+    assert r"| a\|b \<i\>\[x\](y) |" in shown
+    assert r"clear\\x1b\[2J the \*screen\*" in shown
+    evaluation.write_samples_html(tmp_path / "page.html", [sample])
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert r"clear\x1b[2J" in page and "a|b &lt;i&gt;" in page
+    assert "\x1b" not in shown + page

@@ -25,6 +25,7 @@ from experiments.summarise import (
     task,
 )
 from experiments.summarise import config as configs
+from experiments.summarise import judges as judging
 from nashalign import algorithms, data, evaluation, policies, training
 from nashalign.types import pytree
 
@@ -627,6 +628,36 @@ def test_mixed_po_parts_the_data_set_by_the_gap_of_rewards(data_set, loaded):
         found = part.make(None, None, None)
         assert len(found.prompts.ids)
         np.testing.assert_array_equal(found.prompts.ids, ids[own])
+
+
+def test_a_part_with_fewer_examples_than_a_batch_repeats_them(data_set):
+    few = algorithms.take(data_set.sampled, slice(3))
+    batch = examples.batches(few, batch_size=8, seed=0)(0)
+    assert set(batch.prompts.ids) == set(few.prompts.ids)
+    counts = np.unique(batch.prompts.ids, return_counts=True)[1]
+    assert sorted(counts) == [2, 3, 3]
+    one = algorithms.take(few, slice(1))
+    assert len(examples.batches(one, batch_size=1, seed=0)(5).prompts.ids) == 1
+
+
+@pytest.mark.slow
+def test_a_smoke_run_of_mixed_po_gets_through_whatever_its_stages_find(
+    arguments, tmp_path
+):
+    # Of sixteen pairs few are easy, and at this threshold none is.
+    more = ("--methods", "mixed_po", "--settings.mixed-po.threshold", "100")
+    output = tmp_path / "run"
+    assert summarise.command(arguments(output, *more)) == 0
+    assert not (output / "mixed_po" / "part_1" / "metrics.jsonl").exists()
+    assert len(align.log(output / "mixed_po")) == 1
+
+
+@pytest.mark.parametrize("name", ["votes.npz", "rewards.npz"])
+def test_damaged_files_of_the_judges_are_named(loaded, data_set, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(ValueError, match=rf"{name} is damaged .* Delete it"):
+        judging.read_votes(path) if name == "votes.npz" else courses.kept(path, None)
 
 
 def test_optune_answers_half_of_the_prompts_anew_by_the_lowest_rewards(
