@@ -7,7 +7,6 @@ FOLDER is a Hugging Face folder with its tokenizer: one of `policies/` in the ou
 """
 
 import dataclasses
-import importlib.util
 import pathlib
 import sys
 
@@ -118,11 +117,10 @@ def summaries(
 def _functions(file: pathlib.Path) -> list[tuple[str, str]]:
     """Names and code of the file's functions, or an error that says what is wrong."""
     try:
-        text = importlib.util.decode_source(file.read_bytes())
-        functions = data.functions_of(text)
+        functions = data.functions_of(data.decoded(file.read_bytes()))
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}.") from error
-    except (SyntaxError, UnicodeError) as error:
+    except SyntaxError as error:
         raise ValueError(f"{file} is not valid Python: {error}.") from error
     if not functions:
         raise ValueError(f"{file} has no function with a body on lines of its own.")

@@ -283,9 +283,8 @@ def expected_update(
 ):
     """Returns the noiseless update: the next state and its metrics."""
     if method.extragradient:
-        frozen = state.frozen | {"ahead": state.params}
-        state = dataclasses.replace(state, frozen=frozen)
-        groups = expected_groups(method, setup, state, prompts, values, table, judge)
+        first = algorithms.looking(state)
+        groups = expected_groups(method, setup, first, prompts, values, table, judge)
         state, _ = algorithms.learn(method, setup, state, groups, look_ahead=True)
     groups = expected_groups(method, setup, state, prompts, values, table, judge)
     return algorithms.learn(method, setup, state, groups)

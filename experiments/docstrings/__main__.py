@@ -16,7 +16,6 @@ library's, those that are the same everywhere.
 import ast
 import collections
 import dataclasses
-import importlib.util
 import json
 import pathlib
 import sys
@@ -85,9 +84,9 @@ def functions(folder: pathlib.Path) -> list[tuple[data.Pair, str]]:
         module = source.path.relative_to(folder).with_suffix("")
         name = ".".join(module.parts).removesuffix(".__init__")
         try:
-            text = importlib.util.decode_source(source.path.read_bytes())
+            text = data.decoded(source.path.read_bytes())
             pairs = list(data.pairs_of(text, source.package))
-        except (SyntaxError, ValueError):
+        except SyntaxError:
             continue
         found += [(pair, name) for pair in pairs]
     return found

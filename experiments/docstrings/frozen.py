@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import importlib.util
 import json
 import pathlib
 import sys
@@ -151,7 +150,7 @@ def standard_functions(
     found = {}
     for source in library:
         if source.package in packages:
-            text = importlib.util.decode_source(source.path.read_bytes())
+            text = data.decoded(source.path.read_bytes())
             for pair in data.pairs_of(text, source.package):
                 found[content_hash(pair)] = pair
     return [

@@ -182,9 +182,8 @@ def expected_update(method, setup, state, game: Game, seen: Examples | None):
         enumerated and the reviewers are asked.
     """
     if method.extragradient:
-        frozen = state.frozen | {"ahead": state.params}
-        state = dataclasses.replace(state, frozen=frozen)
-        groups = _groups(method, setup, state, game, seen)
+        first = algorithms.looking(state)
+        groups = _groups(method, setup, first, game, seen)
         state, _ = algorithms.learn(method, setup, state, groups, look_ahead=True)
     groups = _groups(method, setup, state, game, seen)
     return algorithms.learn(method, setup, state, groups)[0]

@@ -131,7 +131,7 @@ def _sweep(config: configs.Config, run: training.Run) -> None:
     line = evidence.fingerprint(loaded, learned, run.folder / "judges")
     training.write_text(run.folder / "fingerprint.txt", line + "\n")
     terminal.console().print(line, markup=False)
-    run.finish()
+    run.finish("sweep.jsonl", "sweep.png", "fingerprint.txt")
 
 
 def _align_and_compare(config: configs.Config, run: training.Run) -> None:
@@ -167,7 +167,8 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
     )
     if len(curves) < compare.MANY:
         _draw_curves(curves, run.folder / "results" / "learning_curves.png")
-    run.finish(seconds=round(time.monotonic() - begun, 1))
+    seconds = round(time.monotonic() - begun, 1)
+    run.finish("results", "policies", seconds=seconds)
     terminal.console().print(
         f"{time.monotonic() - begun:.0f} s; everything is in {run.folder}"
     )

@@ -16,7 +16,8 @@ from experiments.summarise.config import Evaluation
 from experiments.summarise.settings import Settings
 from nashalign import algorithms, evaluation, training
 
-_PAIR_BATCH = 16
+_PAIRS_AT_ONCE = 336
+"""Comparisons in one call of the learned model; more would take too much memory."""
 
 MANY = 13
 """So many policies are compared with the start policy alone by the learned model, and
@@ -156,6 +157,7 @@ def _write(task, found, rows, seed) -> summaries.Written:
         written=written,
         utilities=[task.utilities(own)[..., 0] for own in written],
         clusters=task.clusters("test", rows),
+        halves=task.halves("test", rows),
     )
 
 
@@ -205,9 +207,9 @@ def _learned(model, written, *, all_pairs) -> dict[tuple[int, int], np.ndarray]:
         z = jax.tree.map(lambda x: x[:, second], responses)
         return model.prefer(None, prompts, y, z)
 
-    answers = []
+    answers, size = [], max(1, _PAIRS_AT_ONCE // len(pairs))
     with training.progress_bar("learned model compares", num_prompts) as advance:
-        for part in tasks.chunks(np.arange(num_prompts), _PAIR_BATCH):
+        for part in tasks.chunks(np.arange(num_prompts), size):
             at = jax.tree.map(lambda x, part=part: x[part], (prompts, responses))
             answers.append(np.asarray(prefer(model, *at)))
             advance(len(set(part)), "")

@@ -28,6 +28,17 @@ ANSWERED_ANEW = 0.5
 SEARCHED_FOR_A_PENALTY = 128
 """Prompts whose responses give DICE its penalty for length."""
 
+_EXAMPLES = {"prompts": Prompts, "responses": Responses}
+_ARRAYS = {
+    "prompts.tokens": (None, None),
+    "prompts.mask": (None, None),
+    "prompts.ids": (None,),
+    "responses.tokens": (None, None, None),
+    "responses.mask": (None, None, None),
+    "responses.truncated": (None, None),
+}
+_LABELS = {"preference": (None, None, None), "rewards": (None, None)}
+
 # `(setup, state, before) -> examples`, from what the part before has learnt from.
 Make = Callable[[algorithms.Setup, algorithms.State, Examples | None], Examples]
 Settle = Callable[[algorithms.Setup, algorithms.State], algorithms.Method]
@@ -115,23 +126,20 @@ def kept(path: pathlib.Path, make: Callable[[], Examples]) -> Examples:
         named = {jax.tree_util.keystr(key)[1:]: leaf for key, leaf in leaves}
         with training.replacing(path) as temporary:
             np.savez(temporary, **named)
-    with np.load(path) as stored:
-        own = {
-            kind: {
-                field.name: stored[f"{kind}.{field.name}"]
-                for field in dataclasses.fields(value)
-            }
-            for kind, value in (("prompts", Prompts), ("responses", Responses))
+    again = "Delete it to have the examples made again"
+    stored = training.read_arrays(path, again, _ARRAYS, _LABELS)
+    own = {
+        kind: {
+            field.name: stored[f"{kind}.{field.name}"]
+            for field in dataclasses.fields(value)
         }
-        return Examples(
-            prompts=Prompts(**own["prompts"]),
-            responses=Responses(**own["responses"]),
-            **{
-                name: stored[name]
-                for name in ("preference", "rewards")
-                if name in stored
-            },
-        )
+        for kind, value in _EXAMPLES.items()
+    }
+    return Examples(
+        prompts=Prompts(**own["prompts"]),
+        responses=Responses(**own["responses"]),
+        **{name: stored[name] for name in _LABELS if name in stored},
+    )
 
 
 def _self_rewarded(

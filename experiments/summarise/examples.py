@@ -118,11 +118,11 @@ def load(
     """
     rows = judges.voted_rows(loaded, settings, seed)
     prompts = loaded.batch("train", rows)
-    with np.load(folder / judges.VOTES) as stored:
-        responses = Responses(
-            tokens=stored["tokens"], mask=stored["mask"], truncated=stored["truncated"]
-        )
-        votes = stored["votes"]
+    length = loaded.decoding.max_length
+    stored = judges.read_votes(folder / judges.VOTES, len(rows), length)
+    responses = Responses(
+        tokens=stored["tokens"], mask=stored["mask"], truncated=stored["truncated"]
+    )
     rewards = judge = None
     if "reward" in learned:
         path = folder / "rewards.npz"
@@ -130,8 +130,9 @@ def load(
             found = _scored(learned["reward"], prompts, responses)
             with training.replacing(path) as temporary:
                 np.savez(temporary, rewards=found)
-        with np.load(path) as stored:
-            rewards = stored["rewards"]
+        shapes = {"rewards": responses.truncated.shape}
+        again = "Delete it to have the responses scored again"
+        rewards = training.read_arrays(path, again, shapes)["rewards"]
         mean, deviation = rewards.mean(), rewards.std()
         rewards = (rewards - mean) / deviation
         judge = Standardised(
@@ -140,12 +141,11 @@ def load(
             deviation=deviation,
         )
     summaries = [[loaded.functions[index].pair.summary] for index in prompts.ids]
-    length = loaded.decoding.max_length
     return DataSet(
         sampled=Examples(
             prompts=prompts,
             responses=responses,
-            preference=_one_vote_a_pair(votes),
+            preference=_one_vote_a_pair(stored["votes"]),
             rewards=rewards,
         ),
         authors=Examples(

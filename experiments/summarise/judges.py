@@ -130,6 +130,25 @@ def learned_judges(
     return judges
 
 
+def read_votes(
+    path: pathlib.Path, num_prompts: int, length: int
+) -> dict[str, np.ndarray]:
+    """Returns what is in a file of votes: summaries of so many tokens, and votes.
+
+    Raises:
+      ValueError: if it is damaged; names the file, and what to delete.
+    """
+    pairs = (num_prompts, _SAMPLES, _SAMPLES)
+    shapes = {
+        "tokens": (num_prompts, _SAMPLES, length),
+        "mask": (num_prompts, _SAMPLES, length),
+        "truncated": (num_prompts, _SAMPLES),
+        "preference": pairs,
+        "votes": pairs,
+    }
+    return training.read_arrays(path, "Delete it to have the votes again", shapes)
+
+
 def voted_rows(task: tasks.Task, settings: Judges, seed: int) -> np.ndarray:
     """Rows of the training split that the votes are about, in the file's order."""
     return task.rows("train", settings.num_prompts, seed + _TRAIN)
@@ -176,8 +195,7 @@ def _comparisons(
                 preference=population.matrix(utilities).astype(np.float32),
                 votes=votes.astype(np.float32),
             )
-    with np.load(path) as stored:
-        arrays = dict(stored)
+    arrays = read_votes(path, num_prompts, task.decoding.max_length)
     share = preferences.intransitive_share(arrays["preference"])
     report[f"intransitive_share_{split}"] = share
     console.print(

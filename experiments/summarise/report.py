@@ -59,6 +59,8 @@ def report(
     console.print(
         evaluation.summary_table(lines, title="Test prompts", caption=caption)
     )
+    if any(own.parts for own in lines):
+        console.print(evaluation.parts_table(lines))
     console.print(fingerprint, style="dim", markup=False)
     with training.replacing(folder / "summary.csv") as path:
         evaluation.write_summary_csv(path, lines)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from experiments import docstrings
 from experiments.summarise import sweep
 from experiments.summarise import task as tasks
 from nashalign import evaluation, preferences
@@ -25,6 +26,7 @@ class Written:
       written: what each run has written to the test prompts.
       utilities: of each run's responses, `[kinds, num_prompts]`.
       clusters: `[num_prompts]` name of each prompt's cluster.
+      halves: `[num_prompts]` whose code each prompt is.
     """
 
     names: Sequence[str]
@@ -32,6 +34,7 @@ class Written:
     written: Sequence[tasks.Written]
     utilities: Sequence[np.ndarray]
     clusters: np.ndarray
+    halves: np.ndarray
 
     def labels(self) -> list[str]:
         """Names of the runs: those of their policies, numbered where there are more."""
@@ -123,10 +126,7 @@ def summaries(
         for number, kind in enumerate(population.kinds)
     }
     columns = {
-        "win_rate": [
-            evaluation.Interval(*cell)
-            for cell in zip(*(part[:, -1] for part in matrix), strict=True)
-        ],
+        "win_rate": _over_start(matrix),
         "length_controlled": runs.length_controlled(between_runs[..., -1].T),
         "learned_win_rate": runs.intervals(
             [learned.get((run, last), tie) for run in range(last + 1)]
@@ -135,6 +135,7 @@ def summaries(
             dict(zip(by_kind, own, strict=True))
             for own in zip(*by_kind.values(), strict=True)
         ],
+        "parts": _by_half(runs, between_runs),
         **_writing(runs),
         "exploitability": game.exploitability.tolist(),
         "unbeaten": shares.unbeaten.tolist(),
@@ -145,6 +146,34 @@ def summaries(
         name: {field: column[number] for field, column in columns.items()}
         for number, name in enumerate(runs.names)
     }
+
+
+def _over_start(matrix: evaluation.Interval) -> list[evaluation.Interval]:
+    """Each policy's win rate over the last one, the start policy."""
+    cells = zip(matrix.mean[:, -1], matrix.half_width[:, -1], strict=True)
+    return [evaluation.Interval(*cell) for cell in cells]
+
+
+def _by_half(
+    runs: Written, between_runs: np.ndarray
+) -> list[dict[str, evaluation.Interval]]:
+    """Each policy's win rates over the start policy, by whose code the prompts are.
+
+    A half with fewer than two clusters, of a small job, has none.
+    """
+    found = {}
+    for half in docstrings.HALVES:
+        own = runs.halves == half
+        if len(set(runs.clusters[own])) > 1:
+            table, seeds = runs.average(between_runs[own], sweep.WIN_RATE_VARIANCE)
+            matrix = evaluation.win_rate_matrix(
+                table, clusters=runs.clusters[own], seeds=seeds
+            )
+            found[half] = _over_start(matrix)
+    return [
+        {half: column[number] for half, column in found.items()}
+        for number in range(len(runs.names))
+    ]
 
 
 def _writing(runs: Written) -> dict[str, list[evaluation.Interval]]:

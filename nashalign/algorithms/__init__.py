@@ -22,7 +22,7 @@ from nashalign.algorithms.recipes import (
 )
 from nashalign.algorithms.rollouts import expected_rollout, rollout
 from nashalign.algorithms.settings import SETTINGS
-from nashalign.algorithms.state import Setup, State, init, next_stage
+from nashalign.algorithms.state import Setup, State, init, looking, next_stage
 from nashalign.algorithms.table import TABLE, configure
 from nashalign.algorithms.update import annotate, learn, update
 
@@ -42,6 +42,7 @@ __all__ = [
     "init",
     "learn",
     "length_corrected",
+    "looking",
     "mixed_po",
     "next_stage",
     "objectives",

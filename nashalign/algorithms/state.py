@@ -98,6 +98,23 @@ def step_keys(state: State) -> chex.PRNGKey:
     return jax.random.split(jax.random.fold_in(state.key, state.step))
 
 
+def looking(state: State) -> State:
+    """Returns where the first half of an extragradient step rolls out and annotates.
+
+    `ahead` starts at the policy. The keys are this half's own: were the second gradient
+    taken on the very draws that have moved `ahead`, its expectation would be another.
+    """
+    return dataclasses.replace(
+        state,
+        frozen=state.frozen | {"ahead": state.params},
+        key=jax.random.fold_in(state.key, _LOOKING),
+    )
+
+
+# A number that no step has, so that no step draws what another one looks ahead with.
+_LOOKING = 2**32 - 2
+
+
 def writers(
     method: Method, setup: Setup, state: State, prompts: Prompts
 ) -> tuple[dict[str, policies.Params], dict[str, Prompts]]:

@@ -3,7 +3,8 @@
 `update` is pure and compiles into one program when the annotator is made of JAX
 functions. With an annotator on the host (reviewers, an LLM) it splits at its natural
 place: `rollout` and `learn` are compiled, `annotate` runs between them. A row with an
-extragradient step does so twice: `learn(..., look_ahead=True)` comes first.
+extragradient step does so twice, with draws of each half's own: first from
+`looking(state)`, to `learn(..., look_ahead=True)`.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ import optax
 from nashalign import policies, preferences
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
-from nashalign.algorithms.state import Setup, State, step_keys
+from nashalign.algorithms.state import Setup, State, looking, step_keys
 from nashalign.types import Examples, Groups, Prompts
 
 Reduce = Callable[[Any], Any]
@@ -115,12 +116,9 @@ def update(
       The next state, metrics, and the groups that were learnt from.
     """
     if method.extragradient:
-        state = dataclasses.replace(
-            state, frozen=state.frozen | {"ahead": state.params}
-        )
-        groups = annotate(
-            method, annotator, state, rollout(method, setup, state, batch)
-        )
+        first = looking(state)
+        groups = rollout(method, setup, first, batch)
+        groups = annotate(method, annotator, first, groups)
         state, _ = learn(method, setup, state, groups, reduce, look_ahead=True)
     groups = annotate(method, annotator, state, rollout(method, setup, state, batch))
     state, metrics = learn(method, setup, state, groups, reduce)

@@ -4,6 +4,7 @@ from nashalign.data import harvest as harvest
 from nashalign.data import sources as sources
 from nashalign.data.harvest import Harvest as Harvest
 from nashalign.data.harvest import Pair as Pair
+from nashalign.data.harvest import decoded as decoded
 from nashalign.data.harvest import functions_of as functions_of
 from nashalign.data.harvest import pairs_of as pairs_of
 from nashalign.data.harvest import split_of as split_of

@@ -121,27 +121,30 @@ class Corpus:
       files: number of files read.
       unparsable: number of files that are not valid Python and were skipped.
       duplicates: number of pairs dropped because they occur elsewhere.
+      folder: where the examples are kept.
     """
 
     splits: Mapping[str, Sequence[Mapping[str, bytes]]]
     files: int
     unparsable: int
     duplicates: int
+    folder: pathlib.Path
 
     def pairs(self, split: str) -> list[harvest.Pair]:
         """Returns all examples of a split as text.
 
         Raises:
-          ValueError: if there is no such split.
+          ValueError: if there is no such split, or its records are damaged.
         """
         if split not in self.splits:
             raise ValueError(
                 f"The data set has no split {split!r}, only {sorted(self.splits)}."
             )
-        return [
-            harvest.Pair(**{name: text.decode() for name, text in example.items()})
-            for example in self.splits[split]
-        ]
+        with _sound(self.folder):
+            return [
+                harvest.Pair(**{name: text.decode() for name, text in example.items()})
+                for example in self.splits[split]
+            ]
 
 
 def docstrings(
@@ -169,7 +172,8 @@ def docstrings(
 
     Raises:
       ValueError: if `packages` is something else, if nothing was found, or if the
-        project's dependencies are unknown because it is not installed.
+        project's dependencies are unknown because it is not installed; or if what was
+        harvested before is damaged, naming the folder to delete.
     """
     if packages not in _SOURCES:
         near = difflib.get_close_matches(packages, _SOURCES, n=1, cutoff=0.4)
@@ -178,15 +182,40 @@ def docstrings(
             f"packages is {packages!r}, and must be one of {sorted(_SOURCES)}{hint}"
         )
     tfds.disable_progress_bar()
-    with _alone_in(pathlib.Path(data_dir), packages):
-        builder = Docstrings(
-            config=packages, data_dir=str(data_dir), sources=sources, console=console
+    data_dir = pathlib.Path(data_dir)
+    folder = data_dir / Docstrings.name / packages / str(Docstrings.VERSION)
+    with _alone_in(data_dir, packages):
+        if not folder.exists():
+            builder = Docstrings(
+                config=packages,
+                data_dir=str(data_dir),
+                sources=sources,
+                console=console,
+            )
+            builder.download_and_prepare()
+    with _sound(folder):
+        builder = Docstrings(config=packages, data_dir=str(data_dir))
+        return Corpus(
+            splits={
+                split: builder.as_data_source(split) for split in builder.info.splits
+            },
+            **{name: int(builder.info.metadata[name]) for name in COUNTS},
+            folder=folder,
         )
-        builder.download_and_prepare()
-    return Corpus(
-        splits={split: builder.as_data_source(split) for split in builder.info.splits},
-        **{name: int(builder.info.metadata[name]) for name in COUNTS},
-    )
+
+
+@contextlib.contextmanager
+def _sound(folder: pathlib.Path) -> Iterator[None]:
+    """Makes every error of the block, which reads a data set, say what to delete."""
+    try:
+        yield
+    # Readers of JSON, of its schema and of records raise what they like.
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0][:200]
+        raise ValueError(
+            f"The data set in {folder} is damaged ({type(error).__name__}: {first}). "
+            f"Delete {folder} to have it harvested again."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -127,7 +127,26 @@ def _parsed(text: str) -> ast.Module:
     """Returns the syntax tree; warnings about other people's code are not shown."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(text)
+        try:
+            return ast.parse(text)
+        except (ValueError, RecursionError, MemoryError) as error:
+            # What the parser makes of null bytes, and of what is nested too deeply.
+            raise SyntaxError(str(error) or "too deeply nested") from error
+
+
+def decoded(content: bytes) -> str:
+    """Returns the text of a source file, in the encoding that it declares.
+
+    Args:
+      content: of the file.
+
+    Raises:
+      SyntaxError: if it declares no encoding of text, or is not in it.
+    """
+    try:
+        return importlib.util.decode_source(content)
+    except (ValueError, LookupError) as error:
+        raise SyntaxError(str(error)) from error
 
 
 def harvest(sources: Iterable[Source], console: rich.console.Console) -> Harvest:
@@ -149,9 +168,9 @@ def harvest(sources: Iterable[Source], console: rich.console.Console) -> Harvest
     with _without_garbage_collection():
         for source in _tracked(files, console):
             try:
-                text = importlib.util.decode_source(source.path.read_bytes())
+                text = decoded(source.path.read_bytes())
                 found[split_of(source.package)] += pairs_of(text, source.package)
-            except (SyntaxError, ValueError, RecursionError, OSError):
+            except (SyntaxError, OSError, UnicodeError):
                 unparsable += 1
     unique = deduplicate(found)
     kept = sum(map(len, unique.values()))
@@ -190,12 +209,14 @@ def deduplicate(pairs: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
 
 def _functions(body: Sequence[ast.stmt]) -> Iterator[ast.FunctionDef]:
     """Yields the functions of a block, of its classes and of its conditionals."""
-    for node in body:
+    # A stack of their own: every `elif` is an `if` within the `else` of the one before.
+    waiting = list(reversed(body))
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
         elif isinstance(node, ast.ClassDef | ast.If | ast.Try | ast.With):
-            yield from _functions(node.body)
-            yield from _functions(getattr(node, "orelse", ()))
+            waiting += reversed([*node.body, *getattr(node, "orelse", ())])
 
 
 def _code(node: ast.FunctionDef, lines: list[str]) -> str:

@@ -42,6 +42,7 @@ from nashalign.evaluation.seeds import (
 )
 from nashalign.evaluation.summary import (
     Summary,
+    parts_table,
     summary_caption,
     summary_markdown,
     summary_table,
@@ -76,6 +77,7 @@ __all__ = [
     "mean_interval",
     "of_mean",
     "paper",
+    "parts_table",
     "pool_seeds",
     "pooled_variance",
     "preference_table",

@@ -8,6 +8,7 @@ CSV have a column for each.
 
 import csv
 import dataclasses
+import functools
 import operator
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -56,6 +57,7 @@ class Summary:
       length_controlled: the same at equal lengths.
       learned_win_rate: the same under the learned preference model.
       reviewers: win rate against the start policy by kind of reviewer.
+      parts: the same under the exact population on parts of the prompts, by their name.
       kl: divergence from the reference, nats a response.
       length: tokens a response, EOS included.
       truncated: share of responses cut at the maximal length.
@@ -76,6 +78,7 @@ class Summary:
     length_controlled: Interval | None = None
     learned_win_rate: Interval | None = None
     reviewers: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
+    parts: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
     kl: Interval | None = None
     length: Interval | None = None
     truncated: Interval | None = None
@@ -158,14 +161,18 @@ _DIVERGED = Column(
 )
 
 
-def _reviewer_columns(summaries):
-    """A column for each kind of reviewer that any method has a verdict of."""
+def _named_columns(field, summaries):
+    """A column for each name that any method has a win rate by, in a field."""
 
-    def read(kind):
-        return lambda summary: summary.reviewers.get(kind)
+    def read(name):
+        return lambda summary: getattr(summary, field).get(name)
 
-    kinds = dict.fromkeys(kind for summary in summaries for kind in summary.reviewers)
-    return [Column(kind, kind, read(kind), tables.share) for kind in kinds]
+    names = dict.fromkeys(n for summary in summaries for n in getattr(summary, field))
+    return [Column(name, name, read(name), tables.share) for name in names]
+
+
+_reviewer_columns = functools.partial(_named_columns, "reviewers")
+_part_columns = functools.partial(_named_columns, "parts")
 
 
 def _used(columns, summaries):
@@ -179,7 +186,7 @@ def _used(columns, summaries):
 
 def _columns(summaries):
     """Every column in use, one number (and its half-width) each."""
-    reviewers = _reviewer_columns(summaries)
+    reviewers = [*_reviewer_columns(summaries), *_part_columns(summaries)]
     game = (_EXPLOITABILITY, _UNBEATEN, _NASH, _NASH_SHARE)
     rest = (_KL, _LENGTH, _CUT, *game, _TIME, _SPEED, _DIVERGED)
     settings = (*_SETTINGS, _OTHERS)
@@ -234,6 +241,29 @@ def summary_table(
             below = f"diverged at {_text(_DIVERGED, summary)}"
         label = _lines(rich.text.Text(summary.method, "bold"), below)
         table.add_row(label, *(_stacked(stack, summary) for stack in stacks))
+    return table
+
+
+def parts_table(
+    summaries: Sequence[Summary], *, title: str = "Win rates on parts of the prompts"
+) -> rich.table.Table:
+    """The win rates on parts of the prompts, for the terminal.
+
+    Args:
+      summaries: list of `Summary`, in the order of the rows.
+      title: what was asked.
+
+    Returns:
+      `rich.table.Table`.
+    """
+    table = rich.table.Table(title=title, box=rich.box.SIMPLE_HEAD, show_edge=False)
+    table.add_column("method", no_wrap=True)
+    columns = _part_columns(summaries)
+    for column in columns:
+        table.add_column(column.short, justify="right")
+    for summary in summaries:
+        label = rich.text.Text(summary.method, "bold")
+        table.add_row(label, *(_text(column, summary) for column in columns))
     return table
 
 

@@ -59,23 +59,30 @@ class Solver(NamedTuple):
     Attributes:
       init: `reference [*B, Y] -> State`, at the reference, which must be positive
         everywhere (a ValueError, where it is not traced).
-      update: `(State, preference [*B, Y, Y]) -> State`, one step later.
+      update: `(State, preference [*B, Y, Y]) -> State`, one step later. A step that
+        asks several times takes as many preferences, one for each time, or one for all.
+      num_questions: how often a step asks what beats what: the policies about which it
+        asks later depend on the answers before.
     """
 
     init: Callable[[chex.Array], State]
-    update: Callable[[State, chex.Array], State]
+    update: Callable[..., State]
+    num_questions: int = 1
 
 
 def make_solver(
-    advance: Callable[[State, chex.Array], State],
+    advance: Callable[..., State],
     remember: Callable[[jax.Array], Any] = lambda log_reference: (),
+    *,
+    num_questions: int = 1,
 ) -> Solver:
     """Returns the solver that moves by `advance`; the average and the count are kept.
 
     Args:
       advance: `(state, preference) -> state` with the next policy and memory, and
-        perhaps another reference.
+        perhaps another reference; `(state, *preferences)` if it asks several times.
       remember: the memory to begin with, from `log_reference [*B, Y]`.
+      num_questions: how many preferences `advance` takes.
 
     Returns:
       The solver.
@@ -94,15 +101,21 @@ def make_solver(
             memory=remember(log_reference),
         )
 
-    def update(state, preference):
-        preference = jnp.asarray(preference, state.average.dtype)
-        chex.assert_equal_shape_suffix([state.log_policy, preference], 1)
-        after = advance(state, preference)
+    def update(state, *answers):
+        if len(answers) not in (1, num_questions):
+            raise TypeError(
+                f"a step of this dynamics takes 1 preference or {num_questions}, not "
+                f"{len(answers)}"
+            )
+        answers = [jnp.asarray(answer, state.average.dtype) for answer in answers]
+        chex.assert_equal_shape_suffix([state.log_policy, *answers], 1)
+        answers = answers * num_questions if len(answers) == 1 else answers
+        after = advance(state, *answers)
         weight = 1 / (state.step + 2).astype(state.average.dtype)
         average = state.average + weight * (jnp.exp(after.log_policy) - state.average)
         return after._replace(average=average, step=state.step + 1)
 
-    return Solver(init, update)
+    return Solver(init, update, num_questions)
 
 
 def anchored(
@@ -126,14 +139,17 @@ def anchored(
 def voting(solver: Solver, key: chex.PRNGKey, *, num_votes: int) -> Solver:
     """Returns the dynamics whose annotator casts votes instead of naming probabilities.
 
-    At every step, each pair of responses is put to `num_votes` voters, and the share of
-    votes takes the preference's place. The two orders of a pair are one question, so
-    that the shares obey the laws of a preference.
+    Whenever a step asks, each pair of responses is put to `num_votes` voters, and the
+    share of votes takes the preference's place. The two orders of a pair are one
+    question, so that the shares obey the laws of a preference. A step that asks twice,
+    as extragradient does, is answered by other voters the second time: votes that have
+    led ahead say nothing unbiased of where they have led.
 
     Args:
       solver: the dynamics.
-      key: of the votes; step t draws with `fold_in(key, t)`.
-      num_votes: per pair and step, >= 1.
+      key: of the votes; at step t, question q draws with
+        `fold_in(fold_in(key, t), q)`.
+      num_votes: per pair and question, >= 1.
 
     Returns:
       The solver, with the same states. Map over keys for independent seeds.
@@ -144,16 +160,20 @@ def voting(solver: Solver, key: chex.PRNGKey, *, num_votes: int) -> Solver:
     if num_votes < 1:
         raise ValueError(f"num_votes must be at least 1, not {num_votes}")
 
-    def update(state, preference):
-        preference = jnp.asarray(preference, state.average.dtype)
-        drawn = jax.random.fold_in(key, state.step)
+    def cast(key, preference):
         chance = jnp.clip(preference, 0, 1)
-        votes = jax.random.binomial(drawn, num_votes, chance)
+        votes = jax.random.binomial(key, num_votes, chance)
         upper = jnp.triu(votes / num_votes, 1).astype(preference.dtype)
         lower = jnp.tril(1 - jnp.swapaxes(upper, -1, -2), -1)
         tie = 0.5 * jnp.eye(preference.shape[-1], dtype=preference.dtype)
-        shares = upper + lower + jnp.broadcast_to(tie, preference.shape)
-        return solver.update(state, shares)
+        return upper + lower + jnp.broadcast_to(tie, preference.shape)
+
+    def update(state, preference):
+        preference = jnp.asarray(preference, state.average.dtype)
+        drawn = jax.random.fold_in(key, state.step)
+        questions = range(solver.num_questions)
+        shares = [cast(jax.random.fold_in(drawn, q), preference) for q in questions]
+        return solver.update(state, *shares)
 
     return Solver(solver.init, update)
 

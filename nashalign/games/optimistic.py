@@ -34,17 +34,18 @@ def extragradient(*, tau: float, eta: Schedule) -> Solver:
     """
     dynamics.check_step(tau, eta)
 
-    def advance(state, preference):
+    def advance(state, first, second):
         step = dynamics.at(eta, state.step)
         anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
 
-        def respond(log_opponent):
+        def respond(preference, log_opponent):
             wins = measures.win_rates(preference, jnp.exp(log_opponent))
             return jax.nn.log_softmax(anchor + step * wins)
 
-        return state._replace(log_policy=respond(respond(state.log_policy)))
+        ahead = respond(first, state.log_policy)
+        return state._replace(log_policy=respond(second, ahead))
 
-    return dynamics.make_solver(advance)
+    return dynamics.make_solver(advance, num_questions=2)
 
 
 def nash_mirror_prox(*, tau: float, paper_eta: Schedule) -> Solver:

@@ -6,7 +6,13 @@ for some devices by `data_parallel` and run by `run` in a folder opened by `open
 
 from nashalign.training.checkpoints import Checkpoints
 from nashalign.training.divergence import TrainingDiverged
-from nashalign.training.files import replacing, require_writable, write_text
+from nashalign.training.files import (
+    read_arrays,
+    read_json,
+    replacing,
+    require_writable,
+    write_text,
+)
 from nashalign.training.logs import read_log
 from nashalign.training.loop import run
 from nashalign.training.mesh import (
@@ -33,6 +39,8 @@ __all__ = [
     "open_run",
     "pmapped",
     "progress_bar",
+    "read_arrays",
+    "read_json",
     "read_log",
     "replacing",
     "replicated",

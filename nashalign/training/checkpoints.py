@@ -1,26 +1,35 @@
 """Checkpoints of any pytree of arrays, through orbax.
 
 A checkpoint is written beside its place and renamed when it is whole, so that a kill at
-any moment leaves the previous one readable. Nothing outside this module knows orbax.
+any moment leaves the previous one readable. In it is a list of its files with their
+checksums, which are compared before anything is restored: a single bit that has changed
+on the disk is an error, and never a state. Nothing outside this module knows orbax.
 
 Leaves are stored flat, under the name of their path in the tree, so that what does not
 fit can be said by name before orbax is asked. Typed random keys are stored as their
 data and wrapped again. Deliberately absent: partial and best-so-far checkpoints.
 """
 
+import concurrent.futures
+import hashlib
+import json
 import logging
 import os
 import pathlib
+import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers
 
 from nashalign.training import files
 
 PyTree = Any
+
+CONTENTS = "contents.json"
+"""In a checkpoint: names and types of its leaves, checksums of its files, a note."""
 
 # Orbax logs a failed save as hundreds of lines of tracebacks, which bury the error that
 # is raised for it here.
@@ -57,14 +66,11 @@ class Checkpoints:
         self._keep = keep
         files.require_writable(self.folder)
         with files.naming(self.folder):
-            self._manager = ocp.CheckpointManager(
-                self.folder,
-                item_handlers=ocp.StandardCheckpointHandler(),
-                options=ocp.CheckpointManagerOptions(
-                    preservation_policy=checkpoint_managers.LatestN(keep),
-                    cleanup_tmp_directories=True,
-                ),
-            )
+            for left in self.folder.glob(f"{files.TEMPORARY}*"):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        self._orbax = ocp.Checkpointer(ocp.StandardCheckpointHandler())
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "checkpoints")
+        self._saving: concurrent.futures.Future | None = None
 
     def __enter__(self) -> "Checkpoints":
         """Returns itself; leaving the block closes it."""
@@ -97,23 +103,22 @@ class Checkpoints:
         to_come = max(self._keep + 1 - len(self.steps()), 1)
         files.require_writable(self.folder, space=to_come * size)
 
-    def save(self, step: int, state: PyTree) -> None:
+    def save(self, step: int, state: PyTree, note: Mapping | None = None) -> None:
         """Saves `state` under `step`, after the previous save has ended.
 
         Args:
           step: number of steps done, above that of every earlier checkpoint.
           state: a pytree of jax or numpy arrays, typed keys included.
+          note: what JSON can hold, to be kept with it.
 
         Raises:
-          OSError: if this save, or the previous one, cannot be written.
+          OSError: if the previous save could not be written.
           TypeError: if a leaf is not an array; it is named.
         """
-        leaves = _stored(state)
-        try:
-            # Without force, a save is silently skipped while another is under way.
-            self._manager.save(step, args=ocp.args.StandardSave(leaves), force=True)
-        except Exception as error:
-            raise self._unwritten(error) from error
+        self.wait()
+        # Copies: what is on the host already may be donated before it is written.
+        leaves = {name: np.array(leaf) for name, leaf in _stored(state).items()}
+        self._saving = self._thread.submit(self._write, step, leaves, note or {})
 
     def wait(self) -> None:
         """Returns when the last save is durable.
@@ -121,8 +126,11 @@ class Checkpoints:
         Raises:
           OSError: if it could not be written.
         """
+        saving, self._saving = self._saving, None
+        if saving is None:
+            return
         try:
-            self._manager.wait_until_finished()
+            saving.result()
         except Exception as error:
             raise self._unwritten(error) from error
 
@@ -131,7 +139,8 @@ class Checkpoints:
         try:
             self.wait()
         finally:
-            self._manager.close()
+            self._thread.shutdown()
+            self._orbax.close()
 
     def restore_latest(self, like: PyTree) -> tuple[int, PyTree] | None:
         """Returns the newest step and its state, or None if there is none yet.
@@ -145,39 +154,80 @@ class Checkpoints:
 
         Raises:
           ValueError: if a leaf is missing, unknown, or of another shape or type, or if
-            the checkpoint cannot be read; the message names it.
+            a file of the checkpoint is not what was written; the message names it.
         """
         steps = self.steps()
         if not steps:
             return None
-        wanted = _stored(like)
+        place, wanted = self.folder / str(steps[-1]), _stored(like)
+        contents = self._contents(steps[-1])
+        if faults := files.changed(place, contents["files"]):
+            raise self._damaged(place / faults[0], "it is not what was written")
+        self._require_fit(steps[-1], contents["leaves"], wanted)
         try:
-            stored = self._manager.item_metadata(steps[-1]).tree
-        except Exception as error:
-            raise self._unreadable(steps, error) from error
-        self._require_fit(steps[-1], stored, wanted)
-        try:
-            leaves = self._manager.restore(
-                steps[-1], args=ocp.args.StandardRestore(jax.tree.map(_target, wanted))
+            leaves = self._orbax.restore(
+                place, args=ocp.args.StandardRestore(jax.tree.map(_target, wanted))
             )
         except Exception as error:
-            raise self._unreadable(steps, error) from error
+            raise self._damaged(place, error) from error
         names = _names(like)
         return steps[-1], jax.tree.map(
             lambda name, leaf: _like(leaves[name], leaf), names, like
         )
 
-    def _durable(self) -> list[int]:
-        """The steps on the disk; orbax's own list has the one under way too."""
-        self._manager.reload()
-        return sorted(self._manager.all_steps())
+    def note(self, step: int) -> dict:
+        """Returns the note that was saved with a step's state.
 
-    def _require_fit(self, step: int, stored: dict, wanted: dict) -> None:
+        Args:
+          step: one of `steps()`.
+
+        Raises:
+          ValueError: if the list of the checkpoint's contents is damaged.
+        """
+        return self._contents(step)["note"]
+
+    def _write(self, step: int, leaves: dict[str, np.ndarray], note: Mapping) -> None:
+        """Writes a checkpoint beside its place, moves it there, and drops old ones."""
+        temporary = self.folder / f"{files.TEMPORARY}{step}"
+        self._orbax.save(temporary, args=ocp.args.StandardSave(leaves), force=True)
+        contents = {
+            "leaves": {name: _signature(leaf) for name, leaf in leaves.items()},
+            "files": files.checksums(temporary),
+            "note": dict(note),
+        }
+        sealed = {"sha256": _seal(contents), "contents": contents}
+        files.write_text(temporary / CONTENTS, json.dumps(sealed, indent=1) + "\n")
+        temporary.rename(self.folder / str(step))
+        for old in self._durable()[: -self._keep]:
+            # Renamed first, so that a kill leaves no half of a checkpoint.
+            gone = (self.folder / str(old)).rename(
+                self.folder / f"{files.TEMPORARY}{old}"
+            )
+            shutil.rmtree(gone)
+
+    def _durable(self) -> list[int]:
+        """The steps on the disk."""
+        names = [path.name for path in self.folder.iterdir() if path.is_dir()]
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def _contents(self, step: int) -> dict:
+        """What a checkpoint holds, by its own list."""
+        path = self.folder / str(step) / CONTENTS
+        if not path.exists():
+            raise self._damaged(path, "it is missing")
+        sealed = files.read_json(path, self._remedy(path), "sha256", "contents")
+        if sealed["sha256"] != _seal(sealed["contents"]):
+            raise self._damaged(path, "it is not what was written")
+        return sealed["contents"]
+
+    def _require_fit(
+        self, step: int, stored: dict[str, str], wanted: dict[str, Any]
+    ) -> None:
         """Raises if the stored leaves are not those wanted, naming the first few."""
         faults = [f"{name} is missing in it" for name in wanted.keys() - stored.keys()]
         faults += [f"{name} is unknown here" for name in stored.keys() - wanted.keys()]
         for name in wanted.keys() & stored.keys():
-            has, wants = _signature(stored[name]), _signature(wanted[name])
+            has, wants = stored[name], _signature(wanted[name])
             if has != wants:
                 faults.append(f"{name} is {has} in it and {wants} here")
         if faults:
@@ -188,13 +238,16 @@ class Checkpoints:
                 "is of another model or optimizer: give another folder"
             )
 
-    def _unreadable(self, steps: list[int], error: Exception) -> ValueError:
-        """The error for a checkpoint that is there but damaged."""
-        earlier = f"go on from step {steps[-2]}" if steps[1:] else "begin again"
-        return ValueError(
-            f"checkpoint {steps[-1]} in {self.folder} cannot be read ({_first(error)})."
-            f" Delete {self.folder / str(steps[-1])} to {earlier}"
-        )
+    def _damaged(self, path: pathlib.Path, reason: object) -> ValueError:
+        """The error for a file of a checkpoint, or a checkpoint, that is damaged."""
+        return files.damaged(path, reason, self._remedy(path))
+
+    def _remedy(self, path: pathlib.Path) -> str:
+        """What to do about a damaged file of a checkpoint."""
+        place = self.folder / path.relative_to(self.folder).parts[0]
+        earlier = [step for step in self._durable() if step < int(place.name)]
+        begin = f"go on from step {earlier[-1]}" if earlier else "begin again"
+        return f"Delete {place} to {begin}"
 
     def _unwritten(self, error: Exception) -> OSError:
         """The error for a save that failed."""
@@ -205,6 +258,11 @@ class Checkpoints:
             f"a checkpoint could not be written to {self.folder} ({_first(error)}). "
             f"The last whole one: {whole}",
         )
+
+
+def _seal(contents: Any) -> str:
+    """The checksum of the list of contents."""
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
 
 
 def _names(tree: PyTree) -> PyTree:

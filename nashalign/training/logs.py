@@ -2,7 +2,8 @@
 
 JSON lines are the record; TensorBoard's files are derived from them. After a kill the
 logs may be ahead of the checkpoint that training goes on from, so opening them cuts
-them back to it. They are flushed before a checkpoint is begun, hence never behind one.
+them back to it. They are on the disk before a checkpoint is begun, which notes their
+lengths: logs that are shorter, or do not agree, are an error.
 """
 
 import json
@@ -42,6 +43,14 @@ class Logs:
         if (folder / "metrics.jsonl").exists():
             for line in read_log(folder / "metrics.jsonl"):
                 self._show(line)
+
+    def sync(self) -> dict[str, int]:
+        """Puts what was written on the disk, and returns the logs' lengths in bytes.
+
+        Raises:
+          OSError: if it cannot be written.
+        """
+        return {log.path.name: log.sync() for log in (self._metrics, self._rollouts)}
 
     def __enter__(self) -> "Logs":
         """Returns itself; leaving the block closes the files."""
@@ -93,9 +102,48 @@ def read_log(path: str | os.PathLike) -> list[dict]:
 
     Returns:
       One dict a line, each with its `step`.
+
+    Raises:
+      ValueError: if a line is no JSON object; names the file and the line.
+      OSError: if it cannot be read.
     """
-    with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    found = []
+    with open(path, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                found.append(dict(json.loads(line)))
+            except (ValueError, TypeError, RecursionError) as error:
+                raise ValueError(
+                    f"{path} is damaged: line {number} is no JSON object. Delete the "
+                    f"folder {pathlib.Path(path).parent} to make it again"
+                ) from error
+    return found
+
+
+def require_whole(
+    folder: str | os.PathLike, step: int, lengths: Mapping[str, int]
+) -> None:
+    """Raises if the logs up to a step are not as long as they were.
+
+    Args:
+      folder: the folder of the run.
+      step: number of steps done.
+      lengths: what `sync` returned when the step's checkpoint was made.
+
+    Raises:
+      ValueError: naming the log that is missing, cut or garbled, and what to do.
+      OSError: if it cannot be read.
+    """
+    folder = pathlib.Path(folder)
+    for name, length in lengths.items():
+        path = folder / name
+        found = _length_up_to(path, step) if path.exists() else 0
+        if found != length:
+            raise ValueError(
+                f"{path} has {found:,} bytes of the {length:,} that were written up to "
+                f"step {step}, the last checkpoint's. Put it back from a copy, or "
+                f"delete the folder {folder} to begin again"
+            )
 
 
 class _JsonLines:
@@ -103,7 +151,7 @@ class _JsonLines:
 
     def __init__(self, path: pathlib.Path, step: int):
         """Cuts the file, if there is one, back to `step`."""
-        self._path, self._file = path, None
+        self.path, self._file = path, None
         with files.naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
@@ -114,10 +162,18 @@ class _JsonLines:
         text = "".join(_text(line) + "\n" for line in lines)
         if not text:
             return
-        with files.naming(self._path):
-            self._file = self._file or open(self._path, "a", encoding="utf-8")
+        with files.naming(self.path):
+            self._file = self._file or open(self.path, "a", encoding="utf-8")
             self._file.write(text)
             self._file.flush()
+
+    def sync(self) -> int:
+        """Puts the file on the disk, if there is one, and returns its length."""
+        if not self.path.exists():
+            return 0
+        with files.naming(self.path), open(self.path, "rb") as file:
+            os.fsync(file.fileno())
+            return os.fstat(file.fileno()).st_size
 
     def close(self) -> None:
         """Closes the file."""
@@ -130,7 +186,8 @@ def _length_up_to(path: pathlib.Path, step: int) -> int:
     length = 0
     with open(path, "rb") as lines:
         for line in lines:
-            if _step_of(line) > step:
+            own = _step_of(line)
+            if not isinstance(own, int | float) or own > step:
                 break
             length += len(line)
     return length
@@ -140,7 +197,7 @@ def _step_of(line: bytes) -> float:
     """The step of a line; infinity if a kill or a crash has cut or garbled it."""
     try:
         return json.loads(line)["step"] if line.endswith(b"\n") else math.inf
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return math.inf
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nashalign.training import divergence
+from nashalign.training import divergence, logs
 from nashalign.training.checkpoints import Checkpoints
 from nashalign.training.divergence import TrainingDiverged
 from nashalign.training.interrupts import Interrupts
@@ -89,7 +89,8 @@ def run(
       TrainingDiverged: if a metric is not finite, or the state is NaN or plus infinity.
       KeyboardInterrupt: after Ctrl-C, when the state is saved.
       SystemExit: after SIGTERM, when the state is saved; the code is 143.
-      ValueError: if the folder's checkpoint is of another model or a longer run.
+      ValueError: if the folder's checkpoint is damaged, of another model or of a longer
+        run, or if the logs are shorter than they were when it was made.
       OSError: if the folder cannot be written.
     """
     _require_positive(save_every=save_every, evaluate_every=evaluate_every)
@@ -97,6 +98,9 @@ def run(
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints", keep))
         done, state = _begin(checkpoints, state, num_steps, name)
+        if done:
+            lengths = checkpoints.note(done).get("logs", {})
+            logs.require_whole(folder, done, lengths)
         if done == num_steps:
             return state
         keeper = _Keeper(
@@ -156,7 +160,8 @@ class _Keeper:
             self.settle()
             if divergence.is_broken(state):
                 raise self._diverged("the state holds NaN or infinity", done)
-            self.checkpoints.save(done.step, state)
+            note = {"logs": self.logs.sync()}
+            self.checkpoints.save(done.step, state, note)
 
     def settle(self, evaluation: Mapping[str, float] | None = None) -> None:
         """Waits for the pending step, if there is one, checks it and logs it."""

@@ -82,20 +82,25 @@ class Run:
 
         Raises:
           ConfigChanged: if the run was begun with others.
+          ValueError: if the file is damaged.
         """
         path = self.folder / f"{name}.json"
         if not path.exists():
             files.write_text(path, _json(inputs))
-        begun = json.loads(path.read_text(encoding="utf-8"))
+        remedy = f"Give another --output, or delete {path} if the {name} are the same"
+        begun = files.read_json(path, remedy)
         if changes := _differences(begun, _plain(inputs), name):
             raise ConfigChanged(self.folder, changes)
 
-    def finish(self, **summary) -> None:
-        """Marks the run as finished; it will never be overwritten from now on.
+    def finish(self, *results: str, **summary) -> None:
+        """Marks the run as finished; it will not be overwritten from now on.
 
         Args:
+          *results: files and folders in this one that the run was for; while one of
+            them is missing or has changed, the run counts as unfinished again.
           **summary: what JSON can hold, kept for whoever opens the folder again.
         """
+        summary["results"] = files.checksums(self.folder, *results) if results else {}
         summary["finished"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         files.write_text(self.folder / FINISHED, _json(summary))
 
@@ -123,8 +128,9 @@ def open_run(
 
     Raises:
       ConfigChanged: if the folder holds a run of another configuration.
-      RunFinished: if it holds a finished run of this configuration.
-      ValueError: if it holds something that is no run, or is in use.
+      RunFinished: if it holds a finished run of this configuration. Where results are
+        missing or cut, it is a warning instead, and the run is gone on with.
+      ValueError: if it holds something that is no run, is damaged or in use.
       OSError: if it cannot be written.
     """
     folder = pathlib.Path(folder)
@@ -170,7 +176,7 @@ def _require_same(folder: pathlib.Path, record: dict) -> None:
     try:
         old = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         config, environment = old["config"], old["environment"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{folder / CONFIG} is not a run's configuration ({error}); give another "
             "--output or delete the folder"
@@ -178,13 +184,32 @@ def _require_same(folder: pathlib.Path, record: dict) -> None:
     if changes := _differences(config, record["config"]):
         raise ConfigChanged(folder, changes)
     if (folder / FINISHED).exists():
-        raise RunFinished(folder, json.loads((folder / FINISHED).read_text("utf-8")))
+        _require_unfinished(folder)
     for what, was, now in _differences(environment, record["environment"]):
         warnings.warn(
             f"{folder} was begun with {what} {was} and goes on with {now}: its results "
             "may differ in rounding from an unbroken run",
             stacklevel=4,
         )
+
+
+def _require_unfinished(folder: pathlib.Path) -> None:
+    """Raises if all results are there; else the run is unfinished from now on."""
+    path = folder / FINISHED
+    remedy = f"Delete {path}, and the same command goes on"
+    summary = files.read_json(path, remedy)
+    results = summary.get("results", {})
+    if not isinstance(results, dict):
+        raise files.damaged(path, "its results are no list of files", remedy)
+    spoiled = files.changed(folder, results)
+    if not spoiled:
+        raise RunFinished(folder, summary)
+    path.unlink()
+    warnings.warn(
+        f"{folder} was finished, but {spoiled[0]} is missing or not what was written: "
+        "the results are made again",
+        stacklevel=5,
+    )
 
 
 def _require_empty(folder: pathlib.Path) -> None:

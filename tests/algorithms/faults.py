@@ -456,6 +456,13 @@ ALGORITHMS = [
         f"{UPDATE_TEST} -k extragradient",
     ),
     Fault(
+        "a second half on the draws of the first",
+        STATE,
+        "key=jax.random.fold_in(state.key, _LOOKING),",
+        "key=state.key,",
+        "tests/algorithms/extragradient_test.py -k 'afresh or half'",
+    ),
+    Fault(
         "policies that move one after the other",
         UPDATE,
         "            sources[source],\n",

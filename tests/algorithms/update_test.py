@@ -233,25 +233,6 @@ def test_an_extragradient_step_moves_from_where_it_began_by_the_second_gradient(
     assert after.step == state.step + 1
 
 
-def test_a_sampled_extragradient_step_draws_twice_from_the_same_keys():
-    method = configured("egpo")
-    state = token_game.moved_state(method)
-    update = token_game.compiled(
-        lambda state, judge: algorithms.update(method, SETUP, judge, state, PROMPTS)
-    )
-    after, _, groups = update(state, token_game.annotator(method))
-    # The pair is the policy's, which has not moved yet; the rival has been ahead.
-    plain = roll(configured("online_ipo"), state)
-    np.testing.assert_array_equal(
-        groups.responses.tokens[:, :2], plain.responses.tokens
-    )
-    assert jax.tree.all(
-        jax.tree.map(
-            lambda a, b: bool((a != b).any()), after.frozen["ahead"], state.params
-        )
-    )
-
-
 def test_several_epochs_are_several_steps_on_one_batch():
     """The critic and the clip look at the policy that the batch found."""
     with jax.enable_x64(True):

@@ -5,6 +5,7 @@ import io
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import rich.console
 
@@ -127,3 +128,37 @@ def test_tensorflow_is_never_imported(tmp_path):
         "assert 'tensorflow' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+
+
+def test_a_damaged_data_set_says_what_to_delete_whatever_is_damaged(tmp_path, files):
+    data.docstrings(tmp_path, sources=files, console=QUIET)
+    folder = tmp_path / "docstrings" / "dependencies" / "1.0.0"
+
+    def read():
+        corpus = data.docstrings(tmp_path, sources=files, console=QUIET)
+        return {split: corpus.pairs(split) for split in corpus.splits}
+
+    sound = read()
+    draw = np.random.default_rng(0)
+    noticed = 0
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        for number in range(12):
+            content = bytearray(whole)
+            if number < 4:
+                del content[draw.integers(len(content)) :]
+            else:
+                content[draw.integers(len(content))] ^= 1 << draw.integers(8)
+            path.write_bytes(content)
+            try:
+                found = read()
+            except ValueError as error:
+                assert str(folder) in str(error) and "Delete" in str(error)
+                noticed += 1
+            else:
+                assert found.keys() <= sound.keys()
+                for split, pairs in found.items():
+                    assert pairs == sound[split], (path, number)
+        path.write_bytes(whole)
+    assert noticed > 20
+    assert read() == sound

@@ -190,3 +190,40 @@ def test_the_order_of_the_files_does_not_matter(tmp_path):
     found = sources(tmp_path, texts | {"vendored": texts["jax"]})
     forward = harvest.harvest(found, QUIET)
     assert forward == harvest.harvest(found[::-1], QUIET)
+
+
+NESTED = {
+    "no such codec": b"# coding: klingon\ndef f():\n    pass\n",
+    "no codec of text": b"# coding: hex\ndef f():\n    pass\n",
+    "another encoding": b"# coding: utf-8\n'\xff'\n",
+    "null bytes": b"x = 1\0",
+    "operators": b"x = " + b"-" * 100_000 + b"1\n",
+    "brackets": b"x = " + b"(" * 100_000 + b"\n",
+    "attributes": b"x = a" + b".b" * 100_000 + b"\n",
+    "a sum": b"x = 1" + b" + 1" * 100_000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("content", NESTED.values(), ids=NESTED)
+def test_no_file_ends_the_harvest_and_each_is_counted(tmp_path, content):
+    sound = b'def f(x):\n    """Return the argument."""\n    return x\n'
+    found = []
+    for name, written in (("bad", content), ("good", sound)):
+        path = tmp_path / f"{name}.py"
+        path.write_bytes(written)
+        found.append(data.Source(name, path))
+    result = harvest.harvest(found, QUIET)
+    assert (result.files, result.unparsable) == (2, 1)
+    assert sum(map(len, result.pairs.values())) == 1
+    with pytest.raises(SyntaxError):
+        data.functions_of(data.decoded(content))
+
+
+def test_a_function_below_many_elifs_is_found_or_the_file_is_not_python():
+    branches = "".join(f"elif x == {n}:\n    pass\n" for n in range(900))
+    text = f"if x:\n    pass\n{branches}else:\n    def f(x):\n        return x\n"
+    try:
+        assert [name for name, _ in data.functions_of(text)] == ["f"]
+    except SyntaxError as error:
+        # The parser of some versions gives up earlier than ours.
+        assert isinstance(error.__cause__, RecursionError | MemoryError)

@@ -19,6 +19,7 @@ ROWS = [
             "thorough": Interval(0.55, 0.032),
             "style": Interval(0.64, 0.033),
         },
+        parts={"new code": Interval(0.633, 0.04), "old code": Interval(0.591, 0.05)},
         kl=Interval(4.81, 0.31),
         length=Interval(12.3, 0.4),
         truncated=Interval(0.021, 0.01),
@@ -55,15 +56,26 @@ def test_the_terminal_shows_everything_in_80_columns():
         assert heading in text
 
 
+def test_parts_of_the_prompts_have_a_table_of_their_own_in_the_terminal():
+    assert "new code" not in printed(ROWS)
+    console = rich.console.Console(width=80, file=io.StringIO())
+    console.print(evaluation.parts_table(ROWS))
+    lines = console.file.getvalue().splitlines()
+    [row] = [line for line in lines if "Nash-MD-PG" in line]
+    assert row.split()[1:] == [".633±.040", ".591±.050"]
+    assert [line.split()[1:] for line in lines if "start" in line] == [["–", "–"]]
+
+
 def test_markdown_has_a_column_for_each_number():
     head, _, row, start, *_ = evaluation.summary_markdown(ROWS).splitlines()
     cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
     assert cells["mix"] == "0.125"
     assert cells["win rate"] == ".612±.021"
     assert cells["thorough"] == ".550±.032"
+    assert cells["old code"] == ".591±.050"
     assert cells["KL (nats)"] == "4.81±0.31"
     assert cells["unbeaten"] == "12%" and cells["in Nash mixture"] == "71%"
-    assert start.count("–") == 12
+    assert start.count("–") == 14
 
 
 def test_captions_say_what_intervals_are_over():

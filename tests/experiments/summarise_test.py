@@ -1,5 +1,6 @@
 """The main job, end to end, with a tiny start policy."""
 
+import csv
 import dataclasses
 import html
 import json
@@ -112,6 +113,7 @@ def data_set(loaded, tmp_path_factory) -> examples.DataSet:
         tokens=np.arange(8 * 4 * 24, dtype=np.int32).reshape(8, 4, 24) % 256,
         mask=mask,
         truncated=mask[..., -1],
+        preference=VOTES.astype(np.float32),
         votes=VOTES.astype(np.float32),
     )
     judges = configs.Judges(num_prompts=8)
@@ -158,6 +160,13 @@ def test_every_table_can_be_counted_again_and_says_what_it_stands_on(finished):
     mean = kept["exact"].mean(0)[np.ix_(order, order)]
     np.testing.assert_allclose(mean, win_rates.mean, atol=1e-6)
     assert len(kept["prompts"]) == configs.smoke().evaluation.num_prompts
+    text = (finished / "results/summary.csv").read_text()
+    summary = {row["method"]: row for row in csv.DictReader(text.splitlines())}
+    start = kept["policies"].tolist().index("start")
+    for number, name in enumerate(kept["policies"]):
+        for half in docstrings.HALVES:
+            own = kept["exact"][kept["halves"] == half, number, start]
+            np.testing.assert_allclose(float(summary[name][half]), own.mean(), 1e-5)
     [line] = {
         (finished / f"results/{name}.md").read_text().splitlines()[-1]
         for name in ("win_rates", "learned", "summary")

@@ -302,6 +302,56 @@ def test_votes_are_drawn_with_the_probabilities_of_the_preference():
     )
 
 
+@pytest.mark.parametrize(
+    "solver",
+    [
+        games.extragradient(tau=0.5, eta=1.0),
+        games.nash_mirror_prox(tau=0.5, paper_eta=1.0),
+    ],
+)
+def test_steps_that_ask_twice_are_answered_by_other_voters(solver):
+    """A step is affine in the last answers, and so its mean is that at their mean."""
+    rng = np.random.default_rng(0)
+    start = started_at(rng.dirichlet(np.ones(4)), REFERENCE)
+    keys = jax.random.split(jax.random.key(0), 8_000)
+
+    def logits(state):
+        return state.log_policy - state.log_policy.mean(-1, keepdims=True)
+
+    @jax.vmap
+    def draw(key):
+        return logits(games.voting(solver, key, num_votes=1).update(start, PREFERENCE))
+
+    @jax.vmap
+    def first_alone(key):
+        tables = []
+        seen = games.Solver(
+            None,
+            lambda state, *answers: tables.extend(answers) or state,
+            solver.num_questions,
+        )
+        games.voting(seen, key, num_votes=1).update(start, PREFERENCE)
+        return logits(solver.update(start, tables[0], PREFERENCE))
+
+    error = np.asarray(draw(keys) - first_alone(keys))
+    z = error.mean(0) / (error.std(0, ddof=1) / np.sqrt(len(keys)))
+    assert np.abs(z).max() < 4
+
+
+def test_a_step_takes_one_preference_or_as_many_as_it_asks_for():
+    solver = games.extragradient(tau=0.1, eta=0.5)
+    start = solver.init(REFERENCE)
+    other = games.random_preference(1, 4)
+    whole, same, apart = (
+        np.asarray(solver.update(start, *answers).log_policy)
+        for answers in ([PREFERENCE], [PREFERENCE] * 2, [other, PREFERENCE])
+    )
+    np.testing.assert_array_equal(whole, same)
+    assert np.abs(whole - apart).max() > 1e-3
+    with pytest.raises(TypeError, match="takes 1 preference or 2, not 3"):
+        solver.update(start, *[PREFERENCE] * 3)
+
+
 def test_independent_voters_move_a_policy_apart_around_its_expectation():
     solver = games.mirror_descent(tau=0.5, eta=0.02)
 

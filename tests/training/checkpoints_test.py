@@ -1,5 +1,7 @@
 """A checkpoint is what was saved, bit for bit, or a clear error."""
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,7 +95,8 @@ def test_what_a_kill_left_half_written_is_ignored_and_removed(tmp_path):
         checkpoints.save(10, state(1))
     with training.Checkpoints(tmp_path / "other") as checkpoints:
         checkpoints.save(20, state(2))
-    half = tmp_path / "20.orbax-checkpoint-tmp"
+    (tmp_path / ".partial-17-probe").write_bytes(bytes(9))
+    half = tmp_path / ".partial-20.orbax-checkpoint-tmp"
     (tmp_path / "other" / "20").rename(half)
     next(half.rglob("manifest.ocdbt")).unlink()
     with training.Checkpoints(tmp_path) as checkpoints:
@@ -101,6 +104,9 @@ def test_what_a_kill_left_half_written_is_ignored_and_removed(tmp_path):
         assert (step, bits(restored)) == (10, bits(state(1)))
         checkpoints.save(30, state(2))
         assert checkpoints.steps() == [10, 30]
+    assert sorted(path.name for path in tmp_path.iterdir() if path != half) == [
+        *("10", "30", "other")
+    ]
     assert not half.exists()
 
 
@@ -143,6 +149,37 @@ def test_a_damaged_checkpoint_names_the_folder_to_delete(tmp_path):
             checkpoints.restore_latest(state())
 
 
+def flipped(path, bit):
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+def test_no_single_bit_changes_unnoticed_and_the_earlier_checkpoint_is_intact(tmp_path):
+    with training.Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(10, state(1))
+        checkpoints.save(20, state(2), {"length": 7})
+        checkpoints.wait()
+        draw = np.random.default_rng(0)
+        paths = [path for path in (tmp_path / "20").rglob("*") if path.is_file()]
+        assert {"contents.json", "manifest.ocdbt"} < {path.name for path in paths}
+        for path in paths:
+            for bit in draw.integers(8 * path.stat().st_size, size=5):
+                flipped(path, bit)
+                with pytest.raises(ValueError) as error:
+                    checkpoints.restore_latest(state())
+                assert str(path) in str(error.value)
+                assert str(error.value).endswith("20 to go on from step 10")
+                flipped(path, bit)
+        assert bits(checkpoints.restore_latest(state())[1]) == bits(state(2))
+        assert checkpoints.note(20) == {"length": 7}
+        paths[0].unlink()
+        with pytest.raises(ValueError, match="is damaged"):
+            checkpoints.restore_latest(state())
+        shutil.rmtree(tmp_path / "20")
+        assert bits(checkpoints.restore_latest(state())[1]) == bits(state(1))
+
+
 def test_a_leaf_that_is_no_array_is_named(checkpoints):
     with pytest.raises(TypeError, match=r"leaf a\.rate is a float, 0\.1"):
         checkpoints.save(1, {"a": {"rate": 0.1}})
@@ -164,9 +201,10 @@ def test_a_failed_write_is_an_os_error_that_names_the_last_whole_one(
         def no_space(*_args, **_kwargs):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(checkpoints._manager, "save", no_space)
+        monkeypatch.setattr(checkpoints._orbax, "save", no_space)
+        checkpoints.save(2, state())
         with pytest.raises(OSError, match=r"No space left.*last whole one: step 1"):
-            checkpoints.save(2, state())
+            checkpoints.wait()
 
 
 def test_too_little_space_is_an_error_before_any_work(checkpoints, monkeypatch):

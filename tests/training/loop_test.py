@@ -175,6 +175,26 @@ def test_a_line_that_a_kill_has_torn_is_cut(tmp_path, unbroken, torn):
     same_as(unbroken, tmp_path, train(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "rollouts.jsonl"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.unlink(),
+        lambda path: os.truncate(path, path.stat().st_size * 2 // 3),
+        lambda path: path.write_bytes(path.read_bytes().replace(b'p": 2', b'p": x', 1)),
+    ],
+    ids=["deleted", "cut", "garbled"],
+)
+@pytest.mark.parametrize("num_steps", [4, NUM_STEPS], ids=["done", "to go on with"])
+def test_logs_that_are_shorter_than_the_checkpoint_are_noticed_before_any_step(
+    tmp_path, name, spoil, num_steps
+):
+    train(tmp_path, num_steps=4)
+    spoil(tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name} has [\d,]+ bytes of the .* step 4"):
+        train(tmp_path, step=None, num_steps=num_steps)
+
+
 def test_a_finished_run_is_returned_without_work(tmp_path, unbroken):
     train(tmp_path)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.jsonl")}

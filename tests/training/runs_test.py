@@ -104,6 +104,50 @@ def test_a_finished_folder_is_kept(tmp_path):
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_text("name,win rate"),
+        lambda path: path.write_text("name,win rate\nrl,.6"),
+    ],
+    ids=["missing", "cut", "changed"],
+)
+def test_a_run_whose_results_are_not_there_is_not_finished(tmp_path, spoil):
+    with training.open_run(tmp_path, Config()) as run:
+        training.write_text(tmp_path / "results" / "table.csv", "name,win rate\nrl,.5")
+        training.write_text(tmp_path / "checkpoints" / "1", "of no use any more")
+        run.finish("results")
+    (tmp_path / "checkpoints" / "1").unlink()
+    with pytest.raises(training.RunFinished):
+        with training.open_run(tmp_path, Config()):
+            raise AssertionError("opened")
+    spoil(tmp_path / "results" / "table.csv")
+    with pytest.warns(UserWarning, match=r"results/table\.csv is missing or not what"):
+        with training.open_run(tmp_path, Config()) as run:
+            assert run.resumed
+    assert not (tmp_path / "finished.json").exists()
+
+
+@pytest.mark.parametrize("content", ["", '{"fin', "[]", "[" * 10**5, '{"results": 3}'])
+def test_a_damaged_finished_json_says_what_to_delete(tmp_path, content):
+    with training.open_run(tmp_path, Config()) as run:
+        run.finish()
+    (tmp_path / "finished.json").write_text(content)
+    with pytest.raises(ValueError, match=r"finished\.json is damaged .* Delete"):
+        with training.open_run(tmp_path, Config()):
+            raise AssertionError("opened")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff{}", b"7"])
+def test_a_damaged_record_of_what_was_read_says_what_to_delete(tmp_path, content):
+    with training.open_run(tmp_path, Config()) as run:
+        run.require_same("prompts", {"train": "7"})
+        (tmp_path / "prompts.json").write_bytes(content)
+        with pytest.raises(ValueError, match=r"prompts\.json is damaged .* delete"):
+            run.require_same("prompts", {"train": "7"})
+
+
 def test_a_run_that_fails_is_not_finished(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         with training.open_run(tmp_path, Config()) as run:
