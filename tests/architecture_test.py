@@ -17,6 +17,7 @@ FLOORS = {
     "terminal": 0,
     "conventions": 0,
     "json_file": -1,
+    "checks": 0,
     "games": 1,
     "losses": 1,
     "policies": 1,

@@ -382,8 +382,8 @@ FAULTS = [
     Fault(
         "fictitious play against the last policy",
         MIRROR,
-        "measures.win_rates(preference, state.average)",
-        "measures.win_rates(preference, jnp.exp(state.log_policy))",
+        "measures.wins(state.average, preference)",
+        "measures.wins(jnp.exp(state.log_policy), preference)",
         step("fictitious_play"),
     ),
     Fault(

@@ -61,8 +61,8 @@ def measure(size: int, num_steps: int) -> tuple[float, float]:
     def run(preference, start):
         return games.run(
             solver,
-            preference,
             start,
+            preference,
             num_steps=num_steps,
             every=num_steps,
             measure=lambda state: state.step,

@@ -15,7 +15,7 @@ from nashalign import games
 def best_response(seen):
     """The best response to the reference."""
     return games.best_response(
-        seen.preference, seen.reference, seen.reference, seen.tau
+        seen.reference, seen.preference, seen.reference, seen.tau
     )
 
 

@@ -85,7 +85,7 @@ def token_level(detached):
 
 def best_response_to_data(seen):
     """Azar et al. 2023: the best response to the data set's distribution."""
-    return games.best_response(seen.preference, seen.data, seen.reference, seen.tau)
+    return games.best_response(seen.data, seen.preference, seen.reference, seen.tau)
 
 
 def sequential(seen, iterate):

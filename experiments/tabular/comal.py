@@ -34,8 +34,8 @@ def curves() -> dict[str, np.ndarray]:
             run = jax.jit(
                 lambda start, solver=solver: games.run(
                     solver,
-                    preference,
                     start,
+                    preference,
                     num_steps=NUM_STEPS,
                     measure=lambda state: gap(jnp.exp(state.log_policy)),
                 )

@@ -85,7 +85,7 @@ def path(
     start = solver.init(reference)
     run = jax.jit(
         lambda start: games.run(
-            solver, preference, start, num_steps=num_steps, every=every
+            solver, start, preference, num_steps=num_steps, every=every
         )
     )
     return np.concatenate([np.log(reference)[None], np.asarray(run(start)[1])])

@@ -28,8 +28,10 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from nashalign.games import preferences
+from nashalign import checks
+from nashalign.games import doors
 
 Schedule = float | chex.Array | Callable[[chex.Array], chex.Array]
 
@@ -61,6 +63,8 @@ class Solver(NamedTuple):
         everywhere (a ValueError, where it is not traced).
       update: `(State, preference [*B, Y, Y]) -> State`, one step later. A step that
         asks several times takes as many preferences, one for each time, or one for all.
+        What is no preference is a ValueError, where it is not traced; of a state, which
+        comes from `init`, the numbers are not looked at.
       num_questions: how often a step asks what beats what: the policies about which it
         asks later depend on the answers before.
     """
@@ -89,8 +93,7 @@ def make_solver(
     """
 
     def init(reference):
-        if not isinstance(reference, jax.core.Tracer):
-            preferences.check_policy(reference, "reference")
+        reference = doors.policy(reference, "reference", positive=True)
         reference = jnp.asarray(reference)
         log_reference = jnp.log(reference)
         return State(
@@ -107,8 +110,7 @@ def make_solver(
                 f"a step of this dynamics takes 1 preference or {num_questions}, not "
                 f"{len(answers)}"
             )
-        answers = [jnp.asarray(answer, state.average.dtype) for answer in answers]
-        chex.assert_equal_shape_suffix([state.log_policy, *answers], 1)
+        answers = [offered(state, answer) for answer in answers]
         answers = answers * num_questions if len(answers) == 1 else answers
         after = advance(state, *answers)
         weight = 1 / (state.step + 2).astype(state.average.dtype)
@@ -116,6 +118,35 @@ def make_solver(
         return after._replace(average=average, step=state.step + 1)
 
     return Solver(init, update, num_questions)
+
+
+def offered(state: State, preference: chex.Array) -> jax.Array:
+    """Returns the preference that a state is to move by, in the state's precision.
+
+    Raises:
+      TypeError: if the state is none, as where the two are swapped.
+      ValueError: if the preference is none, where it is not traced, or not of as many
+        responses as the state.
+    """
+    require_state(state, "state, preference")
+    if checks.known(preference):
+        preference = doors.preference(preference)
+    size = state.log_policy.shape[-1]
+    if jnp.shape(preference)[-2:] != (size, size):
+        raise ValueError(
+            f"the state is of {size} responses, the preference of shape "
+            f"{list(jnp.shape(preference))}, which must end with [{size}, {size}]"
+        )
+    return jnp.asarray(preference, state.average.dtype)
+
+
+def require_state(state: State, order: str) -> None:
+    """Raises a TypeError if something else is in the place of a state."""
+    if not isinstance(state, State):
+        raise TypeError(
+            f"a State comes from solver.init; here is {type(state).__name__} in its "
+            f"place: the order is {order}"
+        )
 
 
 def anchored(
@@ -128,11 +159,14 @@ def anchored(
     Args:
       log_policy: `[*B, Y]` log pi, nats.
       log_reference: `[*B, Y]` log mu, nats.
-      weight: of the reference, in [0, 1].
+      weight: of the reference, in [0, 1]; beyond it, by more than rounding, the
+        mixture is NaN.
 
     Returns:
       `[*B, Y]` log w, normalised.
     """
+    if isinstance(weight, jax.Array):
+        weight = jnp.where((weight >= 0) & (weight <= 1 + 1e-6), weight, jnp.nan)
     return jax.nn.log_softmax((1 - weight) * log_policy + weight * log_reference)
 
 
@@ -157,8 +191,7 @@ def voting(solver: Solver, key: chex.PRNGKey, *, num_votes: int) -> Solver:
     Raises:
       ValueError: if there is no vote.
     """
-    if num_votes < 1:
-        raise ValueError(f"num_votes must be at least 1, not {num_votes}")
+    checks.whole(num_votes, "num_votes")
 
     def cast(key, preference):
         chance = jnp.clip(preference, 0, 1)
@@ -169,7 +202,7 @@ def voting(solver: Solver, key: chex.PRNGKey, *, num_votes: int) -> Solver:
         return upper + lower + jnp.broadcast_to(tie, preference.shape)
 
     def update(state, preference):
-        preference = jnp.asarray(preference, state.average.dtype)
+        preference = offered(state, preference)
         drawn = jax.random.fold_in(key, state.step)
         questions = range(solver.num_questions)
         shares = [cast(jax.random.fold_in(drawn, q), preference) for q in questions]
@@ -180,8 +213,8 @@ def voting(solver: Solver, key: chex.PRNGKey, *, num_votes: int) -> Solver:
 
 def run(
     solver: Solver,
-    preference: chex.Array,
     start: State,
+    preference: chex.Array,
     *,
     num_steps: int,
     every: int = 1,
@@ -191,8 +224,8 @@ def run(
 
     Args:
       solver: the dynamics.
-      preference: `[*B, Y, Y]` preference.
       start: the state to go on from, such as `solver.init(reference)`.
+      preference: `[*B, Y, Y]` preference; where it is traced and none, all is NaN.
       num_steps: number of steps, a multiple of `every`.
       every: steps from one measurement to the next, the last of them measured.
       measure: a pytree of arrays from a state; the policies themselves by default.
@@ -202,10 +235,13 @@ def run(
       `[num_steps // every, ...]`.
 
     Raises:
-      ValueError: if the steps do not divide into measurements.
+      TypeError: if the start is no state, as where it is swapped with the preference.
+      ValueError: if the preference breaks a law, or the steps do not divide into
+        measurements.
     """
-    if every < 1 or num_steps < every or num_steps % every:
-        raise ValueError(f"num_steps = {num_steps} is no multiple of every = {every}")
+    require_state(start, "solver, start, preference")
+    require_multiple(num_steps, every)
+    preference = doors.preference(preference)
     batch, games = start.log_policy.shape[:-1], jnp.shape(preference)[:-2]
     if jnp.broadcast_shapes(batch, games) != batch:
         raise ValueError(
@@ -222,9 +258,19 @@ def run(
     return jax.lax.scan(leap, start, length=num_steps // every)
 
 
+def require_multiple(num_steps: int, every: int) -> None:
+    """Raises a ValueError if steps do not divide into measurements."""
+    checks.whole(num_steps, "num_steps", least=0)
+    if checks.whole(every, "every", least=0) < 1 or num_steps < 1 or num_steps % every:
+        raise ValueError(f"num_steps = {num_steps} is no multiple of every = {every}")
+
+
 def at(schedule: Schedule, step: chex.Array) -> chex.Numeric:
-    """Returns the value of a schedule at a step; a constant is its own schedule."""
-    return schedule(step) if callable(schedule) else schedule
+    """Returns the step size at a step, NaN where a schedule's is not positive."""
+    if not callable(schedule):
+        return schedule
+    value = schedule(step)
+    return jnp.where((value > 0) & (value < jnp.inf), value, jnp.nan)
 
 
 def converted(
@@ -237,17 +283,36 @@ def converted(
     """
     if callable(paper_eta):
         return lambda step: convert(paper_eta(step))
-    if not isinstance(paper_eta, jax.core.Tracer) and not paper_eta > 0:
-        raise ValueError(f"paper_eta must be positive, not {paper_eta}")
-    return convert(paper_eta)
+    return convert(checks.number(paper_eta, "paper_eta", above=0))
 
 
-def check_step(tau: chex.Numeric, eta: Schedule) -> None:
-    """Raises a ValueError if an anchor would give a policy a negative weight."""
-    if any(callable(x) or isinstance(x, jax.core.Tracer) for x in (tau, eta)):
-        return
-    if not (tau >= 0 and eta > 0 and eta * tau <= 1):
+def check_step(tau: chex.Numeric, eta: Schedule) -> tuple[chex.Numeric, Schedule]:
+    """Returns a strength and a step that give no policy a negative weight in an anchor.
+
+    Raises:
+      ValueError: if they would; traced, they are NaN then.
+    """
+    if callable(eta):
+        return checks.number(tau, "tau", least=0), eta
+    checks.numeric(tau, "tau")
+    checks.numeric(eta, "eta")
+    inside = (tau >= 0) & (eta > 0) & (eta < jnp.inf) & (eta * tau <= 1)
+    if not checks.known(tau, eta):
+        return tau, jnp.where(inside, eta, jnp.nan)
+    if not np.all(inside):
         raise ValueError(
             f"need tau >= 0, eta > 0 and eta * tau <= 1, not tau = {tau}, eta = {eta}: "
             "eta is the mirror-descent step, not its inverse"
         )
+    return tau, eta
+
+
+def check_rate(learning_rate: Schedule) -> Schedule:
+    """Returns a learning rate, constant or scheduled.
+
+    Raises:
+      ValueError: if a constant is not positive; traced, it is NaN then.
+    """
+    if callable(learning_rate):
+        return learning_rate
+    return checks.number(learning_rate, "learning_rate", above=0)

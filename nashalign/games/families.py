@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import chex
 import numpy as np
 
+from nashalign import checks
 from nashalign.games import preferences
 
 # Three dice, each of which beats the next with probability 5/9.
@@ -26,6 +27,7 @@ def rock_paper_scissors(strength: float = 1.0) -> np.ndarray:
     Returns:
       `[3, 3]` preference; its Nash policy is uniform.
     """
+    checks.number(strength, "strength", least=0.5, most=1)
     step = np.roll(np.eye(3), 1, axis=1)
     return preferences.check(0.5 + (strength - 0.5) * (step - step.T))
 
@@ -39,8 +41,9 @@ def dice(faces: Sequence[Sequence[float]] = CYCLIC_DICE) -> np.ndarray:
     Returns:
       `[Y, Y]` preference.
     """
-    faces = np.asarray(faces, np.float64)
-    chex.assert_rank(faces, 2)
+    faces = np.asarray(checks.number(faces, "faces"), np.float64)
+    if faces.ndim != 2 or not faces.size:
+        raise ValueError(f"faces must have shape [Y, F], not {list(faces.shape)}")
     difference = faces[:, None, :, None] - faces[None, :, None, :]
     return preferences.check((0.5 + 0.5 * np.sign(difference)).mean(axis=(-1, -2)))
 
@@ -62,6 +65,8 @@ def three_cycle(
     Returns:
       `[3, 3]` preference of a, b, c.
     """
+    for name, chance in dict(first=first, second=second, third=third).items():
+        checks.number(chance, name, least=0.5, most=1)
     return preferences.check(
         [[0.5, 1 - first, third], [first, 0.5, 1 - second], [1 - third, second, 0.5]]
     )
@@ -134,6 +139,7 @@ def low_rank(
     Returns:
       `[*B, Y, Y]` preference.
     """
+    checks.whole(rank, "rank")
     draws = np.random.default_rng(seed).normal(size=(2, *_as_shape(shape), rank))
     products = np.einsum("...yk,...zk->...yz", *draws)
     return _scaled(products - np.swapaxes(products, -1, -2), strength)
@@ -160,8 +166,9 @@ def block_cyclic(
     Raises:
       ValueError: if there are fewer than three blocks.
     """
-    if num_blocks < 3:
+    if checks.whole(num_blocks, "num_blocks") < 3:
         raise ValueError(f"a cycle needs at least three blocks, not {num_blocks}")
+    checks.number(strength, "strength", least=0, most=1)
     noise = random_preference(seed, shape)
     block = np.arange(noise.shape[-1]) % num_blocks
     ahead = (block[None, :] - block[:, None]) % num_blocks
@@ -171,13 +178,17 @@ def block_cyclic(
 
 
 def _as_shape(shape):
-    """Returns a shape as a tuple."""
-    return (shape,) if isinstance(shape, numbers.Integral) else tuple(shape)
+    """Returns a shape as a tuple, the number of responses last."""
+    shape = (shape,) if isinstance(shape, numbers.Integral) else tuple(shape)
+    if not shape:
+        raise ValueError("shape must end with the number of responses, and is empty")
+    return tuple(checks.whole(size, "an entry of shape") for size in shape)
 
 
 def _scaled(skew, strength):
     """Returns the preference whose largest advantage is half the strength."""
-    if not 0 < strength <= 1:
-        raise ValueError(f"strength must be in (0, 1], not {strength}")
+    checks.number(strength, "strength", above=0, most=1)
+    if skew.shape[-1] < 2:
+        raise ValueError("a game of one response has no advantage to scale; take more")
     largest = np.abs(skew).max(axis=(-1, -2), keepdims=True)
     return preferences.check(0.5 + strength / 2 * skew / largest)

@@ -22,6 +22,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign import checks
 from nashalign.games import dynamics, measures
 from nashalign.games.dynamics import Schedule, Solver
 
@@ -46,10 +47,10 @@ def ipo_md(*, tau: float, mix: float, learning_rate: Schedule) -> Solver:
       The solver.
 
     Raises:
-      ValueError: if tau or mix is out of range.
+      ValueError: if tau, mix or a constant learning rate is out of range.
     """
     return _pair_flow(
-        lambda margin: (margin - 1 / (2 * tau)) ** 2, tau, mix, learning_rate
+        lambda margin, tau: (margin - 1 / (2 * tau)) ** 2, tau, mix, learning_rate
     )
 
 
@@ -66,7 +67,7 @@ def online_ipo(*, tau: float, learning_rate: Schedule) -> Solver:
       The solver.
 
     Raises:
-      ValueError: if tau is out of range.
+      ValueError: if tau or a constant learning rate is out of range.
     """
     return ipo_md(tau=tau, mix=0.0, learning_rate=learning_rate)
 
@@ -87,10 +88,10 @@ def online_dpo(*, tau: float, learning_rate: Schedule) -> Solver:
       The solver.
 
     Raises:
-      ValueError: if tau is out of range.
+      ValueError: if tau or a constant learning rate is out of range.
     """
     return _pair_flow(
-        lambda margin: -jax.nn.log_sigmoid(tau * margin), tau, 0.0, learning_rate
+        lambda margin, tau: -jax.nn.log_sigmoid(tau * margin), tau, 0.0, learning_rate
     )
 
 
@@ -110,10 +111,10 @@ def online_slic(*, tau: float, learning_rate: Schedule) -> Solver:
       The solver.
 
     Raises:
-      ValueError: if tau is out of range.
+      ValueError: if tau or a constant learning rate is out of range.
     """
     return _pair_flow(
-        lambda margin: jax.nn.relu(1 - tau * margin), tau, 0.0, learning_rate
+        lambda margin, tau: jax.nn.relu(1 - tau * margin), tau, 0.0, learning_rate
     )
 
 
@@ -134,20 +135,20 @@ def nash_md_pg(*, tau: float, mix: float, learning_rate: Schedule) -> Solver:
       The solver.
 
     Raises:
-      ValueError: if tau or mix is out of range.
+      ValueError: if tau, mix or a constant learning rate is out of range.
     """
-    if not isinstance(tau, jax.core.Tracer) and not tau >= 0:
-        raise ValueError(f"tau must be at least 0, not {tau}")
+    tau = checks.number(tau, "tau", least=0)
+    mix = checks.number(mix, "mix", least=0, most=1)
 
     def loss(log_policy, log_reference, preference):
         writer = jax.lax.stop_gradient(
             dynamics.anchored(log_policy, log_reference, mix)
         )
         policy = jnp.exp(log_policy)
-        wins = measures.win_rates(preference, jnp.exp(writer))
+        wins = measures.wins(jnp.exp(writer), preference)
         return jnp.sum(policy * (tau * (log_policy - log_reference) - wins), -1)
 
-    return _flow(loss, mix, learning_rate)
+    return _flow(loss, learning_rate)
 
 
 def self_play_pg(*, tau: float, learning_rate: Schedule) -> Solver:
@@ -161,31 +162,30 @@ def self_play_pg(*, tau: float, learning_rate: Schedule) -> Solver:
       The solver.
 
     Raises:
-      ValueError: if tau is out of range.
+      ValueError: if tau or a constant learning rate is out of range.
     """
     return nash_md_pg(tau=tau, mix=0.0, learning_rate=learning_rate)
 
 
 def _pair_flow(loss_of_margin, tau, mix, learning_rate):
     """Returns the flow of a loss of margins, over pairs of the mixture."""
-    if not isinstance(tau, jax.core.Tracer) and not tau > 0:
-        raise ValueError(f"tau must be positive, not {tau}")
+    tau = checks.number(tau, "tau", above=0)
+    mix = checks.number(mix, "mix", least=0, most=1)
 
     def loss(log_policy, log_reference, preference):
         writer = dynamics.anchored(log_policy, log_reference, mix)
         writer = jnp.exp(jax.lax.stop_gradient(writer))
         log_ratio = log_policy - log_reference
         margin = log_ratio[..., :, None] - log_ratio[..., None, :]
-        losses = 2 * preference * loss_of_margin(margin)
+        losses = 2 * preference * loss_of_margin(margin, tau)
         return jnp.einsum("...y,...yz,...z->...", writer, losses, writer)
 
-    return _flow(loss, mix, learning_rate)
+    return _flow(loss, learning_rate)
 
 
-def _flow(loss: Loss, mix: float, learning_rate: Schedule) -> Solver:
+def _flow(loss: Loss, learning_rate: Schedule) -> Solver:
     """Returns gradient descent on a loss, in the logits."""
-    if not isinstance(mix, jax.core.Tracer) and not 0 <= mix <= 1:
-        raise ValueError(f"mix must be in [0, 1], not {mix}")
+    learning_rate = dynamics.check_rate(learning_rate)
 
     def advance(state, preference):
         def total(logits):

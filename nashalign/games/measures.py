@@ -5,8 +5,10 @@ the reference. It is symmetric and of constant sum 1. Its best response to q is
 mu exp(P(y > q) / tau) up to normalisation, and a policy that is its own best response
 is the Nash policy.
 
-Policies are probabilities `[*B, Y]` and preferences `[*B, Y, Y]`. Everything here is
-pure JAX in the precision of its arguments; float32 sees gaps down to about 1e-7.
+Policies are probabilities `[*B, Y]` and preferences `[*B, Y, Y]`, in the order policy,
+preference, reference, tau everywhere. What is none is a ValueError; traced, it becomes
+NaN. Everything here is pure JAX in the precision of its arguments; float32 sees gaps
+down to about 1e-7.
 """
 
 import chex
@@ -14,25 +16,38 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nashalign import checks
+from nashalign.games import doors
 
-def win_rates(preference: chex.Array, opponent: chex.Array) -> jax.Array:
+
+def win_rates(opponent: chex.Array, preference: chex.Array) -> jax.Array:
     r"""Returns each response's probability of beating the opponent.
 
     .. math:: P(y > q) = \sum_z P_{yz} q(z)
 
     Args:
-      preference: `[*B, Y, Y]` preference.
       opponent: `[*B, Y]` policy q.
+      preference: `[*B, Y, Y]` preference.
 
     Returns:
       `[*B, Y]` probabilities.
+
+    Raises:
+      ValueError: if an argument breaks its law.
     """
-    chex.assert_equal_shape_suffix([preference, opponent], 1)
+    return wins(*doors.game(opponent=opponent, preference=preference))
+
+
+def wins(opponent: chex.Array, preference: chex.Array) -> jax.Array:
+    """Returns `win_rates` without looking at the arguments: for what runs in loops."""
     return jnp.matmul(preference, jnp.asarray(opponent)[..., None])[..., 0]
 
 
 def best_response(
-    preference: chex.Array, opponent: chex.Array, reference: chex.Array, tau: float
+    opponent: chex.Array,
+    preference: chex.Array,
+    reference: chex.Array,
+    tau: chex.Numeric,
 ) -> jax.Array:
     r"""Returns the best regularised response to an opponent.
 
@@ -42,8 +57,8 @@ def best_response(
     the data (Azar et al. 2023, arXiv:2310.12036).
 
     Args:
-      preference: `[*B, Y, Y]` preference.
       opponent: `[*B, Y]` policy q.
+      preference: `[*B, Y, Y]` preference.
       reference: `[*B, Y]` policy mu.
       tau: strength of the regularisation, > 0.
 
@@ -51,12 +66,13 @@ def best_response(
       `[*B, Y]` policy.
 
     Raises:
-      ValueError: if tau is not positive.
+      ValueError: if an argument breaks its law, or tau is not positive.
     """
-    if not isinstance(tau, jax.core.Tracer) and not np.all(np.asarray(tau) > 0):
-        raise ValueError(f"tau must be positive, not {tau}")
-    chex.assert_equal_shape_suffix([opponent, reference], 1)
-    return jnp.exp(_log_best_response(preference, opponent, reference, tau))
+    opponent, preference, reference = doors.game(
+        opponent=opponent, preference=preference, reference=reference
+    )
+    tau = checks.number(tau, "tau", above=0)
+    return jnp.exp(_log_best_response(opponent, preference, reference, tau))
 
 
 def duality_gap(
@@ -82,18 +98,19 @@ def duality_gap(
       `[*B]` gap, >= 0 and 0 only at a Nash policy.
 
     Raises:
-      ValueError: if tau is given without a reference.
+      ValueError: if an argument breaks its law, or tau is given without a reference.
     """
-    chex.assert_equal_shape_suffix([policy, preference], 1)
-    if not isinstance(tau, jax.core.Tracer) and not np.all(np.asarray(tau) >= 0):
-        raise ValueError(f"tau must be at least 0, not {tau}")
-    plain = 2 * jnp.max(win_rates(preference, policy), axis=-1) - 1
+    policy, preference, reference = doors.game(
+        policy=policy, preference=preference, reference=reference
+    )
+    tau = checks.number(tau, "tau", least=0)
+    plain = 2 * jnp.max(wins(policy, preference), axis=-1) - 1
     if reference is None:
-        if isinstance(tau, jax.core.Tracer) or tau != 0:
+        if not checks.known(tau) or np.any(np.asarray(tau) != 0):
             raise ValueError(f"duality_gap at tau = {tau} needs a reference")
         return plain
     safe_tau = jnp.where(tau > 0, tau, 1.0).astype(plain.dtype)
-    log_response = _log_best_response(preference, policy, reference, safe_tau)
+    log_response = _log_best_response(policy, preference, reference, safe_tau)
     divergence = _kl(policy, log_response)
     return jnp.where(tau > 0, 2 * safe_tau * divergence, plain)
 
@@ -111,6 +128,9 @@ def exploitability(policy: chex.Array, preference: chex.Array) -> jax.Array:
 
     Returns:
       `[*B]` probability in [0, 1/2].
+
+    Raises:
+      ValueError: if an argument breaks its law.
     """
     return duality_gap(policy, preference) / 2
 
@@ -157,7 +177,12 @@ def kl(policy: chex.Array, reference: chex.Array) -> jax.Array:
 
     Returns:
       `[*B]` nats, >= 0; infinite where the reference lacks a response of the policy.
+
+    Raises:
+      ValueError: if one is no policy, or they are not over the same responses.
     """
+    policy = doors.policy(policy, "policy")
+    reference = doors.policy(reference, "reference")
     chex.assert_equal_shape_suffix([policy, reference], 1)
     shape = jnp.broadcast_shapes(jnp.shape(policy), jnp.shape(reference))
     log_reference = jnp.broadcast_to(jnp.log(jnp.asarray(reference)), shape)
@@ -175,15 +200,19 @@ def total_variation(policy: chex.Array, other: chex.Array) -> jax.Array:
 
     Returns:
       `[*B]` distance in [0, 1].
+
+    Raises:
+      ValueError: if one is no policy.
     """
+    policy, other = doors.policy(policy, "policy"), doors.policy(other, "other")
     chex.assert_equal_shape([policy, other])
     return jnp.abs(jnp.asarray(policy) - jnp.asarray(other)).sum(axis=-1) / 2
 
 
-def _log_best_response(preference, opponent, reference, tau):
+def _log_best_response(opponent, preference, reference, tau):
     """Returns the logarithm of the best response, `[*B, Y]`."""
     return jax.nn.log_softmax(
-        jnp.log(reference) + win_rates(preference, opponent) / tau, axis=-1
+        jnp.log(reference) + wins(opponent, preference) / tau, axis=-1
     )
 
 

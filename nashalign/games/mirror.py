@@ -16,6 +16,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign import checks
 from nashalign.games import dynamics, measures
 from nashalign.games.dynamics import Schedule, Solver
 
@@ -139,9 +140,8 @@ def nash_ema(*, tau: float, eta: Schedule, decay: float) -> Solver:
     Raises:
       ValueError: if tau, a constant eta or the decay is out of range.
     """
-    dynamics.check_step(tau, eta)
-    if not isinstance(decay, jax.core.Tracer) and not 0 <= decay <= 1:
-        raise ValueError(f"decay must be in [0, 1], not {decay}")
+    tau, eta = dynamics.check_step(tau, eta)
+    decay = checks.number(decay, "decay", least=0, most=1)
 
     def advance(state, preference):
         mean = decay * state.memory + (1 - decay) * state.log_policy
@@ -172,11 +172,10 @@ def fictitious_play(*, tau: float = 0.0) -> Solver:
     Raises:
       ValueError: if tau is negative.
     """
-    if not tau >= 0:
-        raise ValueError(f"tau must be at least 0, not {tau}")
+    tau = float(checks.number(tau, "tau", least=0))
 
     def advance(state, preference):
-        wins = measures.win_rates(preference, state.average)
+        wins = measures.wins(state.average, preference)
         if tau == 0:
             best = jax.nn.one_hot(jnp.argmax(wins, -1), wins.shape[-1], dtype=bool)
             return state._replace(log_policy=jnp.where(best, 0.0, -jnp.inf))
@@ -192,7 +191,7 @@ def _solver(
     opponent: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> Solver:
     """Returns the solver whose opponent is `opponent(log_policy, log_anchor)`."""
-    dynamics.check_step(tau, eta)
+    tau, eta = dynamics.check_step(tau, eta)
 
     def advance(state, preference):
         step = dynamics.at(eta, state.step)
@@ -205,7 +204,7 @@ def _solver(
 
 def _respond(preference, log_opponent, log_anchor, step):
     """Returns log of the anchor times exp(step P(y > opponent)), normalised."""
-    wins = measures.win_rates(preference, jnp.exp(log_opponent))
+    wins = measures.wins(jnp.exp(log_opponent), preference)
     return jax.nn.log_softmax(log_anchor + step * wins)
 
 

@@ -8,6 +8,7 @@ the last step repeated (optimistic), turns the circle into a spiral inwards.
 import jax
 import jax.numpy as jnp
 
+from nashalign import checks
 from nashalign.games import dynamics, measures
 from nashalign.games.dynamics import Schedule, Solver
 
@@ -32,14 +33,14 @@ def extragradient(*, tau: float, eta: Schedule) -> Solver:
     Raises:
       ValueError: if tau or a constant eta is out of range.
     """
-    dynamics.check_step(tau, eta)
+    tau, eta = dynamics.check_step(tau, eta)
 
     def advance(state, first, second):
         step = dynamics.at(eta, state.step)
         anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
 
         def respond(preference, log_opponent):
-            wins = measures.win_rates(preference, jnp.exp(log_opponent))
+            wins = measures.wins(jnp.exp(log_opponent), preference)
             return jax.nn.log_softmax(anchor + step * wins)
 
         ahead = respond(first, state.log_policy)
@@ -69,8 +70,7 @@ def nash_mirror_prox(*, tau: float, paper_eta: Schedule) -> Solver:
     Raises:
       ValueError: if tau or a constant eta' is out of range.
     """
-    if not isinstance(tau, jax.core.Tracer) and not tau > 0:
-        raise ValueError(f"tau must be positive, not {tau}")
+    tau = checks.number(tau, "tau", above=0)
     eta = dynamics.converted(paper_eta, lambda eta: eta / ((1 + eta) * tau))
     return extragradient(tau=tau, eta=eta)
 
@@ -93,11 +93,11 @@ def onpo(*, eta: Schedule) -> Solver:
     Raises:
       ValueError: if a constant eta is out of range.
     """
-    dynamics.check_step(0.0, eta)
+    _, eta = dynamics.check_step(0.0, eta)
 
     def advance(state, preference):
         step = dynamics.at(eta, state.step)
-        wins = measures.win_rates(preference, jnp.exp(state.log_policy))
+        wins = measures.wins(jnp.exp(state.log_policy), preference)
         slow = jax.nn.log_softmax(state.memory + step * wins)
         fast = jax.nn.log_softmax(slow + step * wins)
         return state._replace(log_policy=fast, memory=slow)
@@ -125,10 +125,10 @@ def omwu(*, eta: Schedule) -> Solver:
     Raises:
       ValueError: if a constant eta is out of range.
     """
-    dynamics.check_step(0.0, eta)
+    _, eta = dynamics.check_step(0.0, eta)
 
     def advance(state, preference):
-        wins = measures.win_rates(preference, jnp.exp(state.log_policy))
+        wins = measures.wins(jnp.exp(state.log_policy), preference)
         before = jnp.where(state.step == 0, wins, state.memory)
         step = dynamics.at(eta, state.step)
         moved = jax.nn.log_softmax(state.log_policy + step * (2 * wins - before))

@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from nashalign import checks
 from nashalign.games import dynamics, measures, mirror
 from nashalign.games.dynamics import Schedule, Solver
 
@@ -41,10 +43,9 @@ def comal(*, tau: float, eta: Schedule, num_inner: int) -> Solver:
     Raises:
       ValueError: if an argument is out of range.
     """
-    if not isinstance(num_inner, jax.core.Tracer) and num_inner < 1:
-        raise ValueError(f"num_inner must be at least 1, not {num_inner}")
-    if not isinstance(tau, jax.core.Tracer) and not tau > 0:
-        raise ValueError(f"tau must be positive, not {tau}")
+    if checks.known(num_inner):
+        num_inner = checks.whole(num_inner, "num_inner")
+    tau = checks.number(tau, "tau", above=0)
     inner = mirror.mirror_descent(tau=tau, eta=eta)
 
     def advance(state, preference):
@@ -79,6 +80,7 @@ def magnetic_descent(*, tau: float, paper_eta: Schedule, num_inner: int) -> Solv
     Raises:
       ValueError: if an argument is out of range.
     """
+    tau = checks.number(tau, "tau", above=0)
     eta = dynamics.converted(paper_eta, lambda eta: eta / (1 + eta * tau))
     return comal(tau=tau, eta=eta, num_inner=num_inner)
 
@@ -123,10 +125,10 @@ def rspo(*, tau: float, eta: Schedule, slope: Slope = reverse_kl) -> Solver:
     Raises:
       ValueError: if tau or a constant eta is out of range.
     """
-    dynamics.check_step(tau, eta)
+    tau, eta = dynamics.check_step(tau, eta)
 
     def advance(state, preference):
-        wins = measures.win_rates(preference, jnp.exp(state.log_policy))
+        wins = measures.wins(jnp.exp(state.log_policy), preference)
         pull = slope(state.log_policy, state.log_reference)
         step = dynamics.at(eta, state.step)
         logits = state.log_policy + step * (wins - tau * pull)
@@ -158,8 +160,9 @@ def multiplayer(*, tau: float, eta: Schedule, weights: Sequence[float]) -> Solve
     Raises:
       ValueError: if an argument is out of range.
     """
-    dynamics.check_step(tau, eta)
-    if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
+    tau, eta = dynamics.check_step(tau, eta)
+    checks.number(weights, "weights", least=0)
+    if np.ndim(weights) != 1 or abs(np.sum(weights) - 1) > 1e-6:
         raise ValueError(f"weights must be >= 0 and add up to 1, not {weights}")
 
     def advance(state, preference):
@@ -169,7 +172,7 @@ def multiplayer(*, tau: float, eta: Schedule, weights: Sequence[float]) -> Solve
         rivals = jnp.tensordot(shares, jnp.exp(history), axes=1)
         step = dynamics.at(eta, state.step)
         anchor = dynamics.anchored(past, state.log_reference, step * tau)
-        wins = measures.win_rates(preference, rivals)
+        wins = measures.wins(rivals, preference)
         moved = jax.nn.log_softmax(anchor + step * wins)
         return state._replace(log_policy=moved, memory=history[:-1])
 

@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign import checks
 from nashalign.games import dynamics, measures
 from nashalign.games.dynamics import Schedule, Solver
 
@@ -32,10 +33,10 @@ def sppo(*, eta: Schedule) -> Solver:
     Raises:
       ValueError: if a constant eta is out of range.
     """
-    dynamics.check_step(0.0, eta)
+    _, eta = dynamics.check_step(0.0, eta)
 
     def advance(state, preference):
-        wins = measures.win_rates(preference, jnp.exp(state.log_policy))
+        wins = measures.wins(jnp.exp(state.log_policy), preference)
         target = dynamics.at(eta, state.step) * (wins - 0.5)
         log_ratio = _normalising(state.log_policy, target)
         moved = jax.nn.log_softmax(state.log_policy + log_ratio)
@@ -62,9 +63,10 @@ def rebel(*, rewards: chex.Array, eta: Schedule) -> Solver:
       The solver.
 
     Raises:
-      ValueError: if a constant eta is out of range.
+      ValueError: if a reward is not finite, or a constant eta out of range.
     """
-    dynamics.check_step(0.0, eta)
+    _, eta = dynamics.check_step(0.0, eta)
+    rewards = jnp.asarray(checks.number(rewards, "rewards"))
 
     def advance(state, preference):
         step = dynamics.at(eta, state.step)

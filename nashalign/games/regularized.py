@@ -19,7 +19,8 @@ import chex
 import numpy as np
 import scipy.special
 
-from nashalign.games import preferences
+from nashalign import checks
+from nashalign.games import doors, preferences
 
 # tau max|log pi - log BR(pi)| of every answer, in win probability.
 TOLERANCE = 1e-10
@@ -54,9 +55,9 @@ def regularized_nash(
       ValueError: if an argument breaks its law.
       ArithmeticError: if the path breaks off before that accuracy.
     """
+    doors.game(preference=preference, reference=reference)
     preference = preferences.check(preference)
     log_reference = np.log(preferences.check_policy(reference, "reference"))
-    chex.assert_equal_shape_suffix([preference, log_reference], 1)
     shape = np.broadcast_shapes(log_reference.shape, preference.shape[:-1])
     games = np.broadcast_to(preference, (*shape, shape[-1])).reshape(
         -1, *preference.shape[-2:]
@@ -90,8 +91,7 @@ def follow_path(
       ArithmeticError: if the path breaks off before that accuracy.
     """
     chex.assert_shape(preference, (*log_reference.shape, log_reference.shape[-1]))
-    if not (tau > 0 and np.isfinite(tau)):
-        raise ValueError(f"tau must be positive and finite, not {tau}")
+    tau = float(checks.number(tau, "tau", above=0))
     problem = (preference - 0.5, log_reference, opponent)
     # At tau = 1 the best response is already a contraction.
     log_tau, end = np.log(max(tau, 1.0)), np.log(tau)

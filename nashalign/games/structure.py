@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse.csgraph
 import scipy.special
 
-from nashalign.games import preferences
+from nashalign.games import doors, preferences
 
 
 def intransitive_share(preference: chex.Array) -> np.ndarray:
@@ -123,6 +123,7 @@ def fit_bradley_terry(
     size = preference.shape[-1]
     if weights is None:
         weights = np.full(size, 1 / size)
+    doors.game(weights=weights, preference=preference)
     weights = preferences.check_policy(weights, "weights")
     rewards = np.zeros(preference.shape[:-1])
     # Each response's equation over its own weight, so that rare ones are fitted too.

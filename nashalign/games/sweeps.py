@@ -7,7 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from nashalign.games import dynamics, measures
+from nashalign.games import doors, dynamics, measures
 from nashalign.games.dynamics import Solver, State
 
 # `measure(state, preference [*B, Y, Y]) -> pytree of [*B, ...]`.
@@ -61,11 +61,16 @@ def sweep(
       `[num_steps // every, S, N, ...]`.
 
     Raises:
-      ValueError: if the steps do not divide into measurements.
+      ValueError: if an argument breaks its law, the settings are not of one length, or
+        the steps do not divide into measurements.
     """
-    if every < 1 or num_steps < every or num_steps % every:
-        raise ValueError(f"num_steps = {num_steps} is no multiple of every = {every}")
+    dynamics.require_multiple(num_steps, every)
+    doors.game(preference=preference, reference=reference)
+    doors.policy(reference, "reference", positive=True)
     settings = dict(settings) or {"_": jnp.zeros(1)}
+    lengths = {name: jnp.shape(values)[:1] for name, values in settings.items()}
+    if len(set(lengths.values())) > 1 or () in lengths.values():
+        raise ValueError(f"settings must have one length S, not {lengths}")
     of = make if "_" not in settings else lambda _: make()
 
     def begin(setting, reference):
@@ -74,8 +79,8 @@ def sweep(
     def leap(setting, state, preference):
         state, kept = dynamics.run(
             of(**setting),
-            preference,
             state,
+            preference,
             num_steps=every,
             every=every,
             measure=lambda state: measure(state, preference),

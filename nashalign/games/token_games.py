@@ -21,6 +21,7 @@ import chex
 import numpy as np
 from scipy.special import logsumexp
 
+from nashalign import checks
 from nashalign.games import preferences, regularized
 
 
@@ -155,8 +156,12 @@ def token_game(
       The game.
 
     Raises:
-      ValueError: if a probability is not in [0, 1].
+      ValueError: if a probability is not in [0, 1], or a size or the token none.
     """
+    checks.whole(vocabulary, "vocabulary")
+    checks.whole(length, "length")
+    if eos is not None and not 0 <= checks.whole(eos, "eos", least=0) < vocabulary:
+        raise ValueError(f"eos must be a token below {vocabulary}, or None, not {eos}")
     responses = tuple(
         tokens
         for size in range(1, length + 1)
@@ -242,5 +247,4 @@ def _mixture_opponent(tree, log_reference, mix):
 
 def _check_mix(mix):
     """Raises if mix is not a weight."""
-    if not 0 <= mix <= 1:
-        raise ValueError(f"mix must be in [0, 1], not {mix}")
+    checks.number(mix, "mix", least=0, most=1)

@@ -46,7 +46,7 @@ def predicted(method, reference):
         tilted = reference * np.exp(token_game.rewards() / method.tau)
         return tilted / tilted.sum()
     if algorithms.TABLE["best_response_pg"].title == method.title:
-        return games.best_response(preference, reference, reference, method.tau)
+        return games.best_response(reference, preference, reference, method.tau)
     if not method.mixes:
         return games.regularized_nash(preference, reference, method.tau)
     return games.token_mixture_fixed_point(

@@ -163,7 +163,7 @@ def gap_after(solver, preference, num_steps, *, average=False):
     with jax.enable_x64(True):
         start = np.full(size, 1 / size) + 0.1 * (np.arange(size) == 0)
         start = solver.init(start / start.sum())
-        state, _ = games.run(solver, preference, start, num_steps=num_steps, every=10)
+        state, _ = games.run(solver, start, preference, num_steps=num_steps, every=10)
         policy = state.average if average else jnp.exp(state.log_policy)
         return float(games.duality_gap(policy / policy.sum(), preference))
 
@@ -224,7 +224,7 @@ def test_fictitious_play_finds_the_nash_policy_on_average():
 def test_these_too_reach_the_regularized_nash_policy(solver):
     with jax.enable_x64(True):
         start = solver.init(REFERENCE)
-        state, _ = games.run(solver, PREFERENCE, start, num_steps=20_000, every=100)
+        state, _ = games.run(solver, start, PREFERENCE, num_steps=20_000, every=100)
         nash = games.regularized_nash(PREFERENCE, REFERENCE, 0.2)
         np.testing.assert_allclose(jnp.exp(state.log_policy), nash, atol=2e-5)
 
@@ -234,8 +234,8 @@ def test_rspo_ends_where_win_rate_and_slope_are_in_balance(slope):
     solver = games.rspo(tau=0.5, eta=0.1, slope=slope)
     with jax.enable_x64(True):
         start = solver.init(REFERENCE)
-        state, _ = games.run(solver, PREFERENCE, start, num_steps=4_000, every=100)
-        wins = games.win_rates(PREFERENCE, jnp.exp(state.log_policy))
+        state, _ = games.run(solver, start, PREFERENCE, num_steps=4_000, every=100)
+        wins = games.win_rates(jnp.exp(state.log_policy), PREFERENCE)
         balance = wins - 0.5 * slope(state.log_policy, state.log_reference)
         assert np.ptp(balance) < 1e-9
 
@@ -358,11 +358,11 @@ def test_independent_voters_move_a_policy_apart_around_its_expectation():
     def last(key):
         state = games.voting(solver, key, num_votes=1).init(REFERENCE)
         noisy = games.voting(solver, key, num_votes=1)
-        return games.run(noisy, PREFERENCE, state, num_steps=500, every=500)[0].average
+        return games.run(noisy, state, PREFERENCE, num_steps=500, every=500)[0].average
 
     averages = np.asarray(jax.vmap(last)(jax.random.split(jax.random.key(0), 50)))
     exact = games.run(
-        solver, PREFERENCE, solver.init(REFERENCE), num_steps=500, every=500
+        solver, solver.init(REFERENCE), PREFERENCE, num_steps=500, every=500
     )[0].average
     assert averages.std(axis=0).min() > 1e-4
     np.testing.assert_allclose(averages.mean(axis=0), exact, atol=3e-3)
@@ -377,12 +377,12 @@ def test_a_run_measures_every_so_many_steps_and_can_be_gone_on_with():
     solver = games.extragradient(tau=0.1, eta=0.5)
     path = iterate(solver, PREFERENCE, REFERENCE, 30)
     start = solver.init(REFERENCE)
-    state, measured = games.run(solver, PREFERENCE, start, num_steps=20, every=10)
+    state, measured = games.run(solver, start, PREFERENCE, num_steps=20, every=10)
     np.testing.assert_allclose(measured, path[[9, 19]], rtol=1e-5)
     state, steps = games.run(
         solver,
-        PREFERENCE,
         state,
+        PREFERENCE,
         num_steps=10,
         every=5,
         measure=lambda state: state.step,
@@ -396,7 +396,7 @@ def test_a_run_refuses_steps_that_do_not_divide(every):
     solver = games.omwu(eta=1.0)
     start = solver.init(REFERENCE)
     with pytest.raises(ValueError, match=f"is no multiple of every = {every}"):
-        games.run(solver, PREFERENCE, start, num_steps=20, every=every)
+        games.run(solver, start, PREFERENCE, num_steps=20, every=every)
 
 
 @pytest.mark.parametrize(
@@ -429,7 +429,7 @@ def test_games_shared_among_eight_devices_move_as_on_one():
     solver = games.nash_md(tau=0.1, eta=0.5)
     run = jax.jit(
         lambda reference, preference: games.run(
-            solver, preference, solver.init(reference), num_steps=50, every=10
+            solver, solver.init(reference), preference, num_steps=50, every=10
         )
     )
     mesh = jax.sharding.Mesh(np.array(jax.devices()), ("games",))
@@ -452,7 +452,7 @@ def test_a_preference_in_double_precision_leaves_single_precision_as_it_is():
     solver = games.nash_md(tau=0.1, eta=1.0)
     with jax.enable_x64(True):
         start = solver.init(REFERENCE.astype(np.float32))
-        state, _ = games.run(solver, PREFERENCE, start, num_steps=2)
+        state, _ = games.run(solver, start, PREFERENCE, num_steps=2)
     assert state.log_policy.dtype == state.average.dtype == jnp.float32
 
 
@@ -460,7 +460,7 @@ def test_one_start_for_many_games_is_refused():
     solver = games.nash_md(tau=0.1, eta=1.0)
     many = games.random_preference(0, (3, 4))
     with pytest.raises(ValueError, match=r"batch \(\), the preference \(3,\)"):
-        games.run(solver, many, solver.init(REFERENCE), num_steps=2)
+        games.run(solver, solver.init(REFERENCE), many, num_steps=2)
 
 
 def test_votes_can_be_drawn_where_rounding_left_the_range():

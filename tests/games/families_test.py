@@ -69,7 +69,7 @@ def test_blocks_beat_each_other_in_a_cycle():
         (lambda: games.block_cyclic(0, 5, num_blocks=2), "at least three blocks"),
         (lambda: games.low_rank(0, 5, rank=1, strength=1.5), r"strength must be in \("),
         (lambda: games.planted(0, [0.5, 0.5, 0.0]), r"nash\[2\] = 0, but must"),
-        (lambda: games.three_cycle(first=1.2), "is not a probability"),
+        (lambda: games.three_cycle(first=1.2), "first must be in"),
     ],
 )
 def test_a_setting_outside_its_range_is_refused(make, message):

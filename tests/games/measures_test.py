@@ -35,7 +35,7 @@ def maximise(objective):
 @pytest.mark.parametrize("tau", [0.05, 0.3, 2.0])
 def test_best_response_maximises_the_regularised_win_rate(tau):
     expected, _ = maximise(lambda p: value(p, POLICY, tau))
-    response = games.best_response(PREFERENCE, POLICY, REFERENCE, tau)
+    response = games.best_response(POLICY, PREFERENCE, REFERENCE, tau)
     np.testing.assert_allclose(response, expected, atol=1e-4)
 
 
@@ -98,7 +98,7 @@ def test_duality_gap_needs_a_reference_where_it_is_regularised():
 
 def test_win_rates_are_expectations_over_the_opponent():
     expected = [sum(PREFERENCE[y] * POLICY) for y in range(5)]
-    rates = games.win_rates(PREFERENCE, POLICY)
+    rates = games.win_rates(POLICY, PREFERENCE)
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
@@ -166,7 +166,7 @@ def test_a_negative_tau_is_refused():
     with pytest.raises(ValueError, match="tau must be at least 0, not -1.0"):
         games.duality_gap(POLICY, PREFERENCE, REFERENCE, tau=-1.0)
     with pytest.raises(ValueError, match="tau must be positive, not 0.0"):
-        games.best_response(PREFERENCE, POLICY, REFERENCE, 0.0)
+        games.best_response(POLICY, PREFERENCE, REFERENCE, 0.0)
 
 
 def test_one_reference_serves_many_policies():

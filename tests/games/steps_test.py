@@ -329,10 +329,10 @@ def test_every_solver_runs_compiled_in_the_precision_of_its_reference(solver):
     single = jax.jit(
         games.run, static_argnums=0, static_argnames=("num_steps", "every")
     )
-    single, _ = single(solver, PREFERENCE, start, num_steps=20, every=20)
+    single, _ = single(solver, start, PREFERENCE, num_steps=20, every=20)
     with jax.enable_x64(True):
         start = solver.init(REFERENCE)
-        double, _ = games.run(solver, PREFERENCE, start, num_steps=20, every=20)
+        double, _ = games.run(solver, start, PREFERENCE, num_steps=20, every=20)
     for name in ("log_policy", "log_reference", "average"):
         assert getattr(single, name).dtype == jnp.float32
         assert getattr(double, name).dtype == jnp.float64

@@ -24,8 +24,8 @@ def test_every_game_and_setting_is_run_as_if_alone():
         for game in (0, 5):
             alone, policies = games.run(
                 solver,
-                PREFERENCE[game],
                 solver.init(REFERENCE[game]),
+                PREFERENCE[game],
                 num_steps=30,
                 every=10,
             )
@@ -58,7 +58,7 @@ def test_seeds_are_settings():
     )
     solver = noisy(settings["key"][1], 0.1)
     alone, _ = games.run(
-        solver, PREFERENCE, solver.init(REFERENCE), num_steps=4, every=4
+        solver, solver.init(REFERENCE), PREFERENCE, num_steps=4, every=4
     )
     np.testing.assert_allclose(state.average[1], alone.average, rtol=1e-5)
     np.testing.assert_allclose(
