@@ -1,6 +1,8 @@
 """The door of every experiment: its command line as a function."""
 
+import dataclasses
 import inspect
+import math
 import pathlib
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -91,6 +93,25 @@ def in_folder(
         terminal.console().print(str(finished))
         failed = int(finished.summary.get("failed", 0))
     return failed
+
+
+def require_positive(config: Any) -> None:
+    """Requires that every number among a benchmark's settings is above 0.
+
+    Args:
+      config: a dataclass of numbers, tuples of them, and others, which are left alone.
+
+    Raises:
+      ValueError: naming the setting and its value.
+    """
+    for field in dataclasses.fields(config):
+        own = getattr(config, field.name)
+        for value in own if isinstance(own, tuple) else (own,):
+            if isinstance(value, int | float) and not 0 < value < math.inf:
+                raise ValueError(
+                    f"--{field.name.replace('_', '-')} must be above 0 and finite, not "
+                    f"{value}."
+                )
 
 
 def _wrapped(text: str) -> str:

@@ -124,6 +124,7 @@ SOLVERS = {
 
 def main(config: Config) -> None:
     """Times them with each core as a device, and prints the table."""
+    door.require_positive(config)
     # Operations as small as these do not share cores otherwise.
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
     compare(config, terminal.console())

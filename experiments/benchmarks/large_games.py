@@ -31,6 +31,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Times Nash-MD on one large game after another, and prints a table."""
+    door.require_positive(config)
     console = terminal.console()
     table = rich.table.Table(title=f"Nash-MD on one game, {config.num_steps:,} steps")
     columns = ("responses", "a step", "step / responses^2", "reads", "a sum reads")

@@ -48,6 +48,11 @@ class Config:
 
 def main(config: Config) -> None:
     """Times the three ways and prints tokens a second."""
+    door.require_positive(config)
+    if config.mix > 1:
+        raise ValueError(f"--mix is a weight in (0, 1], not {config.mix}.")
+    if config.width % 64:
+        raise ValueError(f"--width must be a multiple of 64, not {config.width}.")
     policy = policies.llama(
         policies.LlamaConfig(
             vocab_size=config.vocabulary,

@@ -95,6 +95,9 @@ def main(config: Config) -> None:
 
 def costs(config: Config) -> list[Cost]:
     """Times the rows."""
+    door.require_positive(config)
+    for name in config.rows:
+        algorithms.configure(name)
     usual, tokens, _ = _prepared(config, BASELINE)
     found: list[Cost] = []
     names = config.rows or tuple(algorithms.TABLE)
