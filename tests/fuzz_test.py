@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.fuzzing import commands, folders, functions
+from tests.fuzzing import commands, folders, functions, kept
 from tests.fuzzing.trial import Trial, fault, faults
 
 # Mutated inputs a door, and all of them.
@@ -37,6 +37,8 @@ FOLDERS = {
     "logs": folders.logs,
     "tables": folders.tables,
     "sources": folders.sources,
+    "arrays": kept.arrays,
+    "data sets": kept.corpora,
     "commands": commands.commands,
 }
 
