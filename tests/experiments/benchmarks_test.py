@@ -5,7 +5,12 @@ import re
 import pytest
 import rich.console
 
-from experiments.benchmarks import dynamics_sweep, large_games, updates
+from experiments.benchmarks import (
+    dynamics_sweep,
+    large_games,
+    mixture_decoding,
+    updates,
+)
 from nashalign import terminal
 
 
@@ -49,3 +54,24 @@ def test_updates_are_timed_beside_online_ipos(capsys):
     assert found[1].update == pytest.approx(found[1].token / 2)
     terminal.console().print(updates._table(found))
     assert "online_ipo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "setting"),
+    [
+        (updates, {"response_length": 0}),
+        (dynamics_sweep, {"seconds": float("inf")}),
+        (large_games, {"sizes": (10, -1)}),
+        (mixture_decoding, {"mix": float("nan")}),
+        (mixture_decoding, {"width": 100}),
+    ],
+)
+def test_a_number_that_cannot_be_is_named_before_anything_is_timed(benchmark, setting):
+    (name,) = setting
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} must be"):
+        benchmark.main(benchmark.Config(**setting))
+
+
+def test_rows_of_the_benchmark_are_looked_up_before_anything_is_timed():
+    with pytest.raises(ValueError, match="online_ipo"):
+        updates.main(updates.Config(rows=("onlin_ipo",)))
