@@ -11,6 +11,7 @@ import sys
 import rich.console
 import rich.table
 
+from nashalign import terminal
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.recipes import RECIPES, Recipe
 from nashalign.algorithms.settings import SETTINGS
@@ -121,20 +122,18 @@ def _name(function):
     return function.__name__.replace("_", " ")
 
 
-def _run(arguments: list[str]) -> int | str:
+def main(arguments: list[str]) -> None:
     """Prints a list and the table, or the rows that are named, with all there is."""
     if {"-h", "--help"} & set(arguments):
         print(__doc__)
-        return 0
-    try:
-        console, found = rich.console.Console(), table(arguments)
-        if not arguments:
-            console.print(contents())
-        console.print(found)
-    except ValueError as error:
-        return f"error: {error}"
-    return 0
+        return
+    found, console = table(arguments), rich.console.Console()
+    if not arguments:
+        console.print(contents())
+    console.print(found)
 
+
+command = terminal.guarded(main)
 
 if __name__ == "__main__":
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(command(sys.argv[1:]))
