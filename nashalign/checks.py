@@ -91,6 +91,25 @@ def number(
     return value
 
 
+def setting(value: Any, name: str, **limits: float) -> Any:
+    """Returns one number that is in its range: `number`, but for lists and arrays.
+
+    Arrays that JAX traces or vectorises over are let through.
+
+    Args:
+      value: the number.
+      name: what an error calls it.
+      **limits: those of `number`.
+
+    Raises:
+      TypeError: if it is no number, or several.
+      ValueError: if it is not finite, or out of range.
+    """
+    if isinstance(value, list | tuple | dict):
+        raise TypeError(f"{name} must be a number, not {value!r:.60}")
+    return number(value, name, **limits)
+
+
 def _words(low, high, beyond_low, before_high):
     """Returns a range in words that follow "must be"."""
     if math.isfinite(high):

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from nashalign import types
+from nashalign import checks, types
 from nashalign.data import tokenizer as tokenizer_lib
 
 SUFFIX = '\n"""'
@@ -139,13 +139,22 @@ def pad_prompts(
       The prompts, `[B, length]`.
 
     Raises:
-      ValueError: if a prompt is empty or longer than `length`.
+      ValueError: if a prompt is empty or longer than `length`, or there is not an id
+        for each.
+      TypeError: if a prompt is no list of token ids.
     """
+    checks.whole(length, "length")
+    for row in tokens:
+        _require_ids(row, "tokens")
+    _require_ids(ids, "ids")
+    if len(ids) != len(tokens):
+        raise ValueError(f"there are {len(ids)} ids for {len(tokens)} prompts")
     lengths = [len(row) for row in tokens]
     if not lengths or min(lengths) < 1 or max(lengths) > length:
         raise ValueError(
             f"Prompts have {min(lengths, default=0)} to {max(lengths, default=0)} "
-            f"tokens; they must have 1 to {length}. Cut them with `prompt_ids`."
+            f"tokens, and length is {length}: they must have 1 to {length}. Cut them "
+            "with `prompt_ids`."
         )
     array = np.full((len(tokens), length), pad_id, np.int32)
     for row, values in zip(array, tokens, strict=True):
@@ -195,7 +204,23 @@ def pad_responses(
 
     Returns:
       The responses, `[B, N, length]`; `truncated` where a string was cut.
+
+    Raises:
+      ValueError: if there are no strings, or not the same number for each prompt.
+      TypeError: if one is no list of token ids.
     """
+    checks.whole(length, "length")
+    for row in strings:
+        if isinstance(row, str) or not hasattr(row, "__len__"):
+            raise TypeError(f"strings holds {row!r:.60}, not token strings of a prompt")
+        for string in row:
+            _require_ids(string, "strings")
+    if not len(strings) or len({len(row) for row in strings}) > 1:
+        numbers = sorted({len(row) for row in strings})
+        raise ValueError(
+            f"strings has {numbers or 'no'} token strings for a prompt; every prompt "
+            "must have the same number, at least one"
+        )
     shape = (len(strings), len(strings[0]), length)
     tokens = np.full(shape, pad_id, np.int32)
     lengths = np.array([[len(string) for string in row] for row in strings])
@@ -207,6 +232,15 @@ def pad_responses(
         mask=np.arange(length) < lengths[..., None],
         truncated=lengths > length,
     )
+
+
+def _require_ids(tokens, name: str) -> None:
+    """Requires token or example ids: whole numbers that are not negative."""
+    whole = isinstance(tokens, Sequence | np.ndarray) and not isinstance(tokens, str)
+    if not whole or not all(isinstance(own, int | np.integer) for own in tokens):
+        raise TypeError(f"{name} holds {tokens!r:.60}, which is no list of ids")
+    if len(tokens) and min(tokens) < 0:
+        raise ValueError(f"{name} holds {min(tokens)}; an id is never negative")
 
 
 def batches(

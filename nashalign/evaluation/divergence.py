@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 import chex
 import numpy as np
 
+from nashalign import checks
 from nashalign.evaluation.intervals import Interval, mean_interval
 
 
@@ -64,6 +65,8 @@ def prompt_log_ratios(
     Returns:
       `[num_prompts]` nats a response.
     """
+    checks.numeric(log_probs, "log_probs")
+    checks.numeric(reference_log_probs, "reference_log_probs")
     chex.assert_equal_shape([log_probs, reference_log_probs, mask])
     chex.assert_rank(mask, 3)
     mask = np.asarray(mask, bool)

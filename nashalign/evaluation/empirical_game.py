@@ -13,7 +13,7 @@ from typing import NamedTuple
 import chex
 import numpy as np
 
-from nashalign import games
+from nashalign import checks, games
 from nashalign.evaluation import intervals
 
 
@@ -52,6 +52,7 @@ def empirical_game(preference: chex.Array) -> EmpiricalGame:
     Raises:
       ValueError: a win rate outside [0, 1], NaN or not antisymmetric.
     """
+    preference = np.asarray(checks.numeric(preference, "preference"))
     chex.assert_rank(preference, 2)
     preference = games.check(preference)
     # Zero and not -0.0 or a rounding below it: j = i is among the opponents.

@@ -17,6 +17,8 @@ import chex
 import numpy as np
 import scipy.stats
 
+from nashalign import checks
+
 
 class Interval(NamedTuple):
     """A mean and how far its interval reaches to either side.
@@ -76,8 +78,8 @@ def mean_interval(
       ValueError: fewer than two prompts or clusters, a value that is not finite, or not
         a cluster for each prompt.
     """
-    chex.assert_scalar_in(confidence, 0.0, 1.0, included=False)
-    values = np.asarray(values, np.float64)
+    checks.setting(confidence, "confidence", above=0, below=1)
+    values = np.asarray(checks.numeric(values, "values"), np.float64)
     variance, degrees = cluster_variance(values, clusters)
     if seeds is not None:
         total = variance + seeds.value

@@ -219,14 +219,26 @@ def read_win_rate_csv(path: str | pathlib.Path) -> tuple[list[str], Interval]:
     Returns:
       names: list of the policies' names, in the file's order.
       win_rates: `Interval` of `[M, M]` means and half-widths, bit for bit as written.
+
+    Raises:
+      ValueError: if the file holds something else; names the file.
+      OSError: if it cannot be read.
     """
-    with pathlib.Path(path).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = [row["policy"] for row in rows]
-    mean, half_width = (
-        np.array([[float(row[name + part]) for name in names] for row in rows])
-        for part in _PARTS[:2]
-    )
+    try:
+        with pathlib.Path(path).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+        names = [row["policy"] for row in rows]
+        mean, half_width = (
+            np.array([[float(row[name + part]) for name in names] for row in rows])
+            for part in _PARTS[:2]
+        )
+        if not names:
+            raise ValueError("it holds no policy")
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise ValueError(
+            f"{path} is no table of win rates ({error}): it must be what "
+            "`write_win_rate_csv` has written"
+        ) from error
     return names, Interval(mean, half_width)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Sequence
 import chex
 import numpy as np
 
-from nashalign import games
+from nashalign import checks, games
 from nashalign.evaluation import intervals
 
 
@@ -32,9 +32,18 @@ def preference_table(
 
     Returns:
       `[num_prompts, M, M]` preferences, 1/2 on the diagonal.
+
+    Raises:
+      ValueError: an answer is no probability, or there are fewer than two policies.
     """
+    checks.whole(num_policies, "num_policies", least=2)
     pairs = list(itertools.combinations(range(num_policies), 2))
-    answers = {pair: np.asarray(compare(*pair), np.float64) for pair in pairs}
+    answers = {
+        pair: np.asarray(
+            checks.number(compare(*pair), f"compare{pair}", least=0, most=1), np.float64
+        )
+        for pair in pairs
+    }
     chex.assert_equal_shape(list(answers.values()))
     table = np.full((len(answers[pairs[0]]), num_policies, num_policies), 0.5)
     for (i, j), answer in answers.items():
@@ -73,6 +82,7 @@ def win_rate_matrix(
       ValueError: a preference outside [0, 1], NaN or not antisymmetric to 1e-6, or
         fewer than two prompts or clusters.
     """
+    preferences = np.asarray(checks.numeric(preferences, "preferences"))
     chex.assert_rank(preferences, 3)
     preferences = games.check(preferences)
     # Float32 annotators round: split what is missing to one between the two orders.

@@ -80,7 +80,11 @@ def game(**arguments: chex.Array | None) -> list[Any]:
       ValueError: naming an argument that is no policy or no preference, or all their
         shapes, where they are not of one game.
     """
-    given = {n: _array(v, n) for n, v in arguments.items() if v is not None}
+    given = {
+        name: _array(value, name)
+        for name, value in arguments.items()
+        if value is not None or name == "preference"
+    }
     shapes = {name: tuple(value.shape) for name, value in given.items()}
     square = shapes["preference"]
     fit = len(square) > 1 and square[-1] == square[-2]

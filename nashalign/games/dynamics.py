@@ -283,7 +283,7 @@ def converted(
     """
     if callable(paper_eta):
         return lambda step: convert(paper_eta(step))
-    return convert(checks.number(paper_eta, "paper_eta", above=0))
+    return convert(checks.setting(paper_eta, "paper_eta", above=0))
 
 
 def check_step(tau: chex.Numeric, eta: Schedule) -> tuple[chex.Numeric, Schedule]:
@@ -293,9 +293,9 @@ def check_step(tau: chex.Numeric, eta: Schedule) -> tuple[chex.Numeric, Schedule
       ValueError: if they would; traced, they are NaN then.
     """
     if callable(eta):
-        return checks.number(tau, "tau", least=0), eta
-    checks.numeric(tau, "tau")
-    checks.numeric(eta, "eta")
+        return checks.setting(tau, "tau", least=0), eta
+    tau = checks.setting(tau, "tau", least=0)
+    eta = checks.setting(eta, "eta", above=0)
     inside = (tau >= 0) & (eta > 0) & (eta < jnp.inf) & (eta * tau <= 1)
     if not checks.known(tau, eta):
         return tau, jnp.where(inside, eta, jnp.nan)
@@ -315,4 +315,4 @@ def check_rate(learning_rate: Schedule) -> Schedule:
     """
     if callable(learning_rate):
         return learning_rate
-    return checks.number(learning_rate, "learning_rate", above=0)
+    return checks.setting(learning_rate, "learning_rate", above=0)

@@ -3,7 +3,6 @@
 Everything here is NumPy in float64 on the host, and obeys the laws of `preferences`.
 """
 
-import numbers
 from collections.abc import Sequence
 
 import chex
@@ -27,7 +26,7 @@ def rock_paper_scissors(strength: float = 1.0) -> np.ndarray:
     Returns:
       `[3, 3]` preference; its Nash policy is uniform.
     """
-    checks.number(strength, "strength", least=0.5, most=1)
+    checks.setting(strength, "strength", least=0.5, most=1)
     step = np.roll(np.eye(3), 1, axis=1)
     return preferences.check(0.5 + (strength - 0.5) * (step - step.T))
 
@@ -66,7 +65,7 @@ def three_cycle(
       `[3, 3]` preference of a, b, c.
     """
     for name, chance in dict(first=first, second=second, third=third).items():
-        checks.number(chance, name, least=0.5, most=1)
+        checks.setting(chance, name, least=0.5, most=1)
     return preferences.check(
         [[0.5, 1 - first, third], [first, 0.5, 1 - second], [1 - third, second, 0.5]]
     )
@@ -112,6 +111,11 @@ def planted(seed: int, nash: chex.Array, *, strength: float = 1.0) -> np.ndarray
       ValueError: if the policy is not positive everywhere.
     """
     nash = preferences.check_policy(nash, "nash")
+    if nash.shape[-1] < 3:
+        raise ValueError(
+            f"nash has {nash.shape[-1]} responses; where fewer than three have a "
+            "positive policy that all tie with, nothing is left to draw"
+        )
     nash = nash / nash.sum(axis=-1, keepdims=True)
     draws = np.random.default_rng(seed).normal(size=(*nash.shape, nash.shape[-1]))
     skew = draws - np.swapaxes(draws, -1, -2)
@@ -167,8 +171,8 @@ def block_cyclic(
       ValueError: if there are fewer than three blocks.
     """
     if checks.whole(num_blocks, "num_blocks") < 3:
-        raise ValueError(f"a cycle needs at least three blocks, not {num_blocks}")
-    checks.number(strength, "strength", least=0, most=1)
+        raise ValueError(f"num_blocks is {num_blocks}; a cycle needs at least three")
+    checks.setting(strength, "strength", least=0, most=1)
     noise = random_preference(seed, shape)
     block = np.arange(noise.shape[-1]) % num_blocks
     ahead = (block[None, :] - block[:, None]) % num_blocks
@@ -179,7 +183,8 @@ def block_cyclic(
 
 def _as_shape(shape):
     """Returns a shape as a tuple, the number of responses last."""
-    shape = (shape,) if isinstance(shape, numbers.Integral) else tuple(shape)
+    if not isinstance(shape, list | tuple):
+        shape = (checks.whole(shape, "shape"),)
     if not shape:
         raise ValueError("shape must end with the number of responses, and is empty")
     return tuple(checks.whole(size, "an entry of shape") for size in shape)
@@ -187,7 +192,7 @@ def _as_shape(shape):
 
 def _scaled(skew, strength):
     """Returns the preference whose largest advantage is half the strength."""
-    checks.number(strength, "strength", above=0, most=1)
+    checks.setting(strength, "strength", above=0, most=1)
     if skew.shape[-1] < 2:
         raise ValueError("a game of one response has no advantage to scale; take more")
     largest = np.abs(skew).max(axis=(-1, -2), keepdims=True)

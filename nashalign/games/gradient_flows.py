@@ -137,8 +137,8 @@ def nash_md_pg(*, tau: float, mix: float, learning_rate: Schedule) -> Solver:
     Raises:
       ValueError: if tau, mix or a constant learning rate is out of range.
     """
-    tau = checks.number(tau, "tau", least=0)
-    mix = checks.number(mix, "mix", least=0, most=1)
+    tau = checks.setting(tau, "tau", least=0)
+    mix = checks.setting(mix, "mix", least=0, most=1)
 
     def loss(log_policy, log_reference, preference):
         writer = jax.lax.stop_gradient(
@@ -169,8 +169,8 @@ def self_play_pg(*, tau: float, learning_rate: Schedule) -> Solver:
 
 def _pair_flow(loss_of_margin, tau, mix, learning_rate):
     """Returns the flow of a loss of margins, over pairs of the mixture."""
-    tau = checks.number(tau, "tau", above=0)
-    mix = checks.number(mix, "mix", least=0, most=1)
+    tau = checks.setting(tau, "tau", above=0)
+    mix = checks.setting(mix, "mix", least=0, most=1)
 
     def loss(log_policy, log_reference, preference):
         writer = dynamics.anchored(log_policy, log_reference, mix)

@@ -71,7 +71,7 @@ def best_response(
     opponent, preference, reference = doors.game(
         opponent=opponent, preference=preference, reference=reference
     )
-    tau = checks.number(tau, "tau", above=0)
+    tau = checks.setting(tau, "tau", above=0)
     return jnp.exp(_log_best_response(opponent, preference, reference, tau))
 
 
@@ -103,7 +103,7 @@ def duality_gap(
     policy, preference, reference = doors.game(
         policy=policy, preference=preference, reference=reference
     )
-    tau = checks.number(tau, "tau", least=0)
+    tau = checks.setting(tau, "tau", least=0)
     plain = 2 * jnp.max(wins(policy, preference), axis=-1) - 1
     if reference is None:
         if not checks.known(tau) or np.any(np.asarray(tau) != 0):
@@ -162,6 +162,9 @@ def nash_conv(
     Raises:
       ValueError: if tau is given without a reference.
     """
+    policy, opponent, preference = doors.game(
+        policy=policy, opponent=opponent, preference=preference
+    )
     gaps = [duality_gap(p, preference, reference, tau) for p in (policy, opponent)]
     return (gaps[0] + gaps[1]) / 2
 

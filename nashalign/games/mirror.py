@@ -141,7 +141,7 @@ def nash_ema(*, tau: float, eta: Schedule, decay: float) -> Solver:
       ValueError: if tau, a constant eta or the decay is out of range.
     """
     tau, eta = dynamics.check_step(tau, eta)
-    decay = checks.number(decay, "decay", least=0, most=1)
+    decay = checks.setting(decay, "decay", least=0, most=1)
 
     def advance(state, preference):
         mean = decay * state.memory + (1 - decay) * state.log_policy
@@ -172,7 +172,7 @@ def fictitious_play(*, tau: float = 0.0) -> Solver:
     Raises:
       ValueError: if tau is negative.
     """
-    tau = float(checks.number(tau, "tau", least=0))
+    tau = float(checks.setting(tau, "tau", least=0))
 
     def advance(state, preference):
         wins = measures.wins(state.average, preference)

@@ -70,7 +70,7 @@ def nash_mirror_prox(*, tau: float, paper_eta: Schedule) -> Solver:
     Raises:
       ValueError: if tau or a constant eta' is out of range.
     """
-    tau = checks.number(tau, "tau", above=0)
+    tau = checks.setting(tau, "tau", above=0)
     eta = dynamics.converted(paper_eta, lambda eta: eta / ((1 + eta) * tau))
     return extragradient(tau=tau, eta=eta)
 

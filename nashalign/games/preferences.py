@@ -180,7 +180,7 @@ def from_votes(wins: chex.Array, *, prior: float = 0.5) -> np.ndarray:
       ValueError: if a count is negative or not a number, or the prior not positive.
     """
     wins = np.asarray(checks.numeric(wins, "wins"), np.float64)
-    checks.number(prior, "prior", above=0)
+    checks.setting(prior, "prior", above=0)
     require_square(wins.shape, "wins")
     if not np.all(wins >= 0) or np.any(np.isinf(wins)):
         entry = tuple(int(i) for i in np.argwhere(~(wins >= 0) | np.isinf(wins))[0])
@@ -208,7 +208,8 @@ def population(preferences: chex.Array, weights: chex.Array) -> np.ndarray:
     Raises:
       ValueError: if the weights are not a distribution over the annotators.
     """
-    preferences = check(preferences)
+    preferences = np.asarray(checks.numeric(preferences, "preferences"), np.float64)
+    refuse(preferences, "preferences", TOLERANCE)
     weights = np.asarray(checks.numeric(weights, "weights"), np.float64)
     if preferences.ndim < 3 or weights.shape != preferences.shape[:1]:
         raise ValueError(

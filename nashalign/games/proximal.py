@@ -45,7 +45,7 @@ def comal(*, tau: float, eta: Schedule, num_inner: int) -> Solver:
     """
     if checks.known(num_inner):
         num_inner = checks.whole(num_inner, "num_inner")
-    tau = checks.number(tau, "tau", above=0)
+    tau = checks.setting(tau, "tau", above=0)
     inner = mirror.mirror_descent(tau=tau, eta=eta)
 
     def advance(state, preference):
@@ -80,7 +80,7 @@ def magnetic_descent(*, tau: float, paper_eta: Schedule, num_inner: int) -> Solv
     Raises:
       ValueError: if an argument is out of range.
     """
-    tau = checks.number(tau, "tau", above=0)
+    tau = checks.setting(tau, "tau", above=0)
     eta = dynamics.converted(paper_eta, lambda eta: eta / (1 + eta * tau))
     return comal(tau=tau, eta=eta, num_inner=num_inner)
 

@@ -91,7 +91,7 @@ def follow_path(
       ArithmeticError: if the path breaks off before that accuracy.
     """
     chex.assert_shape(preference, (*log_reference.shape, log_reference.shape[-1]))
-    tau = float(checks.number(tau, "tau", above=0))
+    tau = float(checks.setting(tau, "tau", above=0))
     problem = (preference - 0.5, log_reference, opponent)
     # At tau = 1 the best response is already a contraction.
     log_tau, end = np.log(max(tau, 1.0)), np.log(tau)

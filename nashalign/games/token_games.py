@@ -171,7 +171,9 @@ def token_game(
     responses = tuple(sorted(responses))
     preference = np.full((len(responses), len(responses)), 0.5)
     for y, z in itertools.combinations(range(len(responses)), 2):
-        preference[y, z] = prefer(responses[y], responses[z])
+        preference[y, z] = checks.setting(
+            prefer(responses[y], responses[z]), "prefer(y, z)", least=0, most=1
+        )
         preference[z, y] = 1 - preference[y, z]
     tokens = np.zeros((len(responses), length), int)
     mask = np.zeros((len(responses), length), bool)
@@ -247,4 +249,4 @@ def _mixture_opponent(tree, log_reference, mix):
 
 def _check_mix(mix):
     """Raises if mix is not a weight."""
-    checks.number(mix, "mix", least=0, most=1)
+    checks.setting(mix, "mix", least=0, most=1)

@@ -9,6 +9,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign import checks
+
 
 def token_rewards(
     log_ratios: chex.Array, mask: chex.Array, reward: chex.Array, *, tau: chex.Numeric
@@ -24,7 +26,11 @@ def token_rewards(
     Returns:
       `[*B, T]`, detached, zero where masked; their sum is r - tau log-ratio.
     """
+    tau = checks.setting(tau, "tau", least=0)
+    checks.numeric(reward, "reward")
     chex.assert_equal_shape([log_ratios, mask])
+    chex.assert_equal_shape_prefix([log_ratios, reward], log_ratios.ndim - 1)
+    chex.assert_rank(reward, log_ratios.ndim - 1)
     last = mask & ~jnp.concatenate(
         [mask[..., 1:], jnp.zeros_like(mask[..., :1])], axis=-1
     )
@@ -50,6 +56,9 @@ def advantages(
     Returns:
       `[*B, T]`, detached, zero where masked.
     """
+    trace = checks.setting(trace, "trace", least=0, most=1)
+    checks.numeric(values, "values")
+    chex.assert_equal_shape([rewards, values, mask])
     values = jnp.where(mask, values, 0.0)
     following = jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], -1)
     errors = rewards + following - values
@@ -87,6 +96,9 @@ def clipped_policy(
     Returns:
       `[*B, T]`.
     """
+    clip = checks.setting(clip, "clip", above=0)
+    checks.numeric(advantage, "advantage")
+    chex.assert_equal_shape([log_probs, old_log_probs, advantage])
     ratio = jnp.exp(log_probs - jax.lax.stop_gradient(old_log_probs))
     bounded = jnp.clip(ratio, 1 - clip, 1 + clip)
     return -jnp.minimum(ratio * advantage, bounded * advantage)
@@ -109,6 +121,9 @@ def clipped_value(
     Returns:
       `[*B, T]`, >= 0.
     """
+    clip = checks.setting(clip, "clip", above=0)
+    checks.numeric(returns, "returns")
+    chex.assert_equal_shape([values, old_values, returns])
     near = old_values + jnp.clip(values - old_values, -clip, clip)
     errors = jnp.maximum(jnp.square(values - returns), jnp.square(near - returns))
     return errors / 2

@@ -4,11 +4,15 @@ The margin is the difference of two responses' log-ratios from an anchor,
 `h = log pi(y)/mu(y) - log pi(z)/mu(z)` in nats, and `preferred` is P(y beats z). A hard
 label is `preferred` 0 or 1; a tie is 1/2. Each loss is symmetric: swapping y and z
 (negating the margin and complementing the preference) changes nothing. One number per
-comparison: no models, no means, no keys.
+comparison: no models, no means, no keys. Settings and labels out of their ranges are
+errors; a traced setting makes the loss NaN.
 """
 
 import chex
 import jax
+import numpy as np
+
+from nashalign import checks
 
 
 def ipo(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex.Array:
@@ -27,8 +31,12 @@ def ipo(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex
 
     Returns:
       `[*B]` loss, minimal at `margin = (preferred - 1/2) / tau`.
+
+    Raises:
+      ValueError: if tau is not positive, or a label not in [0, 1].
     """
-    chex.assert_equal_shape([margin, preferred])
+    margin, preferred = _pair(margin, preferred)
+    tau = checks.setting(tau, "tau", above=0)
     return (margin - (preferred - 0.5) / tau) ** 2
 
 
@@ -47,11 +55,12 @@ def dpo(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex
 
     Returns:
       `[*B]` nats, minimal at `margin = logit(preferred) / tau`.
+
+    Raises:
+      ValueError: if tau is not positive, or a label not in [0, 1].
     """
-    chex.assert_equal_shape([margin, preferred])
-    scaled = tau * margin
-    wins, losses = jax.nn.log_sigmoid(scaled), jax.nn.log_sigmoid(-scaled)
-    return -preferred * wins - (1 - preferred) * losses
+    margin, preferred = _pair(margin, preferred)
+    return _cross_entropy(checks.setting(tau, "tau", above=0) * margin, preferred)
 
 
 def slic(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex.Array:
@@ -71,8 +80,8 @@ def slic(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> che
     Returns:
       `[*B]` loss.
     """
-    chex.assert_equal_shape([margin, preferred])
-    scaled = tau * margin
+    margin, preferred = _pair(margin, preferred)
+    scaled = checks.setting(tau, "tau", above=0) * margin
     wins, losses = jax.nn.relu(1 - scaled), jax.nn.relu(1 + scaled)
     return preferred * wins + (1 - preferred) * losses
 
@@ -102,6 +111,8 @@ def cdpo(
     Returns:
       `[*B]` nats.
     """
+    margin, preferred = _pair(margin, preferred)
+    flip = checks.setting(flip, "flip", least=0, most=0.5)
     believed = (1 - flip) * preferred + flip * (1 - preferred)
     return dpo(margin, believed, tau=tau)
 
@@ -130,8 +141,10 @@ def rdpo(
     Returns:
       `[*B]` nats.
     """
-    debiased = (preferred - flip) / (1 - 2 * flip)
-    return dpo(margin, debiased, tau=tau)
+    margin, preferred = _pair(margin, preferred)
+    tau = checks.setting(tau, "tau", above=0)
+    flip = checks.setting(flip, "flip", least=0, below=0.5)
+    return _cross_entropy(tau * margin, (preferred - flip) / (1 - 2 * flip))
 
 
 def soft(
@@ -154,6 +167,7 @@ def soft(
     Returns:
       `[*B]` nats.
     """
+    alpha = checks.setting(alpha, "alpha", above=0)
     return dpo(margin, preferred, tau=alpha) / alpha
 
 
@@ -175,4 +189,29 @@ def hinge(
     Returns:
       `[*B]` nats.
     """
+    delta = checks.setting(delta, "delta", above=0)
     return delta * slic(margin, preferred, tau=1 / delta)
+
+
+def _pair(margin, preferred):
+    """Returns a comparison's numbers as arrays of one shape, labels in [0, 1].
+
+    Labels inside a compiled program have been checked where they were given.
+    """
+    margin, preferred = (
+        value if isinstance(value, jax.Array | np.ndarray) else np.asarray(value)
+        for value in (
+            checks.numeric(margin, "margin"),
+            checks.numeric(preferred, "preferred"),
+        )
+    )
+    chex.assert_equal_shape([margin, preferred])
+    if checks.known(preferred):
+        checks.number(preferred, "preferred", least=0, most=1)
+    return margin, preferred
+
+
+def _cross_entropy(scaled, label):
+    """Of a logistic model whose logits are the scaled margins."""
+    wins, losses = jax.nn.log_sigmoid(scaled), jax.nn.log_sigmoid(-scaled)
+    return -label * wins - (1 - label) * losses

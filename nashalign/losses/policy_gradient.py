@@ -4,6 +4,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign import checks
+
 
 def policy_gradient(
     log_probs: chex.Array,
@@ -33,6 +35,8 @@ def policy_gradient(
     Returns:
       `[*B]`; only its gradient means something.
     """
+    tau = checks.setting(tau, "tau", least=0)
+    checks.numeric(advantage, "advantage")
     chex.assert_equal_shape([log_probs, reference_log_probs, mask])
     chex.assert_equal_shape_prefix([log_probs, advantage], advantage.ndim)
     ratios = jnp.where(mask, log_probs - reference_log_probs, 0.0)

@@ -3,6 +3,7 @@
 import chex
 import jax
 
+from nashalign import checks
 from nashalign.policies.policy import Params
 
 
@@ -27,5 +28,6 @@ def extrapolate(params: Params, start: Params, *, alpha: chex.Numeric) -> Params
     Returns:
       A pytree like `params`; leaves that training did not move stay as they are.
     """
+    alpha = checks.setting(alpha, "alpha")
     chex.assert_trees_all_equal_shapes(params, start)
     return jax.tree.map(lambda new, old: new + alpha * (new - old), params, start)

@@ -14,6 +14,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign import checks
 from nashalign.policies.policy import Policy
 
 _MOST_ROWS = 1_000_000
@@ -36,8 +37,10 @@ def tabular(vocabulary: int, context: int) -> Policy:
         together.
 
     Raises:
-      ValueError: if there are more than a million histories.
+      ValueError: if there are more than a million histories, or no token or history.
     """
+    checks.whole(vocabulary, "vocabulary")
+    checks.whole(context, "context")
     num_inner = sum(vocabulary**length for length in range(context))
     num_rows = 1 + vocabulary * num_inner
     if num_rows > _MOST_ROWS:

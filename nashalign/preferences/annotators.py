@@ -17,6 +17,7 @@ from typing import Protocol
 import chex
 import numpy as np
 
+from nashalign import checks
 from nashalign.types import Prompts, Responses
 
 
@@ -51,7 +52,7 @@ def check_preferred(preferred: chex.Array, where: str) -> np.ndarray:
     Raises:
       ValueError: an entry is NaN or outside [0, 1]; names the place and the first one.
     """
-    preferred = np.asarray(preferred)
+    preferred = np.asarray(checks.numeric(preferred, where))
     wrong = ~((preferred >= 0) & (preferred <= 1))
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])

@@ -22,6 +22,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign import checks
 from nashalign.types import Prompts, Responses, pytree
 
 Combine = Callable[[chex.Array], chex.Array]
@@ -37,7 +38,6 @@ def worst_case(rewards: chex.Array) -> chex.Array:
     return jnp.min(rewards, 0)
 
 
-@functools.cache
 def uncertainty_weighted(weight: float) -> Combine:
     r"""Returns the mean less a multiple of the members' variance.
 
@@ -56,6 +56,13 @@ def uncertainty_weighted(weight: float) -> Combine:
     Returns:
       Function of `[k, *B]` rewards to `[*B]`.
     """
+
+    return _uncertainty_weighted(float(checks.setting(weight, "weight", least=0)))
+
+
+@functools.cache
+def _uncertainty_weighted(weight: float) -> Combine:
+    """The same function for the same weight, so that programs are compiled once."""
 
     def combine(rewards: chex.Array) -> chex.Array:
         return mean(rewards) - weight * jnp.var(rewards, 0)

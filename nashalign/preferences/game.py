@@ -9,8 +9,12 @@ import dataclasses
 
 import chex
 import jax.numpy as jnp
+import numpy as np
 
+from nashalign import checks
 from nashalign.types import Prompts, Responses, pytree
+
+_ROUNDING = 1e-5
 
 
 @pytree
@@ -21,10 +25,28 @@ class GamePreference:
     Attributes:
       table: `[1, Y, T]` all responses, as enumerated.
       preference: `[Y, Y]`, P(row beats column), antisymmetric about 1/2.
+
+    Raises:
+      ValueError: the matrix is no preference over the table's responses.
     """
 
     table: Responses
     preference: chex.Array
+
+    def __post_init__(self):
+        """Checks that the matrix is a preference over the table."""
+        _require_entries(self.table, self.preference, "preference", 2)
+        if checks.known(self.preference):
+            matrix = np.asarray(self.preference)
+            lawful = (matrix >= -_ROUNDING) & (matrix <= 1 + _ROUNDING)
+            lawful &= np.abs(matrix + matrix.T - 1) <= _ROUNDING
+            if not lawful.all():
+                row, column = (int(place) for place in np.argwhere(~lawful)[0])
+                raise ValueError(
+                    f"preference[{row}, {column}] = {matrix[row, column]:.6g} is no "
+                    "probability, or not the complement of its mirror image: rows must "
+                    "hold P(row beats column), with P + P^T = 1"
+                )
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
@@ -55,10 +77,19 @@ class GameReward:
     Attributes:
       table: `[1, Y, T]` all responses, as enumerated.
       rewards: `[Y]`.
+
+    Raises:
+      ValueError: there is not a finite reward for each of the table's responses.
     """
 
     table: Responses
     rewards: chex.Array
+
+    def __post_init__(self):
+        """Checks that there is a finite reward for each response of the table."""
+        _require_entries(self.table, self.rewards, "rewards", 1)
+        if checks.known(self.rewards):
+            checks.number(self.rewards, "rewards")
 
     def score(
         self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
@@ -76,6 +107,17 @@ class GameReward:
         del key, prompts
         indices = locate(self.table, responses)
         return jnp.where(indices >= 0, self.rewards[indices], jnp.nan)
+
+
+def _require_entries(table, values, name, rank):
+    """Requires numbers for each response of a table, or for each pair of them."""
+    checks.numeric(values, name)
+    wanted = (table.tokens.shape[1],) * rank
+    if np.shape(values) != wanted:
+        raise ValueError(
+            f"{name} has shape {list(np.shape(values))}; for the {wanted[0]} responses "
+            f"of the table it must be {list(wanted)}"
+        )
 
 
 def locate(table: Responses, responses: Responses) -> chex.Array:

@@ -17,6 +17,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign import checks
 from nashalign.types import Prompts, Responses, pytree
 
 
@@ -82,9 +83,15 @@ def length_penalty(
     Returns:
       `[]`, an element of the grid.
     """
+    rewards, lengths, grid = (
+        jnp.asarray(checks.numeric(value, name))
+        for value, name in ((rewards, "rewards"), (lengths, "lengths"), (grid, "grid"))
+    )
     chex.assert_rank([rewards, grid], [2, 1])
     chex.assert_equal_shape([rewards, lengths])
-    rewards, lengths, grid = map(jnp.asarray, (rewards, lengths, grid))
+    grid = checks.number(grid, "grid")
+    if where is None:
+        rewards = checks.number(rewards, "rewards")
     where = jnp.ones(rewards.shape, bool) if where is None else where
 
     def gap(penalty):

@@ -17,7 +17,8 @@ import chex
 import numpy as np
 from scipy.special import expit
 
-from nashalign.preferences import reviewers
+from nashalign import checks
+from nashalign.preferences import annotators, reviewers
 from nashalign.types import Prompts, Responses
 
 
@@ -46,6 +47,9 @@ class Population:
                 f"{len(self.weights)} weights and {len(self.temperatures)} "
                 "temperatures; give one weight and one temperature to each kind"
             )
+        for name in ("weights", "temperatures"):
+            for number in getattr(self, name):
+                checks.setting(number, f"population: one of the {name}")
         if min(self.weights) <= 0 or not np.isclose(sum(self.weights), 1):
             raise ValueError(
                 f"population: weights {tuple(self.weights)} are to be positive and "
@@ -134,7 +138,11 @@ class Population:
         Returns:
           `[...]` float64: each vote is one with probability `prefer(u_y, u_z)`, else
           zero, and the votes of a comparison are averaged.
+
+        Raises:
+          ValueError: fewer than one voter.
         """
+        checks.whole(num_voters, "num_voters")
         preferred = self.prefer(u_y, u_z)
         return rng.binomial(num_voters, preferred) / num_voters
 
@@ -231,7 +239,7 @@ def best_attainable_accuracy(preferred: chex.Array) -> float:
     Returns:
       In [1/2, 1]; on votes drawn with these probabilities no model can expect more.
     """
-    preferred = np.asarray(preferred, np.float64)
+    preferred = annotators.check_preferred(preferred, "preferred").astype(np.float64)
     return float(np.maximum(preferred, 1 - preferred).mean())
 
 
@@ -247,10 +255,18 @@ def intransitive_share(preference: chex.Array) -> float:
     Returns:
       In [0, 1], over all prompts and all K (K - 1) (K - 2) / 6 triples of each.
     """
-    num_responses = np.shape(preference)[-1]
-    chex.assert_axis_dimension(preference, -2, num_responses)
+    preference = annotators.check_preferred(preference, "preference")
+    num_responses = preference.shape[-1] if preference.ndim else 0
+    if preference.ndim < 2 or preference.shape[-2] != num_responses:
+        raise ValueError(
+            f"preference has shape {list(preference.shape)}, not [*B, K, K]"
+        )
+    if num_responses < 3:
+        raise ValueError(
+            f"preference is among {num_responses} responses; a triple takes three"
+        )
     # The trace of A^3 counts a cycle three times, from each of its members.
-    beats = (np.asarray(preference) > 0.5 + 1e-12).astype(np.float64)
+    beats = (preference > 0.5 + 1e-12).astype(np.float64)
     cyclic = np.trace(beats @ beats @ beats, axis1=-2, axis2=-1) / 3
     triples = num_responses * (num_responses - 1) * (num_responses - 2) / 6
     return float(cyclic.mean() / triples)

@@ -55,7 +55,7 @@ def terse(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
     Returns:
       `[n]` float64 in [0, 1]; zero where the summary is not a sentence.
     """
-    del codes
+    _require_texts(codes, summaries)
     return np.array([_terse(summary) for summary in summaries], np.float64)
 
 
@@ -78,6 +78,7 @@ def thorough(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
     Returns:
       `[n]` float64 in [0, 1]; zero where the code has no identifiers.
     """
+    _require_texts(codes, summaries)
     pairs = zip(codes, summaries, strict=True)
     return np.array([_thorough(*pair) for pair in pairs], np.float64)
 
@@ -98,8 +99,28 @@ def style(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
     Returns:
       `[n]` float64 in [0, 1].
     """
+    _require_texts(codes, summaries)
     pairs = zip(codes, summaries, strict=True)
     return np.array([_style(*pair) for pair in pairs], np.float64)
+
+
+def _require_texts(codes, summaries) -> None:
+    """Requires a summary for each code, all of them text.
+
+    Raises:
+      TypeError: one is no text.
+      ValueError: there are more of one than of the other.
+    """
+    for name, texts in (("codes", codes), ("summaries", summaries)):
+        strangers = [text for text in texts if not isinstance(text, str)]
+        if strangers or isinstance(texts, str):
+            wrong = strangers[0] if strangers else texts
+            raise TypeError(f"{name} must be a list of texts, and holds {wrong!r:.60}")
+    if len(codes) != len(summaries):
+        raise ValueError(
+            f"there are {len(codes)} codes, and {len(summaries)} summaries: give "
+            "one for each"
+        )
 
 
 def is_text(summary: str) -> bool:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nashalign import policies
+from nashalign import checks, policies
 from nashalign.sampling.decoding import Behaviour
 from nashalign.types import Prompts, Responses
 
@@ -34,8 +34,15 @@ def enumerate_responses(
 
     Returns:
       A table `[1, Y, T]`, padded with the (first) EOS.
+
+    Raises:
+      ValueError: if there is no token, or the end is none of them.
     """
+    checks.whole(vocabulary, "vocabulary")
+    checks.whole(max_length, "max_length")
     ends = np.atleast_1d(eos_id).tolist()
+    if not all(0 <= end < vocabulary for end in ends):
+        raise ValueError(f"eos_id {eos_id} is no token of a vocabulary of {vocabulary}")
     others = [token for token in range(vocabulary) if token not in ends]
     rows = [
         (*prefix, end)

@@ -6,11 +6,11 @@ from nashalign import evaluation, games
 
 
 def test_rock_paper_scissors_is_played_uniformly():
-    game = evaluation.empirical_game(games.rock_paper_scissors(0.4))
+    game = evaluation.empirical_game(games.rock_paper_scissors(0.8))
     np.testing.assert_allclose(game.nash, 1 / 3, atol=1e-9)
     np.testing.assert_allclose(game.exploitability, game.exploitability[0])
     np.testing.assert_allclose(
-        game.exploitability, games.rock_paper_scissors(0.4).max() - 0.5
+        game.exploitability, games.rock_paper_scissors(0.8).max() - 0.5
     )
     assert game.intransitive_share == 1.0
 

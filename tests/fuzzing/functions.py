@@ -31,12 +31,14 @@ class Function:
       call: the function.
       good: arguments that are right, by name.
       kinds: how each may be wrong, by name.
+      says: what an error may call the argument instead.
     """
 
     name: str
     call: Callable[..., Any]
     good: Mapping[str, Any]
     kinds: Mapping[str, values.Kind]
+    says: tuple[str, ...] = ()
 
 
 _PREFERENCE = games.three_cycle()
@@ -154,7 +156,7 @@ def exact_games() -> list[Function]:
         ),
         _dynamics(games.mirror_descent, **both),
         _dynamics(games.extragradient, **both),
-        _dynamics(games.nash_md, tau=values.positive, eta=values.positive),
+        _dynamics(games.nash_md, **both),
         _dynamics(games.nash_ema, decay=values.share, **both),
         _dynamics(games.nash_mirror_prox, tau=values.positive, paper_eta=step["eta"]),
         _dynamics(games.inpo, tau=values.positive, paper_eta=step["eta"]),
@@ -199,7 +201,7 @@ def families_of_games() -> list[Function]:
             "games.planted",
             games.planted,
             {"seed": 0, "nash": _OTHER, "strength": 1.0},
-            {"nash": values.distribution, "strength": values.positive},
+            {"nash": values.alone(values.distribution), "strength": values.positive},
         ),
         Function(
             "games.rock_paper_scissors",
@@ -246,6 +248,7 @@ def families_of_games() -> list[Function]:
             lambda preferred: games.token_game(2, 1, lambda y, z: preferred),
             {"preferred": 0.5},
             {"preferred": values.share},
+            says=("prefer(y, z)",),
         ),
     ]
 
@@ -380,7 +383,7 @@ def token_functions() -> list[Function]:
             "policies.extrapolate",
             policies.extrapolate,
             {"params": {"a": jnp.ones(2)}, "start": {"a": jnp.zeros(2)}, "alpha": 0.3},
-            {"alpha": values.not_negative},
+            {"alpha": values.number},
         ),
         Function(
             "sampling.Decoding",
@@ -421,7 +424,7 @@ def token_functions() -> list[Function]:
 
 def _tokens(random, good):
     """No lists of token ids."""
-    return values._one_of(
+    return values.one_of(
         random,
         {
             "text": lambda: ["def f(x):"],
@@ -435,7 +438,7 @@ def _tokens(random, good):
 
 def _strings(random, good):
     """No lists of lists of token ids."""
-    return values._one_of(
+    return values.one_of(
         random,
         {
             "text": lambda: [["a summary"]],
@@ -448,7 +451,7 @@ def _strings(random, good):
 
 def _ids(random, good):
     """No id for each prompt."""
-    return values._one_of(
+    return values.one_of(
         random, {"too many": lambda: [0, 1], "none": lambda: [], "text": lambda: ["a"]}
     )
 
@@ -519,7 +522,7 @@ def preference_functions() -> list[Function]:
 
 def _fewer(random, good):
     """No text for each of the other texts."""
-    return values._one_of(
+    return values.one_of(
         random,
         {
             "too few": lambda: list(good[:-1]),
@@ -589,6 +592,7 @@ def evaluation_functions() -> list[Function]:
             ),
             {"preferred": 0.5},
             {"preferred": values.share},
+            says=("compare(0, 1)",),
         ),
     ]
 
@@ -608,7 +612,7 @@ def configurations(random: np.random.Generator) -> Iterator[Trial]:
         if not row.settings:
             continue
         setting = str(random.choice(sorted(row.settings)))
-        what, bad = values._one_of(
+        what, bad = values.one_of(
             random,
             values._no_number(random)
             | {
@@ -651,7 +655,7 @@ def trials(
                 yield Trial(
                     name=f"{function.name}: {argument} is {what}",
                     call=lambda f=function, a=arguments: f.call(**a),
-                    says=(argument,),
+                    says=(argument, *function.says),
                 )
 
     return door

@@ -12,7 +12,7 @@ import numpy as np
 Kind = Callable[[np.random.Generator, Any], tuple[str, Any]]
 
 
-def _one_of(random, choices: dict[str, Callable[[], Any]]) -> tuple[str, Any]:
+def one_of(random, choices: dict[str, Callable[[], Any]]) -> tuple[str, Any]:
     """A mutation by name."""
     name = str(random.choice(sorted(choices)))
     return name, choices[name]()
@@ -43,7 +43,7 @@ def preference(random, good):
         copy[..., row, column] = copy[..., column, row] = random.choice([0.1, 0.6, 1.0])
         return copy
 
-    return _one_of(
+    return one_of(
         random,
         {
             "the same value everywhere": lambda: np.full_like(
@@ -68,7 +68,7 @@ def preference(random, good):
 def distribution(random, good):
     """No distribution of the length that is asked for."""
     good = np.asarray(good, float)
-    return _one_of(
+    return one_of(
         random,
         {
             "NaN in it": lambda: _spoilt(random, good, np.nan),
@@ -84,6 +84,18 @@ def distribution(random, good):
     )
 
 
+def alone(kind: Kind) -> Kind:
+    """The same kind without what is wrong beside another argument alone."""
+
+    def own(random, good):
+        while True:
+            name, bad = kind(random, good)
+            if name not in ("too short", "too long", "a matrix"):
+                return name, bad
+
+    return own
+
+
 def _no_number(random):
     """What no setting can be."""
     return {
@@ -94,9 +106,14 @@ def _no_number(random):
     }
 
 
+def number(random, good):
+    """No finite number."""
+    return one_of(random, _no_number(random) | {"infinite": lambda: float("inf")})
+
+
 def positive(random, good):
     """No number above 0."""
-    return _one_of(
+    return one_of(
         random,
         _no_number(random)
         | {
@@ -109,7 +126,7 @@ def positive(random, good):
 
 def not_negative(random, good):
     """No number that is 0 or above."""
-    return _one_of(
+    return one_of(
         random,
         _no_number(random)
         | {
@@ -121,7 +138,7 @@ def not_negative(random, good):
 
 def share(random, good):
     """No number between 0 and 1."""
-    return _one_of(
+    return one_of(
         random,
         _no_number(random)
         | {
@@ -134,7 +151,7 @@ def share(random, good):
 
 def count(random, good):
     """No whole number above 0."""
-    return _one_of(
+    return one_of(
         random,
         {
             "zero": lambda: 0,
@@ -149,7 +166,7 @@ def count(random, good):
 
 def probabilities(random, good):
     """An array with what is no probability in it."""
-    return _one_of(
+    return one_of(
         random,
         {
             "NaN in it": lambda: _spoilt(random, good, np.nan),
@@ -163,7 +180,7 @@ def probabilities(random, good):
 
 def finite(random, good):
     """An array that is not finite, or is text."""
-    return _one_of(
+    return one_of(
         random,
         {
             "NaN in it": lambda: _spoilt(random, good, np.nan),
@@ -177,7 +194,7 @@ def finite(random, good):
 def shaped(random, good):
     """An array of another shape, which cannot be meant."""
     good = np.asarray(good, float)
-    return _one_of(
+    return one_of(
         random,
         {
             "one entry too few": lambda: good[..., :-1],

@@ -66,7 +66,7 @@ def test_blocks_beat_each_other_in_a_cycle():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: games.block_cyclic(0, 5, num_blocks=2), "at least three blocks"),
+        (lambda: games.block_cyclic(0, 5, num_blocks=2), "num_blocks is 2; a cycle"),
         (lambda: games.low_rank(0, 5, rank=1, strength=1.5), r"strength must be in \("),
         (lambda: games.planted(0, [0.5, 0.5, 0.0]), r"nash\[2\] = 0, but must"),
         (lambda: games.three_cycle(first=1.2), "first must be in"),
