@@ -144,7 +144,8 @@ def rdpo(
     margin, preferred = _pair(margin, preferred)
     tau = checks.setting(tau, "tau", above=0)
     flip = checks.setting(flip, "flip", least=0, below=0.5)
-    return _cross_entropy(tau * margin, (preferred - flip) / (1 - 2 * flip))
+    debiased = (preferred - flip) / (1 - 2 * flip)
+    return _cross_entropy(tau * margin, debiased)
 
 
 def soft(
