@@ -96,7 +96,7 @@ SETTINGS = {
     "dno": _INNER,
     "dno_prct": {"tau": 0.7, "margin": 0.2, "period": 2, "num_responses": 3},
     "inpo": {"tau": 0.3} | _INNER,
-    "rspo": {"pull": 0.3} | _INNER,
+    "rspo": {"pull": 0.3, "forward": 0.4} | _INNER,
     "comal": {"tau": 0.3, "num_inner": 2} | _INNER,
     "onpo": _INNER,
     "egpo": {"tau": 0.4},

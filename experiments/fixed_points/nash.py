@@ -44,13 +44,15 @@ def shrunk(settings):
 
 
 def regularised_regression(seen, iterate):
-    """Tang et al. 2025: SPPO's square, and that of the log-ratio to the reference."""
+    """Tang et al. 2025: SPPO's square, and both divergences from the reference."""
     target = shrunk(seen.settings) * (seen.preference @ iterate - 0.5)
 
     def objective(log_pi, _):
         fit = (log_pi - np.log(iterate) - target) ** 2
-        held = (log_pi - np.log(seen.reference)) ** 2
-        return jnp.sum(iterate * (fit + seen.settings["pull"] * held))
+        ratio = log_pi - np.log(seen.reference)
+        reverse, forward = ratio**2, jnp.exp(-ratio)
+        pull, push = seen.settings["pull"], seen.settings["forward"]
+        return jnp.sum(iterate * (fit + pull * reverse + push * forward))
 
     return theory.stationary(objective, iterate)
 
@@ -171,9 +173,9 @@ ENTRIES = (
     ),
     Entry(
         row="rspo",
-        settings={"eta": 2.0, "pull": 0.3, "num_responses": 3},
+        settings={"eta": 2.0, "pull": 0.3, "forward": 0.4, "num_responses": 3},
         game=game.CYCLIC,
-        prediction="twice the minimiser of SPPO's square and the log-ratio's",
+        prediction="twice the minimiser of SPPO's square with both divergences",
         predict=theory.repeated(2, regularised_regression),
         num_periods=2,
     ),

@@ -181,7 +181,7 @@ DEPARTURES: dict[str, tuple[str, ...]] = {
     "inpo": (_TWO_SOFT, _ONE_PROMPT_SET),
     "rspo": (
         "trains on every response; the paper's runs keep the best and the worst",
-        "the weight of the regulariser is ours",
+        "the weights of both divergences are ours",
     ),
     "comal": (_TWO_SOFT, "the length of an iteration is INPO's: the paper's is open"),
     "onpo": (

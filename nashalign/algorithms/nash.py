@@ -126,13 +126,26 @@ ROWS: dict[str, Method] = {
         {"tau": 0.005 / 3, "eta": 200.0, "period": 156},
         anchor=proximal,
     ),
-    # SPPO's loss and reverse KL by its slope, the square of the log-ratio; the weight
-    # is ours. Then the step is a mirror step with the reference in its anchor.
+    # SPPO's loss, with both divergences from the reference as in the paper's code. With
+    # the reverse one alone, the square of the log-ratio, the step is a mirror step with
+    # the reference in its anchor. Both weights are ours.
     "rspo": _iterated(
         "RSPO",
         "Tang et al. 2025, arXiv:2503.00030",
-        added(regressions.win_rate_regression, "pull", regressions.squared_log_ratio),
-        {"eta": 1000.0, "pull": 0.1, "period": 312, "num_responses": 5},
+        added(
+            added(
+                regressions.win_rate_regression, "pull", regressions.squared_log_ratio
+            ),
+            "forward",
+            regressions.inverse_ratio,
+        ),
+        {
+            "eta": 1000.0,
+            "pull": 0.1,
+            "forward": 0.1,
+            "period": 312,
+            "num_responses": 5,
+        },
         authors=(iterate,) * 5,
         num_members=5,
     ),

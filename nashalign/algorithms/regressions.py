@@ -75,7 +75,30 @@ def win_rate_regression(method, groups: Groups) -> chex.Array:
 
 
 def squared_log_ratio(method, groups: Groups) -> chex.Array:
-    """Mean squared log-ratio of the members from the reference: reverse KL's slope."""
+    """Mean squared log-ratio of the members from the reference.
+
+    On the policy's own responses its slope is twice that of the reverse divergence,
+    KL(policy || reference).
+    """
     del method
+    return jnp.mean(jnp.square(_from_reference(groups)), -1)
+
+
+def inverse_ratio(method, groups: Groups) -> chex.Array:
+    """Mean ratio of the reference's to the policy's probability of the members.
+
+    On the policy's own responses its slope is that of the forward divergence,
+    KL(reference || policy). A ratio over exp(10) is not trained on, as in RSPO's code.
+    """
+    del method
+    bounded = jnp.minimum(-_from_reference(groups), _LARGEST_LOG)
+    return jnp.mean(jnp.exp(bounded), -1)
+
+
+_LARGEST_LOG = 10.0
+
+
+def _from_reference(groups):
+    """The members' log-ratios from the reference, `[B, G, K]` nats."""
     ratios = jnp.sum(groups.log_probs - groups.reference_log_probs, -1)
-    return jnp.mean(jnp.square(grouped.take(ratios, groups.members)), -1)
+    return grouped.take(ratios, groups.members)

@@ -64,6 +64,7 @@ SETTINGS: dict[str, Setting] = {
         lambda value: 0 <= value < 0.5,
     ),
     "follow": _share("weight on the iterate, the rest on the reference"),
+    "forward": _not_negative("weight of the reference's ratio to the policy"),
     "gap": _share("weight on the conditioned policy at first"),
     "half_life": _positive("updates in which the gap is halved"),
     "highest": _finite("reward at which the last level ends"),

@@ -537,8 +537,11 @@ def win_rate_regression(view):
 
 
 def rspo(view):
-    squares = (view.mass("iterate") * view.ratio(reference=1.0) ** 2).sum(1).mean()
-    return win_rate_regression(view) + view.settings["pull"] * squares
+    """Tang et al. 2025, their code: SPPO, and divergences both ways."""
+    ratio = view.ratio(reference=1.0)
+    pull, forward = view.settings["pull"], view.settings["forward"]
+    held = pull * ratio**2 + forward * np.exp(np.minimum(-ratio, 10))
+    return win_rate_regression(view) + (view.mass("iterate") * held).sum(1).mean()
 
 
 def proximal(settings):

@@ -122,7 +122,14 @@ def loss_and_slope(name, settings, labels, same=None):
         ("comal", {"tau": 0.3, "eta": 1.5}, "inpo", {"tau": 0.3, "eta": 1.5}, P, None),
         ("alpha_spin", {"tau": 0.7, "follow": 1.0}, "spin", {"tau": 0.7}, P, None),
         ("mpo", {"tau": 0.3}, "self_play_pg", {"tau": 0.3}, P, None),
-        ("rspo", {"eta": 1.5, "pull": 0.0}, "sppo", {"eta": 1.5}, P, None),
+        (
+            "rspo",
+            {"eta": 1.5, "pull": 0.0, "forward": 0.0},
+            "sppo",
+            {"eta": 1.5},
+            P,
+            None,
+        ),
         # Anchored at the policy that writes: before its first move, the reference.
         ("bpo", {"tau": 0.7}, "oaif_dpo", {"tau": 0.7}, P, ("iterate", "reference")),
         (

@@ -396,6 +396,13 @@ ALGORITHMS = [
         expected("onpo"),
     ),
     Fault(
+        "RSPO's forward divergence the wrong way round",
+        REGRESSIONS,
+        "jnp.minimum(-_from_reference(groups), _LARGEST_LOG)",
+        "jnp.minimum(_from_reference(groups), _LARGEST_LOG)",
+        expected("rspo"),
+    ),
+    Fault(
         "win rates over the wrong axis of opponents",
         REGRESSIONS,
         "return wins[..., 0] - wins[..., 1]",
