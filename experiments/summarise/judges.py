@@ -131,9 +131,14 @@ def learned_judges(
 
 
 def read_votes(
-    path: pathlib.Path, num_prompts: int, length: int
+    path: pathlib.Path, num_prompts: int | None = None, length: int | None = None
 ) -> dict[str, np.ndarray]:
     """Returns what is in a file of votes: summaries of so many tokens, and votes.
+
+    Args:
+      path: the file.
+      num_prompts: how many there must be; None, any number.
+      length: tokens that summaries must be padded to; None, any number.
 
     Raises:
       ValueError: if it is damaged; names the file, and what to delete.
