@@ -712,15 +712,29 @@ FAULTS = [
     Fault(
         "win rates at equal lengths by the likelihood ratio alone",
         "nashalign/evaluation/profile.py",
-        "return min(rao, ratio) - allowed",
-        "return ratio - allowed",
+        "return np.minimum(rao, ratio) <= allowed",
+        "return ratio <= allowed",
         "tests/evaluation/length_control_test.py -k unanimous",
+    ),
+    Fault(
+        "win rates at equal lengths by the score test at a slope that is known",
+        "nashalign/evaluation/profile.py",
+        "rao = _ratio(score**2, fit.information, np.inf)",
+        "rao = _ratio(score**2, fit.naive_information, np.inf)",
+        "tests/evaluation/profile_test.py -k narrow_as_they_may",
+    ),
+    Fault(
+        "an interval about the fit in the place of its middle",
+        "nashalign/evaluation/length_control.py",
+        "middle = Interval(float(low + high) / 2,",
+        "middle = Interval(float(scipy.special.expit(theta)),",
+        "tests/evaluation/length_control_test.py -k interval_of_the_profile",
     ),
     Fault(
         "a dispersion that takes a cluster's votes for independent",
         "nashalign/evaluation/profile.py",
-        "return float(scatter * together)",
-        "return float(scatter)",
+        "return scatter * together",
+        "return scatter",
         "tests/evaluation/length_control_test.py -k 'one_cluster'",
     ),
     Fault(

@@ -32,21 +32,19 @@ class LengthControlled(NamedTuple):
     """A win rate with the effect of length removed.
 
     Attributes:
-      win_rate: `Interval`, the win rate predicted at equal lengths; for tables, of one
-        half-width for the two sides of `low` and `high`, which are seldom alike.
+      win_rate: `Interval` of the win rate at equal lengths. Its mean is the middle of
+        the interval, not the fit's prediction `sigma(log_odds)`: votes near 0 or 1 say
+        more on one side, and a symmetric interval about the fit misses on the other.
+        The two agree as prompts become many.
       raw: `Interval`, the win rate as it is.
       log_odds: theta, the policy term, nats of log-odds.
       length_effect: phi, log-odds gained by a much longer response.
-      low: the interval's lower end, in [0, 1].
-      high: its upper end.
     """
 
     win_rate: Interval
     raw: Interval
     log_odds: float
     length_effect: float
-    low: float
-    high: float
 
 
 def length_controlled_win_rate(
@@ -112,37 +110,11 @@ def length_controlled_win_rate(
     labels = labels.ravel()
     theta, phi = _fit_logistic(covariate, labels, ridge)
     low, high = profile.interval(
-        labels,
-        covariate,
-        index,
-        _fit_logistic(covariate, labels, _NO_RIDGE),
-        scipy.stats.t.ppf((1 + confidence) / 2, degrees),
+        labels, covariate, index, scipy.stats.t.ppf((1 + confidence) / 2, degrees)
     )
     _warn_of_confusion(profile.at(theta, labels, covariate, phi))
-    win_rate = float(scipy.special.expit(theta))
-    return LengthControlled(
-        Interval(win_rate, _half_width(win_rate, low, high)),
-        raw,
-        theta,
-        phi,
-        low,
-        high,
-    )
-
-
-def _half_width(mean, low, high):
-    """One number for two sides: between half the length and the further end.
-
-    Half the length alone would miss on the further side too often, the further end be
-    needlessly far on the other. What leaves [0, 1] on one side is added to the other.
-    """
-    length, further = high - low, max(mean - low, high - mean)
-    room = min(mean, 1 - mean)
-    return max((length / 2 + further) / 2, length - room)
-
-
-_NO_RIDGE = 1e-9
-"""As good as none, and yet keeps a fit finite that has no end."""
+    middle = Interval(float(low + high) / 2, float(high - low) / 2)
+    return LengthControlled(middle, raw, theta, phi)
 
 
 def _squashed(difference):

@@ -12,94 +12,166 @@ distribution where all votes agree, the second where all but one do. Preferences
 0 and 1 scatter less than votes, those of one cluster alike: both tests are divided by a
 dispersion that is estimated from the residuals (McCullagh 1983, Annals of Statistics
 11; Rao and Scott 1992, Biometrics 48).
+
+Coverage of 95% intervals in 1,000 simulated tables a setting, lengths balanced; width
+divided by that of Student's interval of the plain mean (`tests/evaluation`):
+
+===============================  =======  ========  ========  ==========
+prompts, P                       32, 0.2  32, 0.5   128, 0.2  128, 0.5
+===============================  =======  ========  ========  ==========
+votes                            .979     .963      .954      .958
+Wald's interval                  .897     .947      .942      .952
+width                            1.04     1.04      1.05      1.05
+shares of votes                  .939     .943      .932      .957
+votes in clusters of four        .969     .942      .943      .950
+===============================  =======  ========  ========  ==========
+
+Eight clusters in all, with lengths that are partly a cluster's, can fall below: .911 at
+P = 0.5 where one side is a standard deviation longer.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import scipy.optimize
 import scipy.special
+
+from nashalign.evaluation import intervals
 
 _FAR = 40.0
 """Log-odds beyond which a probability is 0 or 1."""
+
+_PRECISION = 1e-9
+"""A derivative of the mean log-likelihood that counts as zero."""
 
 
 class Fit(NamedTuple):
     """What the data say at one value of theta, with the slope at its best.
 
     Attributes:
-      slope: phi.
-      log_likelihood: of the data, with soft labels the negative cross-entropy.
-      residuals: `[n]` label less prediction, weighted as in the efficient score of
-        theta: what the slope could explain is taken out.
-      information: about theta, that which the slope does not use up.
-      naive_information: about theta if the slope were known.
+      slope: `[*T]` phi.
+      log_likelihood: `[*T]` of the data, with soft labels the negative cross-entropy.
+      errors: `[*T, n]` label less prediction.
+      residuals: `[*T, n]` the same, weighted as in the efficient score of theta: what
+        the slope could explain is taken out.
+      information: `[*T]` about theta, that which the slope does not use up.
+      naive_information: `[*T]` about theta if the slope were known.
     """
 
-    slope: float
-    log_likelihood: float
+    slope: np.ndarray
+    log_likelihood: np.ndarray
+    errors: np.ndarray
     residuals: np.ndarray
-    information: float
-    naive_information: float
+    information: np.ndarray
+    naive_information: np.ndarray
 
 
 def at(
-    theta: float, labels: np.ndarray, covariate: np.ndarray, slope: float = 0.0
+    theta: np.ndarray, labels: np.ndarray, covariate: np.ndarray, slope: np.ndarray
 ) -> Fit:
     """Fits the slope for a given intercept.
 
     Args:
-      theta: the intercept, log-odds.
-      labels: `[n]` in [0, 1].
-      covariate: `[n]` t, in [-1, 1].
-      slope: where to begin.
+      theta: `[*T]` the intercept, log-odds.
+      labels: `[*T, n]` in [0, 1].
+      covariate: `[*T, n]` t, in [-1, 1].
+      slope: `[*T]` where to begin.
 
     Returns:
       `Fit`; a slope that would go to infinity stops where it changes nothing.
     """
     slope = _best_slope(theta, labels, covariate, slope)
-    scores = theta + slope * covariate
+    scores = np.expand_dims(theta, -1) + np.expand_dims(slope, -1) * covariate
     predicted = scipy.special.expit(scores)
     weights = predicted * scipy.special.expit(-scores)
-    power = np.sum(weights * covariate**2)
-    share = np.sum(weights * covariate) / power if power > 0 else 0.0
-    efficient = 1.0 - share * covariate
+    power = np.sum(weights * covariate**2, axis=-1)
+    share = _ratio(np.sum(weights * covariate, axis=-1), power, 0.0)
+    efficient = 1.0 - share[..., None] * covariate
+    likelihoods = labels * scores - np.logaddexp(0.0, scores)
     return Fit(
         slope=slope,
-        log_likelihood=float(np.sum(labels * scores - np.logaddexp(0.0, scores))),
+        log_likelihood=np.sum(likelihoods, axis=-1),
+        errors=labels - predicted,
         residuals=(labels - predicted) * efficient,
-        information=float(np.sum(weights * efficient**2)),
-        naive_information=float(np.sum(weights)),
+        information=np.sum(weights * efficient**2, axis=-1),
+        naive_information=np.sum(weights, axis=-1),
     )
 
 
 def _best_slope(theta, labels, covariate, slope):
-    """Newton's method on a convex function of one variable, kept within a bracket."""
-    low, high = -np.inf, np.inf
-    reach = np.abs(covariate).max()
-    if reach == 0:
-        return 0.0
-    for _ in range(200):
-        scores = theta + slope * covariate
+    """Where the likelihood's derivative with respect to the slope is zero."""
+    reach = np.max(np.abs(covariate), axis=-1)
+    reach = np.where(reach > 0, reach, 1.0)
+
+    def gradient(slope):
+        scores = np.expand_dims(theta, -1) + slope[..., None] * covariate
         predicted = scipy.special.expit(scores)
-        gradient = np.sum(covariate * (predicted - labels))
-        if abs(gradient) <= 1e-12 * reach * len(labels):
-            break
-        low, high = (slope, high) if gradient < 0 else (low, slope)
-        curvature = np.sum(covariate**2 * predicted * scipy.special.expit(-scores))
-        # A step of more than four log-odds would leave where the curvature holds.
-        most = 4.0 / reach
-        step = gradient / curvature if curvature > 0 else np.inf * np.sign(gradient)
-        proposed = slope - np.clip(step, -most, most)
-        slope = proposed if low < proposed < high else (low + high) / 2
-        if high - low <= 1e-15 * abs(slope):
-            break
-    return float(slope)
+        curvatures = covariate**2 * predicted * scipy.special.expit(-scores)
+        errors = covariate * (predicted - labels)
+        return np.sum(errors, axis=-1), np.sum(curvatures, axis=-1)
+
+    tolerance = _PRECISION * reach * labels.shape[-1]
+    return _root(gradient, slope + np.zeros(reach.shape), np.inf, 4 / reach, tolerance)
 
 
-def dispersion(
-    fit: Fit, labels: np.ndarray, raw: np.ndarray, index: np.ndarray
-) -> float:
+def estimate(labels: np.ndarray, covariate: np.ndarray) -> tuple[np.ndarray, Fit]:
+    """The most likely intercept, and the fit there.
+
+    Args:
+      labels: `[*T, n]` in [0, 1].
+      covariate: `[*T, n]` t, in [-1, 1].
+
+    Returns:
+      theta: `[*T]`, log-odds; at most 40 in size.
+      fit: `Fit`.
+    """
+    start = np.zeros(labels.shape[:-1])
+    best = at(start, labels, covariate, start)
+
+    def gradient(theta):
+        # Maximised over the slope, the likelihood is still concave in theta.
+        fit = at(theta, labels, covariate, best.slope)
+        return -np.sum(fit.residuals, axis=-1), fit.information
+
+    theta = _root(gradient, start, _FAR, 4.0, _PRECISION * labels.shape[-1])
+    return theta, at(theta, labels, covariate, best.slope)
+
+
+def _root(
+    function: Callable, start: np.ndarray, limit: float, most: float, tolerance: float
+) -> np.ndarray:
+    """Newton's method on increasing functions of one variable, all at once.
+
+    Each is kept within a bracket. No step is longer than `most` (four log-odds: further
+    off the curvature says nothing).
+    """
+    point = start
+    low, high = np.full(start.shape, -limit), np.full(start.shape, limit)
+    for _ in range(200):
+        value, slope = function(point)
+        low = np.where(value < 0, point, low)
+        high = np.where(value > 0, point, high)
+        step = np.clip(_ratio(value, slope, np.copysign(np.inf, value)), -most, most)
+        proposed = np.clip(point - step, -limit, limit)
+        inside = (low <= proposed) & (proposed <= high)
+        moving = (np.abs(value) > tolerance) & (proposed != point)
+        if not moving.any():
+            break
+        with np.errstate(invalid="ignore"):  # infinite on both sides: never outside
+            proposed = np.where(inside, proposed, (low + high) / 2)
+        point = np.where(moving, proposed, point)
+    return point
+
+
+def _ratio(numerator, denominator, otherwise):
+    """The quotient, and something else where the denominator is zero."""
+    positive = denominator > 0
+    return np.where(
+        positive, numerator / np.where(positive, denominator, 1.0), otherwise
+    )
+
+
+def dispersion(fit: Fit, labels: np.ndarray, index: np.ndarray) -> np.ndarray:
     """How much more, or less, a score varies than that of independent votes.
 
     The scatter of labels is compared with a vote's, which is 1 exactly, unanimous or
@@ -107,70 +179,66 @@ def dispersion(
 
     Args:
       fit: at the estimate.
-      labels: `[n]` in [0, 1].
-      raw: `[n]` label less prediction.
+      labels: `[*T, n]` in [0, 1].
       index: `[n]` number of each label's cluster.
 
     Returns:
-      The factor, 1 for votes each of which is its own cluster, 0 for labels that lie on
-      the curve.
+      `[*T]` the factor, 1 for votes each of which is its own cluster, 0 for labels that
+      lie on the curve.
     """
-    squares = np.sum(raw**2)
-    softness = np.sum(labels * (1 - labels))
-    scatter = squares / (squares + softness) if softness > 0 else 1.0
+    squares = np.sum(fit.errors**2, axis=-1)
+    softness = np.sum(labels * (1 - labels), axis=-1)
+    scatter = np.where(softness > 0, _ratio(squares, squares + softness, 1.0), 1.0)
     sizes = np.bincount(index)
-    share = sizes / len(index)
     num_clusters = len(sizes)
-    sums = np.bincount(index, fit.residuals) / (1 - share)
-    apart = np.sum(fit.residuals**2) * (num_clusters / (num_clusters - 1)) ** 2
-    together = np.sum(sums**2) / apart if apart > 0 else 1.0
-    return float(scatter * together)
+    sums = intervals.cluster_sums(np.moveaxis(fit.residuals, -1, 0), index)
+    sums = np.moveaxis(sums, 0, -1) / (1 - sizes / len(index))
+    apart = np.sum(fit.residuals**2, axis=-1) * (num_clusters / (num_clusters - 1)) ** 2
+    together = _ratio(np.sum(sums**2, axis=-1), apart, 1.0)
+    return scatter * together
 
 
 def interval(
-    labels: np.ndarray,
-    covariate: np.ndarray,
-    index: np.ndarray,
-    estimate: tuple[float, float],
-    quantile: float,
-) -> tuple[float, float]:
+    labels: np.ndarray, covariate: np.ndarray, index: np.ndarray, quantile: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The values of theta that no test leaves out, as probabilities.
 
     Args:
-      labels: `[n]` in [0, 1].
-      covariate: `[n]` t.
+      labels: `[*T, n]` in [0, 1], any number of tables.
+      covariate: `[*T, n]` t, in [-1, 1].
       index: `[n]` number of each label's cluster.
-      estimate: theta and phi where the likelihood is greatest.
       quantile: Student's, for the confidence and the number of clusters.
 
     Returns:
-      low and high, in [0, 1].
+      low and high, `[*T]` in [0, 1].
     """
-    theta, slope = estimate
-    best = at(theta, labels, covariate, slope)
-    raw = labels - scipy.special.expit(theta + best.slope * covariate)
-    allowed = quantile**2 * dispersion(best, labels, raw, index)
+    theta, best = estimate(labels, covariate)
+    allowed = quantile**2 * dispersion(best, labels, index)
 
-    def excess(value):
+    def kept(value):
         fit = at(value, labels, covariate, best.slope)
-        score = np.sum(fit.residuals)
+        score = np.sum(fit.residuals, axis=-1)
+        rao = _ratio(score**2, fit.information, np.inf)
         ratio = 2 * (best.log_likelihood - fit.log_likelihood)
-        rao = score**2 / fit.information if fit.information > 0 else np.inf
-        return min(rao, ratio) - allowed
+        return np.minimum(rao, ratio) <= allowed
 
-    ends = [_end(excess, theta, direction) for direction in (-1.0, 1.0)]
-    low, high = scipy.special.expit(ends)
-    return float(low), float(high)
+    low, high = (_end(kept, theta, direction) for direction in (-1.0, 1.0))
+    return scipy.special.expit(low), scipy.special.expit(high)
 
 
-def _end(excess, theta, direction):
-    """Where the tests begin to reject, from the estimate in one direction."""
-    inner, step = theta, 0.125
-    while abs(inner) < _FAR:
-        outer = theta + direction * step
-        if excess(outer) > 0:
-            if excess(inner) > 0:  # labels on the curve: a point
-                return inner
-            return scipy.optimize.brentq(excess, inner, outer, xtol=1e-6)
-        inner, step = outer, 2 * step
-    return direction * np.inf
+def _end(kept, theta, direction):
+    """Where values cease to be kept, from the estimate in one direction."""
+    inner = outer = theta
+    searching = open_ended = np.ones(np.shape(theta), bool)
+    step = 0.125
+    while searching.any():
+        outer = np.where(searching, inner + direction * step, outer)
+        open_ended = np.where(searching, kept(outer), open_ended)
+        inner = np.where(searching & open_ended, outer, inner)
+        searching = searching & open_ended & (np.abs(outer) < _FAR)
+        step *= 2
+    for _ in range(24):
+        middle = (inner + outer) / 2
+        inside = kept(middle)
+        inner, outer = np.where(inside, middle, inner), np.where(inside, outer, middle)
+    return np.where(open_ended, direction * np.inf, inner)
