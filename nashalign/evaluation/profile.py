@@ -13,21 +13,21 @@ distribution where all votes agree, the second where all but one do. Preferences
 dispersion that is estimated from the residuals (McCullagh 1983, Annals of Statistics
 11; Rao and Scott 1992, Biometrics 48).
 
-Coverage of 95% intervals in 1,000 simulated tables a setting, lengths balanced; width
-divided by that of Student's interval of the plain mean (`tests/evaluation`):
+Coverage of 95% intervals in 1,000 simulated tables a setting (`tables` in
+`tests/evaluation/profile_test.py`; P = 0.2, then 0.5), by the shift of the lengths in
+their standard deviations:
 
-===============================  =======  ========  ========  ==========
-prompts, P                       32, 0.2  32, 0.5   128, 0.2  128, 0.5
-===============================  =======  ========  ========  ==========
-votes                            .979     .963      .954      .958
-Wald's interval                  .897     .947      .942      .952
-width                            1.04     1.04      1.05      1.05
-shares of votes                  .939     .943      .932      .957
-votes in clusters of four        .969     .942      .943      .950
-===============================  =======  ========  ========  ==========
+=====================  ==========  ==========  ==========  ==========  ==========
+prompts, shift         32, 0       32, 2       64, 0       64, 2       128, 2
+=====================  ==========  ==========  ==========  ==========  ==========
+votes                  .971, .962  .973, .980  .959, .962  .974, .968  .969, .954
+shares of four votes   .958, .952  .962, .954  .952, .956  .951, .955  .955, .948
+votes, clusters of 4   .947, .936  .945, .946  .945, .938  .948, .926  .944, .934
+shares, clusters of 4  .925, .926  .913, .881  .942, .951  .912, .893  .938, .931
+=====================  ==========  ==========  ==========  ==========  ==========
 
-Eight clusters in all, with lengths that are partly a cluster's, can fall below: .911 at
-P = 0.5 where one side is a standard deviation longer.
+So shares in eight or sixteen clusters whose lengths are alike are held too seldom where
+one side is the longer: the dispersion of so few clusters is estimated too low.
 """
 
 from collections.abc import Callable
