@@ -8,10 +8,10 @@ model that is silently not the one that was trained is worse than none.
 
 import dataclasses
 import difflib
-import json
 import pathlib
 from typing import Any
 
+from nashalign import json_file
 from nashalign.policies.llama import LlamaConfig
 
 NAME = "config.json"
@@ -25,6 +25,8 @@ _REQUIRED = (
     "num_hidden_layers",
     "num_attention_heads",
 )
+# The largest numbers: ids, positions and sizes are counted in 32 bits, and computed so.
+_MOST = {int: 2**31 - 1, float: 3.4e38}
 
 # The only values under which an option means the model of `llama.py`.
 _ONLY = {
@@ -79,12 +81,7 @@ def read_config(folder: pathlib.Path) -> LlamaConfig:
             f"{folder} has no {NAME}; a checkpoint is a folder with {NAME} and "
             "model.safetensors."
         )
-    try:
-        options = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); copy it again.") from error
-    if not isinstance(options, dict):
-        raise ValueError(f"{path} holds no JSON object; copy it again.")
+    options = json_file.read_object(path)
     _require_llama(options, path)
     _require_supported(options, path)
     config = _llama_config(options, path)
@@ -142,6 +139,10 @@ def _require_llama(options, path):
     """Refuses other architectures by name."""
     named = options.get("architectures") or []
     kind = options.get("model_type")
+    if not isinstance(named, list):
+        raise ValueError(
+            f"{path}: architectures is {named!r:.60}, not a list of names."
+        )
     foreign = [name for name in named if name not in _ARCHITECTURES]
     if foreign or (kind is not None and kind != _MODEL_TYPE) or not (named or kind):
         name = ", ".join(map(str, foreign)) or kind or "no architecture"
@@ -156,15 +157,16 @@ def _require_supported(options, path):
     for name, value in options.items():
         if name in _ONLY and value not in _ONLY[name]:
             raise ValueError(
-                f"{path}: {name} {value!r} is not supported, only {_ONLY[name][0]!r}."
+                f"{path}: {name} {value!r:.60} is not supported, "
+                f"only {_ONLY[name][0]!r}."
             )
         known = (*_FIELDS, *_ONLY, *_WITHOUT_EFFECT)
         if name not in known and not name.startswith("_") and value is not None:
             near = difflib.get_close_matches(name, known)
             hint = f"Did you mean {' or '.join(near)}? " if near else ""
             raise ValueError(
-                f"{path}: unknown option {name!r}. {hint}If it has no effect on the "
-                "logits, delete it from the file."
+                f"{path}: unknown option {name!r:.60}. {hint}If it has no effect on "
+                "the logits, delete it from the file."
             )
 
 
@@ -172,24 +174,28 @@ def _rope_theta(options, path):
     """The base of the rotary frequencies in either style; refuses scaled ones."""
     theta = options.get("rope_theta")
     for style in ("rope_parameters", "rope_scaling"):
-        rope = dict(options.get(style) or {})
+        given = options.get(style) or {}
+        if not isinstance(given, dict):
+            raise ValueError(f"{path}: {style} is {given!r:.60}, not an object.")
+        rope = dict(given)
         kind = rope.pop("rope_type", rope.pop("type", "default"))
         rope.pop("type", None)
         if kind != "default":
             raise ValueError(
-                f"{path}: {style} of type {kind!r} is not supported, only 'default'."
+                f"{path}: {style} of type {kind!r:.60} is not supported, only "
+                "'default'."
             )
         own = rope.pop("rope_theta", None)
         if own is not None and theta is not None and own != theta:
             raise ValueError(
-                f"{path}: rope_theta is {theta}, but {own} in {style}; delete the "
-                "wrong one."
+                f"{path}: rope_theta is {theta!r:.60}, but {own!r:.60} in {style}; "
+                "delete the wrong one."
             )
         theta = own if theta is None else theta
         rest = {name: value for name, value in rope.items() if value is not None}
         if rest.pop("partial_rotary_factor", 1.0) != 1.0 or rest:
             raise ValueError(
-                f"{path}: {style} {options[style]!r} is not supported, only rope_theta "
+                f"{path}: {style} {given!r:.60} is not supported, only rope_theta "
                 "and rope_type 'default'."
             )
     return _FIELDS["rope_theta"].default if theta is None else theta
@@ -206,10 +212,12 @@ def _llama_config(options, path):
         kind = _FIELDS[name].type
         wrong_kind = isinstance(value, bool) != (kind is bool)
         if wrong_kind or not isinstance(value, int | float):
-            raise ValueError(f"{path}: {name} is {value!r}, not a {kind.__name__}.")
-        if kind is not bool and (value <= 0 or kind(value) != value):
+            raise ValueError(f"{path}: {name} is {value!r:.60}, not a {kind.__name__}.")
+        most = _MOST.get(kind)
+        if most and (not 0 < value <= most or kind(value) != value):
             raise ValueError(
-                f"{path}: {name} is {value!r}, not a positive {kind.__name__}."
+                f"{path}: {name} is {value!r:.60}, not a positive {kind.__name__} of "
+                f"at most {most}."
             )
         values[name] = kind(value)
     heads = values["num_attention_heads"]
@@ -234,4 +242,9 @@ def _require_consistent(config, path):
     if config.head_dim % 2:
         raise ValueError(
             f"{path}: head_dim is {config.head_dim}; rotary positions need an even one."
+        )
+    if config.rms_norm_eps >= 1:
+        raise ValueError(
+            f"{path}: rms_norm_eps is {config.rms_norm_eps}; added to a mean square, "
+            "it must be below 1."
         )

@@ -6,13 +6,14 @@ headers before a weight is read.
 """
 
 import contextlib
-import json
+import itertools
 import pathlib
 
 import jax
 import numpy as np
 import safetensors.numpy
 
+from nashalign import json_file
 from nashalign.policies import config_file
 from nashalign.policies.policy import Params
 
@@ -104,10 +105,7 @@ def _weight_files(folder):
         others = sorted(path.name for path in folder.glob("*.bin"))
         hint = f"; {', '.join(others)} is of a format not read here" if others else ""
         raise FileNotFoundError(f"{folder} has no {NAME} and no {INDEX}{hint}.")
-    try:
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{index} has no weight_map; copy it again.") from error
+    names = _shards(index)
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
@@ -115,6 +113,21 @@ def _weight_files(folder):
             f"{INDEX} lists; copy what is missing."
         )
     return [folder / name for name in names]
+
+
+def _shards(index):
+    """The names of the files in an index, of which none lies outside of its folder."""
+    places = json_file.read_object(index).get("weight_map")
+    if not isinstance(places, dict):
+        raise ValueError(f"{index} has no weight_map; copy it again.")
+    for tensor, name in places.items():
+        plain = isinstance(name, str) and name not in ("", ".", "..")
+        if not plain or {"/", "\\", "\0"} & set(name):
+            raise ValueError(
+                f"{index}: the weight_map has {tensor:.60} in {name!r:.60}, which is "
+                "not the name of a file in its folder."
+            )
+    return sorted(set(places.values()))
 
 
 def _open(path):
@@ -130,23 +143,19 @@ def _open(path):
 
 def _require_fit(stored, shapes, tied, folder):
     """Compares the headers with what the configuration asks for, tensor by tensor."""
+    _require_stored(stored, shapes, folder)
     expected = {}
     for path, leaf in jax.tree.leaves_with_path(shapes):
         expected |= _stored_shapes(path, leaf)
     optional = {_HEAD: expected[_EMBEDDING]} if tied and _HEAD in stored else {}
-    missing = [name for name in expected if name not in stored]
     unknown = [
         name
         for name in stored
         # Old versions stored this buffer, which is a function of the configuration.
         if name not in expected | optional and not name.endswith("rotary_emb.inv_freq")
     ]
-    for what, names in (("lacks", missing), ("has unknown", unknown)):
-        if names:
-            raise ValueError(
-                f"The checkpoint in {folder} {what} {_some(names)}; its weights do not "
-                f"belong to its {config_file.NAME}."
-            )
+    if unknown:
+        raise _misfit(folder, f"has unknown {_some(unknown)}")
     for name, shape in (expected | optional).items():
         file, path = stored[name]
         part = file.get_slice(name)
@@ -164,6 +173,27 @@ def _require_fit(stored, shapes, tied, folder):
         _require_tied(stored, folder)
 
 
+def _require_stored(stored, shapes, folder):
+    """Refuses a configuration of more tensors than there are, however many it is of."""
+    names = (
+        name
+        for path, leaf in jax.tree.leaves_with_path(shapes)
+        for name in _names(path, leaf.shape[0])
+        if name not in stored
+    )
+    if missing := list(itertools.islice(names, 4)):
+        rest = " and more" if missing[3:] else ""
+        raise _misfit(folder, f"lacks {', '.join(missing[:3])}{rest}")
+
+
+def _misfit(folder, what):
+    """The error for weights of another model than the configuration's."""
+    return ValueError(
+        f"The checkpoint in {folder} {what}; its weights do not belong to its "
+        f"{config_file.NAME}."
+    )
+
+
 def _require_tied(stored, folder):
     """Refuses a stored output matrix that is not the embedding it should be tied to."""
     head, embedding = (stored[name][0].get_tensor(name) for name in (_HEAD, _EMBEDDING))
@@ -175,16 +205,16 @@ def _require_tied(stored, folder):
 
 
 def _names(path, num_layers):
-    """Hugging Face's names of a leaf: one, or one for each layer of a stack."""
+    """Yields Hugging Face's names of a leaf: one, or one for each layer of a stack."""
     *modules, _ = (entry.key for entry in path)
-    if modules[0] == "lm_head":
-        return [_HEAD]
     if modules[0] != "layers":
-        return [f"model.{modules[0]}.weight"]
+        yield _HEAD if modules[0] == "lm_head" else f"model.{modules[0]}.weight"
+        return
     rest = modules[1:]
     if rest[0] in ("gate_proj", "up_proj", "down_proj"):
         rest = ["mlp", *rest]
-    return [f"model.layers.{n}.{'.'.join(rest)}.weight" for n in range(num_layers)]
+    for layer in range(num_layers):
+        yield f"model.layers.{layer}.{'.'.join(rest)}.weight"
 
 
 def _is_stacked(path):

@@ -8,7 +8,6 @@ what is to be done about it.
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import pathlib
 import shutil
@@ -16,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from nashalign import json_file
 
 TEMPORARY = ".partial-"
 
@@ -141,11 +142,9 @@ def read_json(path: str | os.PathLike, remedy: str, *keys: str) -> dict[str, Any
       OSError: if it cannot be read.
     """
     try:
-        found = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, error, remedy) from error
-    if not isinstance(found, dict):
-        raise damaged(path, f"it holds a {type(found).__name__}", remedy)
+        found = json_file.parse(pathlib.Path(path).read_bytes())
+    except ValueError as error:
+        raise damaged(path, f"it is {error}", remedy) from error
     for key in keys:
         if key not in found:
             raise damaged(path, f"there is no {key!r} in it", remedy)

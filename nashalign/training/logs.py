@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import tensorboardX
 
+from nashalign import json_file
 from nashalign.training import files
 
 
@@ -111,8 +112,8 @@ def read_log(path: str | os.PathLike) -> list[dict]:
     with open(path, "rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                found.append(dict(json.loads(line)))
-            except (ValueError, TypeError, RecursionError) as error:
+                found.append(json_file.parse(line))
+            except ValueError as error:
                 raise ValueError(
                     f"{path} is damaged: line {number} is no JSON object. Delete the "
                     f"folder {pathlib.Path(path).parent} to make it again"

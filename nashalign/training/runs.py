@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 
+from nashalign import json_file
 from nashalign.training import files
 
 CONFIG, FINISHED = "config.json", "finished.json"
@@ -174,9 +175,9 @@ def _held(folder: pathlib.Path) -> Iterator[None]:
 def _require_same(folder: pathlib.Path, record: dict) -> None:
     """Raises unless the folder's unfinished run has this configuration."""
     try:
-        old = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        old = json_file.parse((folder / CONFIG).read_bytes())
         config, environment = old["config"], old["environment"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError) as error:
         raise ValueError(
             f"{folder / CONFIG} is not a run's configuration ({error}); give another "
             "--output or delete the folder"

@@ -279,7 +279,7 @@ OTHER_FILES = {
     "a list": (
         lambda f: (f / "config.json").write_text("[]"),
         ValueError,
-        "no JSON object",
+        "is JSON of a list, not of an object",
     ),
     "no weights": (
         lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
@@ -368,6 +368,25 @@ def test_a_spoilt_folder_is_refused_with_what_is_wrong(folder, case):
         policies.load_pretrained(folder)
 
 
+def place_a_tensor(folder, place):
+    """Makes the index say that a tensor is in another place."""
+    path = folder / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    index["weight_map"]["model.norm.weight"] = place
+    path.write_text(json.dumps(index))
+
+
+PLACES = {
+    "../model.safetensors": "'../model.safetensors', which is not the name of a file",
+    "/etc/passwd": "'/etc/passwd'",
+    "..": r"'\.\.'",
+    "": "''",
+    "a\0b": "'a",
+    5: "5",
+    None: "None",
+}
+
+
 @pytest.mark.parametrize(
     "spoil, error, message",
     [
@@ -380,6 +399,14 @@ def test_a_spoilt_folder_is_refused_with_what_is_wrong(folder, case):
             lambda f: (f / "model.safetensors.index.json").write_text("{}"),
             ValueError,
             "no weight_map",
+        ),
+        *(
+            (
+                lambda f, name=name: place_a_tensor(f, name),
+                ValueError,
+                f"index.json: the weight_map has model.norm.weight in {shown}",
+            )
+            for name, shown in PLACES.items()
         ),
         (
             lambda f: cut(f / "model-00003-of-00003.safetensors", 1000),
@@ -430,6 +457,19 @@ def test_a_spoilt_shard_is_named(tmp_path, spoil, error, message):
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0, not a positive"),
         ({"num_hidden_layers": 1.5}, "num_hidden_layers is 1.5"),
         ({"num_hidden_layers": True}, "num_hidden_layers is True"),
+        ({"num_hidden_layers": float("inf")}, "num_hidden_layers is inf, no finite"),
+        ({"num_hidden_layers": 10**6}, r"lacks model.layers.2.* and more"),
+        ({"num_hidden_layers": 2**31}, "positive int of at most 2147483647"),
+        ({"max_position_embeddings": 1e20}, r"max_position_embeddings is 1e\+20, not"),
+        ({"rms_norm_eps": float("inf")}, "rms_norm_eps is inf, no finite"),
+        ({"rms_norm_eps": 2.5}, "rms_norm_eps is 2.5; .* below 1"),
+        ({"rope_theta": float("nan")}, "rope_theta is nan, no finite"),
+        ({"rope_theta": 1e300, "rope_parameters": None}, "rope_theta is 1e"),
+        ({"eos_token_id": [1, [float("nan")]]}, "eos_token_id is nan, no finite"),
+        ({"architectures": 5}, "architectures is 5, not a list"),
+        ({"architectures": [["Llama"], 5]}, "names .'Llama'., 5; supported"),
+        ({"model_type": ["llama"]}, "names .'llama'.; supported"),
+        ({"rope_parameters": [300.0]}, "rope_parameters is .300.0., not an object"),
         ({"tie_word_embeddings": 1}, "tie_word_embeddings is 1, not a bool"),
         ({"num_key_value_heads": 3}, "3 num_key_value_heads do not divide"),
         ({"head_dim": 5}, "head_dim is 5"),
