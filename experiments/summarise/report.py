@@ -116,14 +116,17 @@ def samples(
                     for index, name in enumerate(names)
                     if index != start
                 },
+                read=task.read(function.pair.code),
                 written=function.pair.summary,
                 source=f"{function.cluster}: {function.pair.name}",
             )
         )
     description = (
         f"The first {len(shown)} test prompts that are functions of this project, "
-        "unselected. The share is the probability that the population of reviewers "
-        "prefers the summary to the start policy's."
+        f"unselected; a prompt has {task.prompt_length} tokens at most, the code is "
+        "cut on the right, while its author and the reviewers know all of it. The "
+        "share is the probability that the population of reviewers prefers the summary "
+        "to the start policy's."
     )
     with training.replacing(folder / "samples.html") as path:
         evaluation.write_samples_html(path, shown, description=description)

@@ -139,6 +139,10 @@ class Task:
         own = self.halves(split, rows) == docstrings.THIS_PROJECT
         return np.flatnonzero(own)[:number]
 
+    def read(self, code: str) -> str:
+        """Returns the beginning of a code that its prompt holds."""
+        return data.code_read(self.tokenizer, code, length=self.prompt_length)
+
     def at(self, split: str, rows: Sequence[int]) -> list[docstrings.Function]:
         """Returns the functions at some rows of a split."""
         return [self.functions[self.prompts[split].ids[row]] for row in rows]

@@ -11,6 +11,7 @@ from nashalign.data.harvest import split_of as split_of
 from nashalign.data.prompts import SUFFIX as SUFFIX
 from nashalign.data.prompts import PromptIds as PromptIds
 from nashalign.data.prompts import batches as batches
+from nashalign.data.prompts import code_read as code_read
 from nashalign.data.prompts import drop as drop
 from nashalign.data.prompts import encode_responses as encode_responses
 from nashalign.data.prompts import keep_beginning as keep_beginning

@@ -82,14 +82,8 @@ def prompt_ids(
     Raises:
       ValueError: if begin token and suffix alone do not fit.
     """
-    begin = [] if markup or tokenizer.bos_id is None else [tokenizer.bos_id]
-    (end,) = tokenizer.continuations([suffix], markup=markup)
+    begin, end = _frame(tokenizer, length, suffix, markup)
     budget = length - len(begin) - len(end)
-    if budget < 1:
-        raise ValueError(
-            f"A prompt of {length} tokens has no room for code beside the "
-            f"{len(begin) + len(end)} of its frame; allow more."
-        )
     if tokenizer.has_chat_template and not markup:
         _warn_of_markup(tokenizer, codes)
     whole = tokenizer.encode([code + suffix for code in codes], markup=markup)
@@ -107,6 +101,46 @@ def prompt_ids(
         cut=len(long) - dropped,
         dropped=dropped,
     )
+
+
+def code_read(
+    tokenizer: tokenizer_lib.Tokenizer,
+    code: str,
+    *,
+    length: int,
+    suffix: str = SUFFIX,
+) -> str:
+    """Returns the beginning of a code that its prompt holds, cut on the right.
+
+    Args:
+      tokenizer: the tokenizer.
+      code: the text.
+      length: the most tokens a prompt may have, as for `prompt_ids`.
+      suffix: what follows the code.
+
+    Returns:
+      All of the code where it fits.
+
+    Raises:
+      ValueError: if begin token and suffix alone do not fit.
+    """
+    begin, end = _frame(tokenizer, length, suffix)
+    (whole,) = tokenizer.encode([code + suffix])
+    if len(begin) + len(whole) <= length:
+        return code
+    return tokenizer.beginning(code, length - len(begin) - len(end))
+
+
+def _frame(tokenizer, length, suffix, markup=False) -> tuple[list[int], list[int]]:
+    """The tokens before and after the code, which leave room for some of it."""
+    begin = [] if markup or tokenizer.bos_id is None else [tokenizer.bos_id]
+    (end,) = tokenizer.continuations([suffix], markup=markup)
+    if length <= len(begin) + len(end):
+        raise ValueError(
+            f"A prompt of {length} tokens has no room for code beside the "
+            f"{len(begin) + len(end)} of its frame; allow more."
+        )
+    return begin, end
 
 
 def _warn_of_markup(tokenizer, codes):

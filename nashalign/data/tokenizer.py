@@ -88,6 +88,20 @@ class Tokenizer:
         ends = (place for place, token in enumerate(ids) if token in self.eos_id)
         return self.backend.decode(ids[: next(ends, None)], skip_special_tokens=True)
 
+    def beginning(self, text: str, num_tokens: int) -> str:
+        """Returns the beginning of a text that its first tokens spell.
+
+        Args:
+          text: from its start; special tokens in it count as text.
+          num_tokens: how many; a character that a later token ends is left out.
+        """
+        offsets = self.backend.encode(text, add_special_tokens=False).offsets
+        if num_tokens >= len(offsets):
+            return text
+        ends = [end for _, end in offsets[:num_tokens]]
+        # Offsets of a token that is a part of a character are the whole character's.
+        return text[: min(max(ends, default=0), offsets[num_tokens][0])]
+
     def spelt(self, texts: Sequence[str]) -> list[str]:
         """Returns the special tokens that are spelt in some of the texts."""
         found = {name for text in texts for name in self._special_names.findall(text)}

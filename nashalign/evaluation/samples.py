@@ -24,6 +24,7 @@ class Sample:
       summaries: what each policy wrote, by its name.
       preferred: P(the policy's summary beats the start policy's), in [0, 1], by the
         name of the policy; policies without one (the start policy) show a dash.
+      read: the beginning of the code that the policies' prompt held; None: all of it.
       written: what the author of the code wrote, if it is shown.
       source: where the code is from.
     """
@@ -31,8 +32,34 @@ class Sample:
     code: str
     summaries: Mapping[str, str]
     preferred: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    read: str | None = None
     written: str | None = None
     source: str = ""
+
+    def __post_init__(self):
+        """Requires that what was read is a beginning of the code."""
+        if self.read is not None and not self.code.startswith(self.read):
+            raise ValueError(
+                f"read is {self.read!r:.60}, which is not how the code begins"
+            )
+
+
+_CUT = "✂"
+_LEGEND = (
+    "the prompt was cut here to fit its length, and what follows was read by no policy."
+)
+
+
+def _parts(sample):
+    """The code in two: what the policies have read, and what they have not."""
+    code = sample.code.rstrip()
+    length = len(code if sample.read is None else sample.read)
+    return terminal.visible(code[:length]), terminal.visible(code[length:])
+
+
+def _any_cut(samples):
+    """Whether the legend is needed."""
+    return any(_parts(sample)[1] for sample in samples)
 
 
 def _rows(sample):
@@ -59,7 +86,8 @@ def samples_markdown(samples: Sequence[Sample]) -> str:
     Returns:
       Markdown text.
     """
-    return "\n".join(_markdown_sample(sample) for sample in samples)
+    legend = f"{_CUT} {_LEGEND}\n\n" if _any_cut(samples) else ""
+    return legend + "\n".join(_markdown_sample(sample) for sample in samples)
 
 
 def _markdown_sample(sample):
@@ -76,9 +104,9 @@ def _markdown_sample(sample):
     ]
     table = tables.markdown_table(["policy", "beats start", "summary"], rows)
     table = table.replace("| :-- | --: | --: |", "| :-- | --: | :-- |", 1)
-    return (
-        f"{fence}python\n{terminal.visible(sample.code.rstrip())}\n{fence}\n\n{table}"
-    )
+    read, unread = _parts(sample)
+    code = f"{read}{_CUT}{unread}" if unread else read
+    return f"{fence}python\n{code}\n{fence}\n\n{table}"
 
 
 def write_samples_html(
@@ -101,6 +129,7 @@ def write_samples_html(
     page = _PAGE.format(
         title=html.escape(title),
         description=html.escape(description),
+        legend=_HTML_LEGEND if _any_cut(samples) else "",
         style=_STYLE,
         sections=sections,
     )
@@ -120,9 +149,15 @@ def _html_sample(number, sample):
     return _SECTION.format(
         number=number,
         source=html.escape(sample.source),
-        code=html.escape(terminal.visible(sample.code.rstrip())),
+        code=_html_code(sample),
         rows=rows,
     )
+
+
+def _html_code(sample):
+    """The code; where the prompt was cut, the rest is marked."""
+    read, unread = map(html.escape, _parts(sample))
+    return f'{read}<span class="unread">{unread}</span>' if unread else read
 
 
 def _html_share(preferred):
@@ -147,8 +182,13 @@ _PAGE = """<!doctype html>
 <body>
 <h1>{title}</h1>
 <p>{description}</p>
-{sections}</body>
+{legend}{sections}</body>
 </html>
+"""
+
+# The mark is the style's, so that code copied from the page is the code.
+_HTML_LEGEND = f"""<p class="legend"><span class="unread"></span> and grey:
+{_LEGEND}</p>
 """
 
 _SECTION = """<section>
@@ -186,6 +226,10 @@ thead th:last-child { white-space: nowrap; text-align: right; }
 .win { background: linear-gradient(to right, var(--win) var(--share), #0000 0); }
 .even { background: linear-gradient(to right, #8883 var(--share), #0000 0); }
 .loss { background: linear-gradient(to right, var(--loss) var(--share), #0000 0); }
+.unread { color: light-dark(#777, #999); }
+.unread::before { content: "✂\\fe0e"; color: light-dark(#b34700, #ff9152);
+  font-weight: bold; }
+.legend { font-size: .9rem; }
 @media (max-width: 50rem) {
   section { grid-template-columns: minmax(0, 1fr); gap: .5rem; }
 }

@@ -30,6 +30,18 @@ def test_a_long_prompt_is_cut_on_the_right_keeps_its_suffix_and_is_counted(token
     np.testing.assert_array_equal(prompts.ids, [0, 1, 2])
 
 
+@pytest.mark.parametrize("code", [*CODES, "x" * 26 + "é" + "y"])
+@pytest.mark.parametrize("length", [32, 128])
+def test_what_a_prompt_has_read_of_its_code_is_what_its_tokens_spell(
+    tokenizer, code, length
+):
+    [tokens] = data.prompt_ids(tokenizer, [code], length=length).tokens
+    read = data.code_read(tokenizer, code, length=length)
+    # Where half of a character was read, it was not read.
+    shown = tokenizer.decode(tokens).removesuffix(data.SUFFIX).rstrip("\ufffd")
+    assert code.startswith(read) and read == shown
+
+
 def test_a_prompt_that_just_fits_is_not_cut(tokenizer):
     prompts = data.prompt_ids(tokenizer, ["x" * 27], length=32, fit=data.drop)
     assert len(prompts.tokens[0]) == 32

@@ -1,3 +1,4 @@
+import dataclasses
 import html.parser
 
 import pytest
@@ -15,6 +16,9 @@ SAMPLE = evaluation.Sample(
     written="Whether a < b.",
     source="package.<module>.less",
 )
+
+
+CUT = dataclasses.replace(SAMPLE, read='def less(a, b):\n    return a < b  # "<scr')
 
 
 class Page(html.parser.HTMLParser):
@@ -96,3 +100,35 @@ def test_names_are_no_markup_and_control_characters_are_shown(tmp_path):
     page = (tmp_path / "page.html").read_text("utf-8")
     assert r"clear\x1b[2J" in page and "a|b &lt;i&gt;" in page
     assert "\x1b" not in shown + page
+
+
+def test_the_page_greys_what_no_policy_has_read_and_says_so_once(tmp_path):
+    path = tmp_path / "samples.html"
+    evaluation.write_samples_html(path, [SAMPLE, CUT, CUT], title="Ten")
+    page = path.read_text("utf-8")
+    assert SAMPLE.code.rstrip() in "".join(Page(page).texts)
+    unread = html.escape(SAMPLE.code.removeprefix(CUT.read).rstrip())
+    assert page.count(f'&lt;scr<span class="unread">{unread}</span></code>') == 2
+    assert (
+        page.count('<p class="legend">') == 1
+        and '.unread::before { content: "✂' in page
+    )
+    evaluation.write_samples_html(path, [SAMPLE])
+    assert '"legend"' not in path.read_text("utf-8")
+
+
+def test_markdown_marks_where_the_policies_have_stopped_reading():
+    text = evaluation.samples_markdown([SAMPLE, CUT])
+    assert text.startswith("✂ ") and text.count("<scr✂ipt>") == 1
+    assert "✂" not in evaluation.samples_markdown([SAMPLE])
+
+
+def test_code_that_was_read_to_its_last_visible_character_has_no_mark(tmp_path):
+    for read in (SAMPLE.code.rstrip(), SAMPLE.code, None):
+        sample = dataclasses.replace(SAMPLE, read=read)
+        assert "✂" not in evaluation.samples_markdown([sample])
+
+
+def test_what_was_read_is_the_beginning_of_the_code():
+    with pytest.raises(ValueError, match="read .* is not how the code begins"):
+        dataclasses.replace(SAMPLE, read="def more")

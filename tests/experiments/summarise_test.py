@@ -175,15 +175,29 @@ def test_every_table_can_be_counted_again_and_says_what_it_stands_on(finished):
 
 
 @pytest.mark.slow
-def test_nobody_elses_text_is_on_the_pages(finished):
+def test_nobody_elses_text_is_on_the_pages_and_what_was_not_read_is_marked(
+    finished, loaded
+):
     own = [f.pair.code for f in docstrings.test_functions() if f.pair.package in OWN]
     results, number = finished / "results", configs.smoke().evaluation.num_samples
     page = html.unescape((results / "samples.html").read_text())
-    codes = re.findall(
+    marked = re.findall(
         r"```python\n(.*?)\n```", (results / "samples.md").read_text(), re.S
     )
-    for shown in (codes, re.findall(r"<pre><code>(.*?)</code>", page, re.S)):
-        assert len(shown) == number and set(shown) <= set(own)
+    on_page = re.findall(r"<pre><code>(.*?)</code>", page, re.S)
+    on_page = [
+        re.sub(r'<span class="unread">(.*)</span>', r"✂\1", x, flags=re.S)
+        for x in on_page
+    ]
+    assert on_page == marked and len(marked) == number
+    for shown in marked:
+        read, _, unread = shown.partition("✂")
+        assert read + unread in own
+        [tokens] = data.prompt_ids(
+            loaded.tokenizer, [read + unread], length=loaded.prompt_length
+        ).tokens
+        assert loaded.tokenizer.decode(tokens) == read + data.SUFFIX
+    assert any("✂" in shown for shown in marked)
 
 
 @pytest.mark.slow
