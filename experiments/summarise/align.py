@@ -259,13 +259,14 @@ def seconds(folder: pathlib.Path) -> float:
     return sum(line["seconds"] for line in log(folder))
 
 
-def tokens_per_second(folder: pathlib.Path) -> float:
+def tokens_per_second(folder: pathlib.Path) -> float | None:
     """Speed of training by the log: the median over updates, the first left out.
 
     An update's tokens are those of the responses that it has written or been given, all
     of which it reads; what an extragradient step looks ahead with, and what is written
     between two parts of a run, is not counted. The median leaves compilation,
-    validation and checkpoints out.
+    validation and checkpoints out. None, where there was only the first update: of a
+    short run, a stage may have been left out.
     """
-    lines = log(folder)
-    return statistics.median(line["tokens"] / line["seconds"] for line in lines[1:])
+    speeds = [line["tokens"] / line["seconds"] for line in log(folder)[1:]]
+    return statistics.median(speeds) if speeds else None

@@ -675,6 +675,16 @@ def test_a_smoke_run_of_mixed_po_gets_through_whatever_its_stages_find(
     assert len(align.log(output / "mixed_po")) == 1
 
 
+def test_the_speed_of_training_leaves_the_first_update_out(tmp_path):
+    speeds = []
+    for number, seconds in enumerate((9.0, 1.0, 2.0, 4.0), 1):
+        line = {"step": number, "tokens": 8.0, "seconds": seconds}
+        with (tmp_path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        speeds.append(align.tokens_per_second(tmp_path))
+    assert speeds == [None, 8.0, 6.0, 4.0]
+
+
 @pytest.mark.parametrize("name", ["votes.npz", "rewards.npz"])
 def test_damaged_files_of_the_judges_are_named(loaded, data_set, tmp_path, name):
     path = tmp_path / name
