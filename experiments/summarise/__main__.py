@@ -185,7 +185,7 @@ def _aligned(
     place = config.runs(name)[seed]
     settings, folder = config.settings[name], run.folder / place
     method = settings.method(name)
-    found = compare.Aligned(settings=settings, method=method)
+    found = compare.Aligned(key=name, settings=settings, method=method)
     label = method.title if config.seeds == 1 else f"{method.title}, seed {seed}"
     try:
         params = aligner.align(name, settings, seed, folder, label)

@@ -30,6 +30,7 @@ class Aligned:
 
     Attributes:
       params: its parameters; None where training has diverged.
+      key: of its method in the table of methods; None for the start policy.
       settings: of its method; None for the start policy.
       method: the row of the table with them; None for the start policy.
       suffix: what it is shown after a prompt.
@@ -39,6 +40,7 @@ class Aligned:
     """
 
     params: Any = None
+    key: str | None = None
     settings: Settings | None = None
     method: algorithms.Method | None = None
     suffix: Sequence[int] = ()
@@ -122,6 +124,7 @@ def compare(
     if not few:
         learns = {name: examples.kind(own[0].method) for name, own in aligned.items()}
         report.draw_ranking(folder, lines, learns)
+    keys = {name: own.key for name, own in lines.items() if own.key}
     first = [runs.owners.index(number) for number in range(len(found))]
     report.samples(
         task,
@@ -130,6 +133,7 @@ def compare(
         rows,
         settings.num_samples,
         folder,
+        keys,
     )
     return lines
 
@@ -177,6 +181,7 @@ def _origin(runs: Sequence[Aligned]) -> dict:
     )
     diverged = [run.diverged for run in runs if run.diverged is not None]
     return {
+        "key": policy.key,
         "tau": own.get("tau"),
         "mix": own.get("mix"),
         "settings": {n: v for n, v in own.items() if n not in ("tau", "mix")},

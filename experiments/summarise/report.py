@@ -8,6 +8,7 @@ import numpy as np
 from experiments.summarise import task as tasks
 from nashalign import evaluation, terminal, training
 
+_KEYS = "Beside a method stands the name that --methods takes."
 _FILES = {"exact population": "win_rates", "learned preference model": "learned"}
 
 
@@ -35,14 +36,15 @@ def report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     console = terminal.console()
-    caption = evaluation.win_rate_caption(over)
+    keys = {name: own.key for name, own in summaries.items() if own.key}
+    caption = f"{evaluation.win_rate_caption(over)} {_KEYS}"
     for judge, matrix in matrices.items():
         stem = folder / _FILES[judge]
         with training.replacing(stem.with_suffix(".csv")) as path:
-            evaluation.write_win_rate_csv(path, names, matrix)
+            evaluation.write_win_rate_csv(path, names, matrix, keys=keys)
         if readable:
             title = f"Win rates, judged by the {judge}"
-            shown = {"title": title, "caption": caption}
+            shown = {"keys": keys, "title": title, "caption": caption}
             console.print(evaluation.win_rate_table(names, matrix, **shown))
             console.print(fingerprint, style="dim", markup=False)
             figure = evaluation.win_rate_figure(
@@ -50,12 +52,14 @@ def report(
             )
             with training.replacing(stem.with_suffix(".png")) as path:
                 evaluation.save_figure(figure, path)
-            text = evaluation.win_rate_markdown(names, matrix, caption=caption)
+            text = evaluation.win_rate_markdown(
+                names, matrix, keys=keys, caption=caption
+            )
             training.write_text(stem.with_suffix(".md"), f"{text}\n{fingerprint}\n")
     lines = list(summaries.values())
     if not readable:
         lines.sort(key=lambda own: -own.win_rate.mean if own.win_rate else 0.0)
-    caption = evaluation.summary_caption(over)
+    caption = f"{evaluation.summary_caption(over)} {_KEYS}"
     console.print(
         evaluation.summary_table(lines, title="Test prompts", caption=caption)
     )
@@ -88,6 +92,7 @@ def samples(
     rows: np.ndarray,
     number: int,
     folder: pathlib.Path,
+    keys: Mapping[str, str],
 ) -> None:
     """Writes a page of test prompts with every policy's summary.
 
@@ -100,6 +105,7 @@ def samples(
       rows: of the test prompts.
       number: how many are shown.
       folder: where the page goes.
+      keys: of the policies' methods in the table of methods, by their names.
     """
     names = tuple(written)
     texts = {name: task.texts(w.responses) for name, w in written.items()}
@@ -129,5 +135,6 @@ def samples(
         "to the start policy's."
     )
     with training.replacing(folder / "samples.html") as path:
-        evaluation.write_samples_html(path, shown, description=description)
-    training.write_text(folder / "samples.md", evaluation.samples_markdown(shown))
+        evaluation.write_samples_html(path, shown, keys=keys, description=description)
+    text = evaluation.samples_markdown(shown, keys=keys)
+    training.write_text(folder / "samples.md", text)

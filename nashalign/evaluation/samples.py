@@ -44,6 +44,7 @@ class Sample:
             )
 
 
+_NO_KEYS: Mapping[str, str] = {}
 _CUT = "✂"
 _LEGEND = (
     "the prompt was cut here to fit its length, and what follows was read by no policy."
@@ -77,26 +78,29 @@ def _one_line(text):
     return " ".join(text.split()) or "(empty)"
 
 
-def samples_markdown(samples: Sequence[Sample]) -> str:
+def samples_markdown(
+    samples: Sequence[Sample], *, keys: Mapping[str, str] = _NO_KEYS
+) -> str:
     """Samples as Markdown: the code in a fence, the summaries in a table.
 
     Args:
       samples: prompts with their responses.
+      keys: what a command line calls a policy, by its name; some may have none.
 
     Returns:
       Markdown text.
     """
     legend = f"{_CUT} {_LEGEND}\n\n" if _any_cut(samples) else ""
-    return legend + "\n".join(_markdown_sample(sample) for sample in samples)
+    return legend + "\n".join(_markdown_sample(sample, keys) for sample in samples)
 
 
-def _markdown_sample(sample):
+def _markdown_sample(sample, keys):
     """One prompt; the fence is longer than any that the code holds."""
     runs = re.findall(r"`{3,}", sample.code)
     fence = "`" * max([3, *(len(run) + 1 for run in runs)])
     rows = [
         [
-            tables.markdown_text(name),
+            tables.markdown_text(name) + tables.markdown_key(keys.get(name)),
             "–" if preferred is None else tables.share(preferred),
             tables.markdown_text(_one_line(text)),
         ]
@@ -113,6 +117,7 @@ def write_samples_html(
     path: str | pathlib.Path,
     samples: Sequence[Sample],
     *,
+    keys: Mapping[str, str] = _NO_KEYS,
     title: str = "Samples",
     description: str = "",
 ) -> None:
@@ -121,11 +126,14 @@ def write_samples_html(
     Args:
       path: file to write.
       samples: prompts with their responses.
+      keys: as for `samples_markdown`.
       title: head of the page.
       description: paragraph below it: which prompts, how they were chosen, how the
         responses were drawn.
     """
-    sections = "".join(map(_html_sample, range(1, len(samples) + 1), samples))
+    sections = "".join(
+        _html_sample(number, sample, keys) for number, sample in enumerate(samples, 1)
+    )
     page = _PAGE.format(
         title=html.escape(title),
         description=html.escape(description),
@@ -136,11 +144,11 @@ def write_samples_html(
     pathlib.Path(path).write_text(page, encoding="utf-8")
 
 
-def _html_sample(number, sample):
+def _html_sample(number, sample, keys):
     """One prompt: its code beside the table of summaries."""
     rows = "".join(
         _ROW.format(
-            name=html.escape(name),
+            name=html.escape(name) + _html_key(keys.get(name)),
             text=html.escape(terminal.visible(_one_line(text))),
             preferred=_html_share(preferred),
         )
@@ -152,6 +160,11 @@ def _html_sample(number, sample):
         code=_html_code(sample),
         rows=rows,
     )
+
+
+def _html_key(key):
+    """What stands behind a policy's name: its key, if it has one."""
+    return f" <small>{html.escape(key)}</small>" if key else ""
 
 
 def _html_code(sample):

@@ -50,6 +50,7 @@ class Summary:
 
     Attributes:
       method: name of the policy, as in the tables.
+      key: what a command line calls its method.
       tau: strength of the KL regularisation.
       mix: weight of the reference in the mixture.
       settings: what else the method leaves to choose, by name.
@@ -71,6 +72,7 @@ class Summary:
     """
 
     method: str
+    key: str | None = None
     tau: float | None = None
     mix: float | None = None
     settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -124,6 +126,7 @@ def _others(summary):
     return ", ".join(named) or None
 
 
+_KEY = Column("key", "", operator.attrgetter("key"), str)
 _SETTINGS = (
     Column("tau", "τ", operator.attrgetter("tau"), _number("g")),
     Column("mix", "mix", operator.attrgetter("mix"), _number("g")),
@@ -228,9 +231,8 @@ def summary_table(
         min_width=60,  # of the caption below a small table
     )
     settings = _used(_SETTINGS, summaries)
-    table.add_column(
-        _lines("method", " / ".join(c.short for c in settings)), no_wrap=True
-    )
+    below = " / ".join(c.short for c in settings)
+    table.add_column(_lines("method", below), no_wrap=True)
     for stack in stacks:
         table.add_column(_lines(*(column.short for column in stack)), justify="right")
     for summary in summaries:
@@ -239,7 +241,7 @@ def summary_table(
         )
         if summary.diverged is not None:
             below = f"diverged at {_text(_DIVERGED, summary)}"
-        label = _lines(rich.text.Text(summary.method, "bold"), below)
+        label = _lines(rich.text.Text(summary.method, "bold"), summary.key, below)
         table.add_row(label, *(_stacked(stack, summary) for stack in stacks))
     return table
 
@@ -263,13 +265,17 @@ def parts_table(
         table.add_column(column.short, justify="right")
     for summary in summaries:
         label = rich.text.Text(summary.method, "bold")
+        if summary.key:
+            label.append(f" {summary.key}", "dim not bold")
         table.add_row(label, *(_text(column, summary) for column in columns))
     return table
 
 
-def _lines(top, bottom=""):
-    """Two lines of a cell, the lower one dim."""
-    return rich.text.Text.assemble(top, "\n", (bottom, "dim not bold"))
+def _lines(top, *below):
+    """Lines of a cell, those below the first dim; empty ones but the last left out."""
+    *middle, bottom = below or ("",)
+    lower = [f"\n{line}" for line in middle if line] + [f"\n{bottom}"]
+    return rich.text.Text.assemble(top, ("".join(lower), "dim not bold"))
 
 
 def _stacked(stack, summary):
@@ -302,7 +308,8 @@ def summary_markdown(summaries: Sequence[Summary], *, caption: str = CAPTION) ->
     columns = _columns(summaries)
     rows = [
         [
-            f"**{tables.markdown_text(summary.method)}**",
+            f"**{tables.markdown_text(summary.method)}**"
+            f"{tables.markdown_key(summary.key)}",
             *(_text(column, summary) for column in columns),
         ]
         for summary in summaries
@@ -318,7 +325,7 @@ def write_summary_csv(path: str | pathlib.Path, summaries: Sequence[Summary]) ->
       path: file to write.
       summaries: list of `Summary`, in the order of the rows.
     """
-    columns = _columns(summaries)
+    columns = [*_used([_KEY], summaries), *_columns(summaries)]
     rows = []
     for summary in summaries:
         row = {"method": summary.method}

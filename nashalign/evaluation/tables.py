@@ -10,7 +10,7 @@ are not to be compared.
 import csv
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import chex
 import numpy as np
@@ -21,6 +21,8 @@ import rich.text
 from nashalign import terminal
 from nashalign.evaluation import paper
 from nashalign.evaluation.intervals import Interval
+
+_NO_KEYS: Mapping[str, str] = {}
 
 
 def win_rate_caption(over: str = "prompts") -> str:
@@ -60,6 +62,7 @@ def win_rate_table(
     names: Sequence[str],
     win_rates: Interval,
     *,
+    keys: Mapping[str, str] = _NO_KEYS,
     title: str = "Win rates",
     caption: str = CAPTION,
 ) -> rich.table.Table:
@@ -70,6 +73,7 @@ def win_rate_table(
     Args:
       names: names of the M policies, in any order; laid out in the paper's.
       win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
+      keys: what a command line calls a policy, by its name; some may have none.
       title: what was asked: which annotator, which prompts.
       caption: text below the table.
 
@@ -92,10 +96,18 @@ def win_rate_table(
         table.add_column(head, justify="right", no_wrap=True)
     for i in places:
         label = rich.text.Text(names[i], "bold")
-        if names[i] in paper.METHODS:
-            label.append("\n  paper", "dim not bold")
+        label.append(_below(names[i], keys), "dim not bold")
         table.add_row(label, *(_terminal_cell(names, win_rates, i, j) for j in places))
     return table
+
+
+def _below(name, keys):
+    """The second line of a policy's label: its key, or whose the numbers are."""
+    if name not in keys:
+        return "\n  paper" if name in paper.METHODS else ""
+    # A label wider than the longest of the paper's names would not fit either.
+    key = keys[name]
+    return "\n" + (key.replace("_", "_\n", 1) if len(key) > 10 else key)
 
 
 def _terminal_cell(names, win_rates, i, j):
@@ -121,13 +133,18 @@ def verdict(win_rate: Interval) -> int:
 
 
 def win_rate_markdown(
-    names: Sequence[str], win_rates: Interval, *, caption: str = CAPTION
+    names: Sequence[str],
+    win_rates: Interval,
+    *,
+    keys: Mapping[str, str] = _NO_KEYS,
+    caption: str = CAPTION,
 ) -> str:
     """The matrix as a Markdown table; bold where the whole interval is above one half.
 
     Args:
       names: names of the M policies, in any order; laid out in the paper's.
       win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
+      keys: as for `win_rate_table`.
       caption: paragraph below the table.
 
     Returns:
@@ -136,7 +153,10 @@ def win_rate_markdown(
     places = _places(names, win_rates)
     shown = [markdown_text(name) for name in names]
     rows = [
-        [f"**{shown[i]}**", *(_markdown_cell(names, win_rates, i, j) for j in places)]
+        [
+            f"**{shown[i]}**{markdown_key(keys.get(names[i]))}",
+            *(_markdown_cell(names, win_rates, i, j) for j in places),
+        ]
         for i in places
     ]
     return markdown_table(["", *(shown[j] for j in places)], rows) + f"\n{caption}\n"
@@ -164,6 +184,18 @@ def markdown_text(text: str) -> str:
     return re.sub(r"([\\`*_|<>\[\]~])", r"\\\1", shown)
 
 
+def markdown_key(key: str | None) -> str:
+    """What stands behind a policy's name in Markdown: its key in brackets, if any.
+
+    Args:
+      key: what a command line calls the policy.
+
+    Returns:
+      Text such as ` (`ipo_md`)`, or none.
+    """
+    return f" (`{key}`)" if key else ""
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose first column is text and whose others are numbers.
 
@@ -183,7 +215,11 @@ _PARTS = ("", " half-width", " paper", " paper std")
 
 
 def write_win_rate_csv(
-    path: str | pathlib.Path, names: Sequence[str], win_rates: Interval
+    path: str | pathlib.Path,
+    names: Sequence[str],
+    win_rates: Interval,
+    *,
+    keys: Mapping[str, str] = _NO_KEYS,
 ) -> None:
     """Write the matrix to a CSV file at full precision, in the paper's layout.
 
@@ -194,20 +230,20 @@ def write_win_rate_csv(
       path: file to write.
       names: names of the M policies, in any order; laid out in the paper's.
       win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
+      keys: as for `win_rate_table`; without any there is no column of them.
     """
     places = _places(names, win_rates)
     with pathlib.Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            ["policy", *(names[j] + part for j in places for part in _PARTS)]
-        )
+        head = ["policy", "key"] if keys else ["policy"]
+        writer.writerow([*head, *(names[j] + part for j in places for part in _PARTS)])
         for i in places:
-            cells = []
+            cells = [names[i], keys.get(names[i], "")][: len(head)]
             for j in places:
                 ours = (win_rates.mean[i, j], win_rates.half_width[i, j])
                 theirs = paper.win_rate(names[i], names[j]) or ("", "")
                 cells += [*map(float, ours), *("" if t != t else t for t in theirs)]
-            writer.writerow([names[i], *cells])
+            writer.writerow(cells)
 
 
 def read_win_rate_csv(path: str | pathlib.Path) -> tuple[list[str], Interval]:

@@ -86,6 +86,16 @@ def test_markdown_keeps_the_table_and_the_fence_whole():
     assert "| start | – | Return \\<b\\>true\\</b\\>. |" in lines
 
 
+def test_a_policys_key_stands_beside_its_name(tmp_path):
+    keys = {"IPO": "online_ipo"}
+    text = evaluation.samples_markdown([SAMPLE], keys=keys)
+    assert "| IPO (`online_ipo`) | .734 |" in text and "| RL | .500 |" in text
+    evaluation.write_samples_html(tmp_path / "page.html", [SAMPLE], keys=keys)
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert '<th scope="row">IPO <small>online_ipo</small></th>' in page
+    assert '<th scope="row">RL</th>' in page
+
+
 def test_names_are_no_markup_and_control_characters_are_shown(tmp_path):
     text = "clear\x1b[2J the *screen*"
     sample = evaluation.Sample(

@@ -9,6 +9,7 @@ from nashalign.evaluation import Interval
 ROWS = [
     evaluation.Summary(
         method="Nash-MD-PG",
+        key="nash_md_pg",
         tau=0.02,
         mix=0.125,
         win_rate=Interval(0.612, 0.021),
@@ -51,6 +52,12 @@ def test_the_terminal_shows_everything_in_80_columns():
         *("4.81", "±0.31", "12.3", "2.1%", ".034", "12%", ".750", "71%", "1:35"),
     ):
         assert number in text
+    name, key, settings = (
+        line.split()[0]
+        for line in text.splitlines()
+        if line[:4] in ("Nash", "nash", "0.02")
+    )
+    assert (name, key, settings) == ("Nash-MD-PG", "nash_md_pg", "0.02")
     assert "/ –" not in text  # a setting that a policy has not is not written
     for heading in ("terse", "thorough", "style", "Nash-MD-PG", "start"):
         assert heading in text
@@ -62,13 +69,14 @@ def test_parts_of_the_prompts_have_a_table_of_their_own_in_the_terminal():
     console.print(evaluation.parts_table(ROWS))
     lines = console.file.getvalue().splitlines()
     [row] = [line for line in lines if "Nash-MD-PG" in line]
-    assert row.split()[1:] == [".633±.040", ".591±.050"]
+    assert row.split()[1:] == ["nash_md_pg", ".633±.040", ".591±.050"]
     assert [line.split()[1:] for line in lines if "start" in line] == [["–", "–"]]
 
 
 def test_markdown_has_a_column_for_each_number():
     head, _, row, start, *_ = evaluation.summary_markdown(ROWS).splitlines()
     cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert row.startswith("| **Nash-MD-PG** (`nash_md_pg`) |")
     assert cells["mix"] == "0.125"
     assert cells["win rate"] == ".612±.021"
     assert cells["thorough"] == ".550±.032"
@@ -95,6 +103,7 @@ def test_csv_holds_full_precision_and_half_widths(tmp_path):
     evaluation.write_summary_csv(tmp_path / "summary.csv", ROWS)
     with open(tmp_path / "summary.csv", newline="") as file:
         row, start = csv.DictReader(file)
+    assert (row["method"], row["key"]) == ("Nash-MD-PG", "nash_md_pg")
     assert float(row["win rate"]) == 0.612
     assert float(row["win rate half-width"]) == 0.021
     assert float(row["style half-width"]) == 0.033

@@ -106,6 +106,30 @@ def test_markdown_cells_are_where_their_row_and_column_say():
     assert cell.split("<br>")[1] == "*.493±.040*"
 
 
+def test_a_policys_key_stands_beside_its_name_within_80_columns():
+    keys = {"IPO": "online_ipo", "SLiC": "online_slic", "Nash-MD-PG": "nash_md_pg"}
+    text = printed(evaluation.win_rate_table(NAMES, matrix(), keys=keys))
+    labels = "\n".join(line.split()[0] for line in text.splitlines() if line.strip())
+    for label in ("IPO\nonline_ipo\n", "SLiC\nonline_\nslic\nRL\npaper\nstart"):
+        assert label in labels
+    assert "…" not in text and max(map(len, text.splitlines())) <= 80
+    text = evaluation.win_rate_markdown(NAMES, matrix(), keys=keys)
+    assert "| **Nash-MD-PG** (`nash_md_pg`) |" in text and "| **RL** |" in text
+
+
+def test_a_table_with_keys_is_read_as_one_without(tmp_path):
+    for name, keys in (("with", {"RL": "rl"}), ("without", {})):
+        evaluation.write_win_rate_csv(tmp_path / name, NAMES, matrix(), keys=keys)
+    read, plain = (
+        evaluation.read_win_rate_csv(tmp_path / name) for name in ("with", "without")
+    )
+    assert read[0] == plain[0]
+    np.testing.assert_array_equal(read[1].mean, plain[1].mean)
+    with open(tmp_path / "with", newline="") as file:
+        rows = {row["policy"]: row["key"] for row in csv.DictReader(file)}
+    assert rows["RL"] == "rl" and rows["IPO"] == ""
+
+
 def test_csv_comes_back_bit_for_bit(tmp_path):
     win_rates = matrix()
     evaluation.write_win_rate_csv(tmp_path / "matrix.csv", NAMES, win_rates)

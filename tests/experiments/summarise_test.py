@@ -804,7 +804,7 @@ def test_rows_of_every_kind_are_trained_and_one_that_diverges_stops_nobody(
     results = tmp_path / "run" / "results"
     summary = (results / "summary.md").read_text().splitlines()
     lines = [line.split(" | ") for line in summary if "| **" in line]
-    assert lines[-1][0] == "| **RL**" and lines[-1][-1] == "7 |"
+    assert lines[-1][0] == "| **RL** (`rl`)" and lines[-1][-1] == "7 |"
     assert len(lines) == 5 and {line[-1] for line in lines[:-1]} == {"– |"}
     assert (results / "ranking.png").stat().st_size
     assert not (results / "win_rates.png").exists()
