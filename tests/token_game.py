@@ -55,8 +55,8 @@ SETTINGS = {
     "rwr": {"tau": 0.8},
     "conditional": {"lowest": -1.0, "highest": 1.0},
     "reward_augmented": {"tau": 0.7, "lowest": -1.0, "highest": 1.0},
-    # The head's cross-entropy has a test of its own.
-    "preference_degree": {"tau": 0.7, "degree": 0.0, "num_degrees": 4},
+    # Each of three prompts, by its id, has a degree of its own.
+    "preference_degree": {"tau": 0.7, "degree": 0.6, "num_degrees": 3},
     "sequential_po": {"tau": 0.7, "retain": 0.4, "period": 2},
     "spin": {"tau": 0.7, "period": 2},
     "alpha_spin": {"tau": 0.7, "follow": 0.6, "period": 2},

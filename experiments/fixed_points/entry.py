@@ -168,10 +168,15 @@ def relatives(entry: Entry, entries: Iterable[Entry]) -> tuple[str, ...]:
         and other.predict is entry.predict
         and (
             other.method.annotation == "reward"
-            or np.array_equal(other.game.preference, entry.game.preference)
+            or np.array_equal(_opinions(other.game), _opinions(entry.game))
         )
     }
     return (*found, *entry.also)
+
+
+def _opinions(game):
+    """The preferences of a game's reviewers, each once."""
+    return np.unique(game.preference, axis=0)
 
 
 def examine(

@@ -83,8 +83,11 @@ DEPARTURES: dict[str, tuple[str, ...]] = {
     ),
     "preference_degree": (
         _SECOND_HAND,
-        "what is taken out are the rarest tokens; the paper's extractor finds key "
+        "key content is taken as the rarest tokens; the paper's extractor finds key "
         "phrases",
+        "a response has one degree, by its example's number; the paper makes several "
+        "of one response",
+        "number of degrees and the weight of telling them apart are ours",
     ),
     "sequential_po": (
         _SECOND_HAND,

@@ -189,12 +189,17 @@ def token_level_dpo(*, detached: bool) -> Loss:
 
 
 def degree_of_corruption(method, groups: Groups) -> chex.Array:
-    """Cross-entropy of telling how much was taken out of the first opponent."""
+    """Cross-entropy of telling how much was taken out of a pair's winner.
+
+    In expectation over the label: the opponents are both responses, corrupted.
+    """
     degree = groups.prompts.ids % method.settings["num_degrees"]
     log_probs = groups.statistics["degrees"]
-    found = grouped.take(log_probs, groups.opponents)[..., 0, :]
-    picked = jnp.asarray(degree, jnp.int32)[:, None, None]
-    return -jnp.take_along_axis(found, picked, -1)[..., 0]
+    found = grouped.take(log_probs, groups.opponents)
+    picked = jnp.asarray(degree, jnp.int32)[:, None, None, None]
+    error = -jnp.take_along_axis(found, picked, -1)[..., 0]
+    preferred = grouped.preferred(groups)
+    return preferred * error[..., 0] + (1 - preferred) * error[..., 1]
 
 
 def choice(method, groups: Groups) -> chex.Array:

@@ -71,37 +71,41 @@ def on_each_reward(method, setup, examples: Examples) -> Examples:
     )
 
 
-def with_a_corrupted_response(method, setup, examples: Examples) -> Examples:
-    """A third response: the first with a part of its key content taken out.
+def with_corrupted_responses(method, setup, examples: Examples) -> Examples:
+    """Behind a pair, each of the two with a part of its key content taken out.
 
-    The degree k is the example id modulo `num_degrees`, and k / `num_degrees` of the
-    response's tokens go, those with the largest ids first: byte-pair vocabularies are
-    in the order of their merges, so that those are the rarest words. The paper's
-    extractor of key phrases is not public.
+    Both are there because labels may be soft, or come later: the loss takes the
+    winner's, in expectation over the label. The degree k is the example id modulo
+    `num_degrees`, and k / `num_degrees` of a response's tokens go, rounded up, those
+    with the largest ids first: byte-pair vocabularies are in the order of their merges,
+    so that those are the rarest words. The paper's extractor of key phrases is not
+    public.
     """
     del setup
-    first = jax.tree.map(lambda x: x[:, :1], examples.responses)
-    degree = examples.prompts.ids % method.settings["num_degrees"]
-    share = degree / method.settings["num_degrees"]
-    corrupted = _without_rarest(first, share[:, None, None])
-    responses = jax.tree.map(
-        lambda a, b: jnp.concatenate([a, b], 1), examples.responses, corrupted
-    )
+    pair = jax.tree.map(lambda x: x[:, :2], examples.responses)
+    number = jnp.asarray(method.settings["num_degrees"], jnp.int32)
+    degree = examples.prompts.ids % number
+    corrupted = _without_rarest(pair, degree[:, None, None], number)
+    responses = jax.tree.map(lambda a, b: jnp.concatenate([a, b], 1), pair, corrupted)
     preference = examples.preference
     if preference is not None:
-        preference = jnp.pad(preference, ((0, 0), (0, 1), (0, 1)), constant_values=0.5)
+        preference = preference[:, :2, :2]
+        preference = jnp.pad(preference, ((0, 0), (0, 2), (0, 2)), constant_values=0.5)
     return dataclasses.replace(examples, responses=responses, preference=preference)
 
 
-def _without_rarest(responses: Responses, share) -> Responses:
-    """Responses without a share of their tokens; the last one always stays."""
+def _without_rarest(responses: Responses, parts, number) -> Responses:
+    """Responses without so many of `number` parts of their tokens, rounded up.
+
+    The last token always stays.
+    """
     mask, tokens = responses.mask, responses.tokens
     length = jnp.sum(mask, -1, keepdims=True)
     place = jnp.arange(mask.shape[-1])[None, None]
     inner = mask & (place < length - 1)
     order = jnp.argsort(jnp.where(inner, -tokens, 1), -1, stable=True)
     rank = jnp.argsort(order, -1, stable=True)
-    gone = inner & (rank < jnp.floor(share * (length - 1)))
+    gone = inner & (rank * number < parts * (length - 1))
     kept = mask & ~gone
     front = jnp.argsort(~kept, -1, stable=True)
     moved = [jnp.take_along_axis(x, front, -1) for x in (tokens, kept)]

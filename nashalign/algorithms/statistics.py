@@ -6,6 +6,8 @@ policy's states `[B, N, T, D]` from which each token of the table's responses is
 predicted. Gradients flow through `players` and `hidden`.
 """
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -57,8 +59,12 @@ def critic(key: chex.PRNGKey, policy: policies.Policy) -> chex.Array:
     return jnp.zeros(policy.width)
 
 
+@functools.cache
 def degree_head(num_degrees: int):
-    """A head that tells `num_degrees` degrees apart, `[D, L]`, zero at first."""
+    """A head that tells `num_degrees` degrees apart, `[D, L]`, zero at first.
+
+    Of one number it is one function, so that rows with it are one program.
+    """
 
     def degree(key, policy):
         del key

@@ -10,7 +10,7 @@ outer iterations, counted in updates; where a paper gives none, the row says so.
 import dataclasses
 import difflib
 
-from nashalign.algorithms import nash, offline, online, rewarded
+from nashalign.algorithms import nash, offline, online, rewarded, statistics
 from nashalign.algorithms.departures import DEPARTURES
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.settings import check
@@ -27,7 +27,8 @@ def configure(name: str, **settings: float) -> Method:
 
     Args:
       name: a key of `TABLE`.
-      **settings: any of the row's own. `num_responses` changes the authors.
+      **settings: any of the row's own. `num_responses` changes the authors,
+        `num_degrees` the head that tells them apart.
 
     Raises:
       ValueError: the name or a setting is unknown, or a setting is out of its range.
@@ -43,6 +44,9 @@ def configure(name: str, **settings: float) -> Method:
             )
     method = dataclasses.replace(row, settings=row.settings | settings)
     check(name, method)
+    if "num_degrees" in settings:
+        head = statistics.degree_head(int(settings["num_degrees"]))
+        method = dataclasses.replace(method, heads=(("degree", head),))
     if "num_responses" in settings:
         return _with_responses(method, int(settings["num_responses"]))
     return method

@@ -17,7 +17,8 @@ that it is the paper's.
   token.
 - `optune`: the weight, a logistic function of the gap of rewards.
 - `soft_po_weighted`: the weight, a power of the pair's likelihood.
-- `preference_degree`: what is taken out of a response, and how the degree is told.
+- `preference_degree`: what is taken out of the winner, its degree, and how that is
+  told.
 - `mixed_po`, a recipe, has no objective here: its split into easy and difficult pairs
   is ours (`recipes_test`, `experiments/fixed_points`).
 
@@ -26,6 +27,7 @@ that it is the paper's.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -377,6 +379,35 @@ def reward_augmented(view):
     return total
 
 
+def without_rarest(string, degree, number):
+    """A response less degree / number of its tokens, rounded up, but for the last."""
+    *inner, last = string
+    gone = math.ceil(degree * len(inner) / number)
+    order = sorted(range(len(inner)), key=lambda t: (-inner[t], t))
+    return (*(inner[t] for t in sorted(order[gone:])), last)
+
+
+def told_degree(view):
+    """DPO, and the error of telling by how much a pair's winner was corrupted.
+
+    The degree of an example is the prompt's number, and it is told from the state
+    before the last token. What is taken out is the row's own reading.
+    """
+    strings, number = token_game.strings(), view.settings["num_degrees"]
+    error = np.zeros((3, SIZE))
+    for b, (y, string) in itertools.product(range(3), enumerate(strings)):
+        *before, _ = without_rarest(string, b, number)
+        # Any response that begins like this has been in this state.
+        seen = [list(s[: len(before)]) == before for s in strings]
+        own = [t and len(s) > len(before) for t, s in zip(seen, strings, strict=True)]
+        logits = view.told["degrees"][b, own.index(True), len(before)]
+        error[b, y] = np.log(np.exp(logits).sum()) - logits[b]
+    of_winner = P * error[:, :, None] + (1 - P) * error[:, None, :]
+    values = dpo(margins(view.ratio(reference=1.0)), P, view.settings["tau"])
+    values = values + view.settings["degree"] * of_winner
+    return over_pairs(view.mass("data"), view.mass("data"), values)
+
+
 def beaten(winner, loser, **anchor):
     """A logistic loss whose winner is one writer's response, the loser another's."""
 
@@ -623,7 +654,7 @@ OBJECTIVES = {
     "rwr": likelihood(lambda view: view.mass("data") * np.exp(R / view.method.tau)),
     "conditional": conditional,
     "reward_augmented": reward_augmented,
-    "preference_degree": pairs(dpo, "data"),
+    "preference_degree": told_degree,
     # The row's own reading: nobody here has the paper's formula.
     "sequential_po": pairs(
         dpo,

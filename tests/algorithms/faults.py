@@ -533,6 +533,27 @@ ALGORITHMS = [
         f"{PROMPTING_TEST} -k end_of_a_response_stays",
     ),
     Fault(
+        "degrees told of the first response, whoever has won",
+        OBJECTIVES,
+        "return preferred * error[..., 0] + (1 - preferred) * error[..., 1]",
+        "return error[..., 0]",
+        expected("preference_degree"),
+    ),
+    Fault(
+        "corruption that is rounded down to nothing",
+        PROMPTING,
+        "rank * number < parts * (length - 1)",
+        "(rank + 1) * number <= parts * (length - 1)",
+        f"{PROMPTING_TEST} -k has_lost_something",
+    ),
+    Fault(
+        "a head of four degrees, whatever there are",
+        TABLE,
+        'statistics.degree_head(int(settings["num_degrees"]))',
+        "statistics.degree_head(4)",
+        f"{PROMPTING_TEST} -k as_many_degrees",
+    ),
+    Fault(
         "contradictions taken for easy pairs",
         RECIPES,
         "np.where(label > 0.5, gap, -gap)",

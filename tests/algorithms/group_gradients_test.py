@@ -238,9 +238,12 @@ def dpo(g, s):
 
 
 def preference_degree(g, s):
-    """Li et al. 2024: DPO, and telling by how much the third response was corrupted."""
+    """Li et al. 2024: DPO, and telling by how much the winner was corrupted.
+
+    The third response is the first, corrupted, and the fourth the second.
+    """
     by_degree = np.zeros_like(g.degrees)
-    by_degree[2, g.id % s["num_degrees"]] = -s["degree"]
+    by_degree[2:4, g.id % s["num_degrees"]] = -s["degree"] * g.P[[0, 1], [1, 0]]
     return dpo(g, s) | {"degrees": by_degree}
 
 
@@ -252,7 +255,7 @@ PAPERS = {
     "rloo": ([POLICY_ALONE] * 3, rloo),
     "ppo": ([POLICY_ALONE], ppo),
     "dpo": ([DATA] * 2, dpo),
-    "preference_degree": ([DATA] * 3, preference_degree),
+    "preference_degree": ([DATA] * 4, preference_degree),
     "mcts_dpo": ([DATA] * 2, dpo),
     "online_ipo": ([POLICY_ALONE] * 2, online_ipo),
     "self_play_pg": ([POLICY_ALONE] * 2, nash_pg),

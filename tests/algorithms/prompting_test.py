@@ -76,28 +76,71 @@ def test_a_policy_that_does_not_look_at_the_score_has_no_mean_margin():
 )
 def test_a_degree_takes_its_share_of_the_rarest_tokens_out(degree, kept):
     # The largest ids are the rarest; of equal ones the first goes first.
-    third = without_rarest(degree, [2, 1, 2, 1, 0, 0])
-    assert third.tokens[third.mask].tolist() == kept
-    assert third.mask.tolist() == [True] * len(kept) + [False] * (6 - len(kept))
+    corrupted = without_rarest(degree, [2, 1, 2, 1, 0, 0])
+    assert corrupted.tokens[corrupted.mask].tolist() == kept
+    assert corrupted.mask.tolist() == [True] * len(kept) + [False] * (6 - len(kept))
 
 
 def test_the_end_of_a_response_stays_though_its_id_is_the_largest():
-    third = without_rarest(3, [2, 1, 2, 1, 3, 0])
-    assert third.tokens[third.mask].tolist() == [1, 3]
+    corrupted = without_rarest(3, [2, 1, 2, 1, 3, 0])
+    assert corrupted.tokens[corrupted.mask].tolist() == [1, 3]
 
 
-def without_rarest(degree, text):
-    """The third response, made from a first one of five tokens and padding."""
-    tokens = np.array([[text] * 2])
-    mask = np.array([[[1, 1, 1, 1, 1, 0]] * 2], bool)
+def test_whatever_has_a_degree_has_lost_something():
+    # A tenth of four tokens is one token, and seven tenths are three.
+    assert without_rarest(1, [2, 1, 2, 1, 0, 0], 10).mask.sum() == 4
+    assert without_rarest(7, [2, 1, 2, 1, 0, 0], 10).mask.sum() == 2
+
+
+def test_behind_a_pair_are_both_of_its_responses_corrupted():
+    first, second = [2, 1, 2, 1, 0, 0], [1, 2, 1, 1, 0, 0]
+    found = corrupted_pair(2, first, second)
+    np.testing.assert_array_equal(found.responses.tokens[0, :2], [first, second])
+    texts = [
+        np.asarray(tokens)[np.asarray(own)].tolist()
+        for tokens, own in zip(
+            found.responses.tokens[0, 2:], found.responses.mask[0, 2:], strict=True
+        )
+    ]
+    assert texts == [[1, 1, 0], [1, 1, 0]]
+    one = corrupted_pair(1, first, second).responses
+    assert np.asarray(one.tokens[0, 3])[np.asarray(one.mask[0, 3])].tolist() == [
+        *(1, 1, 1, 0)
+    ]
+    # What is said of the pair is not said of anything else.
+    expected = np.full((4, 4), 0.5)
+    expected[0, 1], expected[1, 0] = 0.9, 0.1
+    np.testing.assert_allclose(found.preference[0], expected)
+
+
+def corrupted_pair(degree, first, second, num_degrees=4):
+    """Examples with a pair of five tokens and padding, as the row changes them."""
+    tokens, mask = np.array([[first, second]]), np.array([[[1, 1, 1, 1, 1, 0]] * 2])
     prompts = jax.tree.map(lambda x: x[:1], PROMPTS)
     examples = Examples(
-        prompts=dataclasses.replace(prompts, ids=np.array([4 + degree])),
-        responses=Responses(tokens=tokens, mask=mask, truncated=np.zeros((1, 2), bool)),
+        prompts=dataclasses.replace(prompts, ids=np.array([num_degrees + degree])),
+        responses=Responses(
+            tokens=tokens, mask=mask.astype(bool), truncated=np.zeros((1, 2), bool)
+        ),
+        preference=np.array([[[0.5, 0.9], [0.1, 0.5]]]),
     )
-    found = changed("preference_degree", examples, num_degrees=4)
-    np.testing.assert_array_equal(found.responses.tokens[:, :2], tokens)
-    return jax.tree.map(lambda x: np.asarray(x)[0, 2], found.responses)
+    return changed("preference_degree", examples, num_degrees=num_degrees)
+
+
+def without_rarest(degree, text, num_degrees=4):
+    """A response of five tokens and padding, corrupted."""
+    found = corrupted_pair(degree, text, text, num_degrees).responses
+    return jax.tree.map(lambda x: np.asarray(x)[0, 2], found)
+
+
+@pytest.mark.parametrize("num_degrees", [2, 3, 6])
+def test_the_head_tells_as_many_degrees_apart_as_there_are(num_degrees):
+    method = algorithms.configure("preference_degree", num_degrees=num_degrees)
+    params = token_game.parameters(token_game.POLICY, 0)
+    state = algorithms.init(method, SETUP, params, token_game.KEY)
+    assert state.players["degree"].shape == (token_game.POLICY.width, num_degrees)
+    again = algorithms.configure("preference_degree", num_degrees=num_degrees)
+    assert jax.tree.structure(method) == jax.tree.structure(again)
 
 
 def test_telling_degrees_apart_is_the_heads_cross_entropy():
@@ -126,9 +169,17 @@ def test_telling_degrees_apart_is_the_heads_cross_entropy():
 
 
 def cross_entropy(state, groups, row):
-    """By hand: the head reads the state after all tokens but the last."""
-    own = np.asarray(groups.responses.mask[row, 2])
-    text = np.asarray(groups.responses.tokens[row, 2])[own][:-1]
+    """By hand, of the winner, in expectation over the label."""
+    y_wins = float(groups.preference[row, 0, 1])
+    return y_wins * head_error(state, groups, row, 2) + (1 - y_wins) * head_error(
+        state, groups, row, 3
+    )
+
+
+def head_error(state, groups, row, place):
+    """The head reads the state after all tokens but the last."""
+    own = np.asarray(groups.responses.mask[row, place])
+    text = np.asarray(groups.responses.tokens[row, place])[own][:-1]
     prompt = np.asarray(groups.prompts.tokens[row])[
         np.asarray(groups.prompts.mask[row])
     ]

@@ -37,7 +37,7 @@ ROWS = list(algorithms.TABLE)
         ("rwr", 1, "reward", "2308.12050"),
         ("conditional", 1, "none", "2308.12050"),
         ("reward_augmented", 2, "preference", "2410.08067"),
-        ("preference_degree", 3, "preference", "2409.17791"),
+        ("preference_degree", 4, "preference", "2409.17791"),
         ("sequential_po", 2, "preference", "2405.12739"),
         ("spin", 2, "none", "2401.01335"),
         ("alpha_spin", 2, "none", "2404.04291"),
