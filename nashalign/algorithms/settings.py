@@ -4,6 +4,9 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+import numpy as np
+
+from nashalign import checks
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.players import historical, proximal
 
@@ -96,9 +99,14 @@ def check(name: str, method: Method) -> None:
     """Requires settings in their ranges, and not at odds with each other.
 
     Raises:
+      TypeError: naming the row and a setting that is not one number.
       ValueError: naming the row, the setting, its value and what it must be.
     """
     for setting, value in method.settings.items():
+        if np.ndim(checks.numeric(value, f"{name}: {setting}")):
+            raise TypeError(
+                f"{name}: {setting} must be one number, not {np.size(value)} of them"
+            )
         if not SETTINGS[setting].good(value):
             raise ValueError(
                 f"{name}: {setting} {SETTINGS[setting].must}, not {value}."

@@ -32,6 +32,7 @@ def configure(name: str, **settings: float) -> Method:
 
     Raises:
       ValueError: the name or a setting is unknown, or a setting is out of its range.
+      TypeError: a setting is not one number.
     """
     if name not in TABLE:
         raise ValueError(f"Unknown method {name!r}.{_near(name, TABLE)}")

@@ -110,7 +110,7 @@ def game_shares(
     if num_draws < 1:
         raise ValueError(f"num_draws is {num_draws}; it must be at least 1.")
     chex.assert_rank(preferences, 3)
-    preferences = games.check(preferences)
+    preferences = games.check(preferences, name="preferences")
     index = intervals.cluster_index(clusters, len(preferences))
     generator = np.random.default_rng(seed)
     sums = intervals.cluster_sums(preferences, index)

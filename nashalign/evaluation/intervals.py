@@ -193,6 +193,6 @@ def check_finite(values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         first = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(
-            f"The value of prompt {first[0]} is not finite "
-            f"(index {first.tolist()}): look at that prompt's responses."
+            f"values{first.tolist()}: that of prompt {first[0]} is not finite; look at "
+            "that prompt's responses."
         )

@@ -154,7 +154,7 @@ def average_runs(
     Raises:
       ValueError: what `games.check` refuses.
     """
-    preferences = games.check(preferences)
+    preferences = games.check(preferences, name="preferences")
     methods = np.asarray(methods)
     chex.assert_shape(preferences, (None, len(methods), len(methods)))
     counts = np.bincount(methods)

@@ -84,7 +84,7 @@ def win_rate_matrix(
     """
     preferences = np.asarray(checks.numeric(preferences, "preferences"))
     chex.assert_rank(preferences, 3)
-    preferences = games.check(preferences)
+    preferences = games.check(preferences, name="preferences")
     # Float32 annotators round: split what is missing to one between the two orders.
     excess = preferences + preferences.swapaxes(1, 2) - 1.0
     if seeds is not None:

@@ -20,7 +20,9 @@ TOLERANCE, SUM_TOLERANCE = 1e-6, 1e-5
 _MOST_ENTRIES = 4_000_000
 
 
-def check(preference: chex.Array, *, tolerance: float = TOLERANCE) -> np.ndarray:
+def check(
+    preference: chex.Array, *, tolerance: float = TOLERANCE, name: str = "preference"
+) -> np.ndarray:
     r"""Returns the preference in float64 if it obeys the laws of a preference.
 
     .. math:: 0 \le P_{yz} \le 1, \quad P_{yz} + P_{zy} = 1, \quad P_{yy} = 1/2
@@ -29,6 +31,7 @@ def check(preference: chex.Array, *, tolerance: float = TOLERANCE) -> np.ndarray
       preference: `[*B, Y, Y]` probabilities.
       tolerance: by how much a law may be missed, a probability; the default allows for
         float32.
+      name: what an error calls it.
 
     Returns:
       `[*B, Y, Y]` the same numbers, float64.
@@ -36,8 +39,8 @@ def check(preference: chex.Array, *, tolerance: float = TOLERANCE) -> np.ndarray
     Raises:
       ValueError: naming the first entry that breaks a law.
     """
-    preference = np.asarray(checks.numeric(preference, "preference"), np.float64)
-    refuse(preference, "preference", tolerance)
+    preference = np.asarray(checks.numeric(preference, name), np.float64)
+    refuse(preference, name, tolerance)
     return preference
 
 

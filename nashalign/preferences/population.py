@@ -49,7 +49,11 @@ class Population:
             )
         for name in ("weights", "temperatures"):
             for number in getattr(self, name):
-                checks.setting(number, f"population: one of the {name}")
+                if np.ndim(checks.setting(number, f"population: one of the {name}")):
+                    raise ValueError(
+                        f"population: one of the {name} is {np.size(number)} numbers; "
+                        "give one to each kind"
+                    )
         if min(self.weights) <= 0 or not np.isclose(sum(self.weights), 1):
             raise ValueError(
                 f"population: weights {tuple(self.weights)} are to be positive and "

@@ -5,6 +5,7 @@ import runpy
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from nashalign import algorithms
@@ -154,6 +155,15 @@ def test_row_prints_its_title_paper_and_settings(name):
 def test_wrong_setting_is_an_error_that_says_what_is_right(name, settings, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         algorithms.configure(name, **settings)
+
+
+@pytest.mark.parametrize("value", ["0.1", None, True, [0.1, 0.2], np.ones(2), {}])
+@pytest.mark.parametrize(
+    "name, setting", [("ipo_md", "tau"), ("rdpo", "flip"), ("spo", "num_responses")]
+)
+def test_a_setting_that_is_not_one_number_is_named(name, setting, value):
+    with pytest.raises(TypeError, match=f"{name}: {setting} must be "):
+        algorithms.configure(name, **{setting: value})
 
 
 @pytest.mark.parametrize(
