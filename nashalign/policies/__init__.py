@@ -1,5 +1,6 @@
 """Policies: from tokens to logits, as pure functions over parameters."""
 
+from nashalign.policies.capacity import fits, require_prompts
 from nashalign.policies.config_file import check_vocabulary
 from nashalign.policies.extrapolation import extrapolate
 from nashalign.policies.llama import LlamaConfig, llama
@@ -27,6 +28,7 @@ __all__ = [
     "check_vocabulary",
     "extend",
     "extrapolate",
+    "fits",
     "llama",
     "load_pretrained",
     "log_probs",
@@ -34,6 +36,7 @@ __all__ = [
     "mixture_logits",
     "prefill",
     "read",
+    "require_prompts",
     "save_pretrained",
     "tabular",
     "token_kl",

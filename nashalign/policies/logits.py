@@ -3,6 +3,8 @@
 import chex
 import jax
 
+from nashalign import checks
+
 
 def mixture_logits(
     policy_logits: chex.Array, reference_logits: chex.Array, *, mix: chex.Numeric
@@ -24,7 +26,13 @@ def mixture_logits(
 
     Returns:
       `[*B, V]` normalised log-probabilities: the policy at 0, the reference at 1.
+
+    Raises:
+      ValueError: if mix is outside [0, 1]; traced, it becomes NaN.
     """
+    checks.numeric(policy_logits, "policy_logits")
+    checks.numeric(reference_logits, "reference_logits")
+    mix = checks.setting(mix, "mix", least=0, most=1)
     chex.assert_equal_shape([policy_logits, reference_logits])
     mixed = (1 - mix) * policy_logits + mix * reference_logits
     return jax.nn.log_softmax(mixed, axis=-1)

@@ -16,6 +16,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign.policies import capacity
 from nashalign.types import Prompts, Responses
 
 Params = Any
@@ -40,7 +41,7 @@ class Policy:
       logits: `(params, hidden [..., D]) -> [..., V]`, next-token logits.
       vocabulary: `V`.
       width: `D`.
-      context: the largest number of tokens in a row.
+      context: the largest number of tokens in a row, prompt and response together.
     """
 
     init: Callable[[chex.PRNGKey], Params]
@@ -52,9 +53,14 @@ class Policy:
     context: int
 
     def apply(self, params: Params, tokens: chex.Array, mask: chex.Array) -> chex.Array:
-        """Returns next-token logits `[B, S, V]` of whole sequences `[B, S]`."""
+        """Returns next-token logits `[B, S, V]` of whole sequences `[B, S]`.
+
+        They are NaN behind a token outside the vocabulary, and beyond the context.
+        """
         hidden, _ = self.hidden(params, tokens, mask, None)
-        return self.logits(params, hidden)
+        return self.logits(
+            params, capacity.states(capacity.fits(self, tokens, mask), hidden)
+        )
 
     def decode(
         self, params: Params, tokens: chex.Array, mask: chex.Array, cache: Cache
@@ -128,8 +134,15 @@ def extend(
 
     Returns:
       `[B, N, S, D]`, the state after each of the continuation's tokens.
+
+    Raises:
+      ValueError: a token is outside the vocabulary, or beyond the context. Traced, its
+        state and all after it are NaN.
     """
-    return _extend(policy, params, prompts, tokens, mask, prompts.tokens.shape[1])
+    capacity.require_continued(policy, prompts, tokens, mask, "tokens")
+    width = prompts.tokens.shape[1]
+    hidden = _extend(policy, params, prompts, tokens, mask, width)
+    return capacity.states(capacity.continued(policy, prompts, tokens, mask), hidden)
 
 
 def _extend(policy, params, prompts, tokens, mask, num_prompt_tokens):
@@ -175,9 +188,17 @@ def read(
 
     Returns:
       `[B, N, T, D]`; what comes from a state reads the tokens before its own only.
+
+    Raises:
+      ValueError: a token is outside the vocabulary, or beyond the context. Traced, its
+        state and all after it are NaN.
     """
+    own = (responses.tokens, responses.mask)
+    capacity.require_continued(policy, prompts, *own, "responses.tokens")
     tokens, mask = shifted_inputs(prompts, responses)
-    return _extend(policy, params, prompts, tokens, mask, prompts.tokens.shape[1] - 1)
+    width = prompts.tokens.shape[1]
+    hidden = _extend(policy, params, prompts, tokens, mask, width - 1)
+    return capacity.states(capacity.continued(policy, prompts, *own), hidden)
 
 
 def log_probs(
@@ -198,6 +219,10 @@ def log_probs(
 
     Returns:
       `[B, N, T]` nats, zero where masked.
+
+    Raises:
+      ValueError: a token is outside the vocabulary, or prompt and response together
+        exceed the context. Traced, log-probabilities are NaN from there on.
     """
     hidden = read(policy, params, prompts, responses)
     return log_probs_of(policy, params, hidden, responses)

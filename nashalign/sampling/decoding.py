@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nashalign import policies
+from nashalign import checks, policies
 from nashalign.types import Prompts, Responses, pytree
 
 Behaviour = Callable[[Mapping[str, chex.Array]], chex.Array]
@@ -29,11 +29,16 @@ class Decoding:
     """How responses end and how sharply they are drawn.
 
     Attributes:
-      max_length: tokens after which a response is cut.
+      max_length: tokens after which a response is cut, at least one.
       eos_id: the tokens that end a response, each of which then belongs to it: all
         that the model was trained to end with. One may be given by itself.
       pad_id: what fills the space after the end; masked everywhere.
-      temperature: of the behaviour, > 0; log-probabilities are always at 1.
+      temperature: of the behaviour, > 0 and finite; a very small one is greedy.
+        Log-probabilities are always at 1.
+
+    Raises:
+      TypeError: if one of them is no number.
+      ValueError: if the length is less than one, or the temperature not positive.
     """
 
     max_length: int
@@ -42,9 +47,15 @@ class Decoding:
     temperature: float = 1.0
 
     def __post_init__(self):
-        """Makes a tuple of one end token."""
-        ends = np.atleast_1d(np.asarray(self.eos_id, int))
-        object.__setattr__(self, "eos_id", tuple(ends.tolist()))
+        """Checks the numbers, and makes a tuple of one end token."""
+        checks.whole(self.max_length, "max_length")
+        checks.whole(self.pad_id, "pad_id", least=0)
+        checks.setting(self.temperature, "temperature", above=0)
+        several = np.ndim(self.eos_id) and not isinstance(self.eos_id, str)
+        ends = self.eos_id if several else (self.eos_id,)
+        # An end that is no token ends nothing: responses are then all of one length.
+        ends = tuple(checks.whole(end, "eos_id", least=-1) for end in ends)
+        object.__setattr__(self, "eos_id", ends)
 
 
 def sample(
@@ -67,17 +78,26 @@ def sample(
       key: consumed; folded with example id, response index and position.
       prompts: `B` prompts, each read once per named policy.
       contexts: name -> the prompts that this policy reads instead; ids do not matter.
-      num_responses: `N`.
+      num_responses: `N`, at least one.
       decoding: end of sequence, maximal length, temperature.
 
     Returns:
       The responses, and name -> per-token log-probabilities `[B, N, T]` in nats, zero
       where masked.
+
+    Raises:
+      ValueError: a prompt has a token outside the vocabulary, or with `max_length` more
+        exceeds the context. Traced, log-probabilities are NaN from there on.
     """
+    checks.whole(num_responses, "num_responses")
     batch = prompts.tokens.shape[0]
     keys = _row_keys(key, prompts.ids, num_responses)
     shape = (batch, num_responses, decoding.max_length)
     read = {name: contexts.get(name, prompts) for name in params}
+    room = {
+        name: _room(policy, own, decoding, _called(name, contexts))
+        for name, own in read.items()
+    }
     caches = {
         name: policies.prefill(
             policy,
@@ -109,7 +129,7 @@ def sample(
         return (loop.position < decoding.max_length) & jnp.any(loop.alive)
 
     def advance(loop):
-        return _advance(policy, params, behaviour, keys, decoding, loop)
+        return _advance(policy, params, behaviour, keys, room, decoding, loop)
 
     end = jax.lax.while_loop(unfinished, advance, start)
     responses = Responses(tokens=end.tokens, mask=end.mask, truncated=end.alive)
@@ -130,7 +150,20 @@ class _Loop:
     caches: dict[str, policies.Cache]
 
 
-def _advance(policy, params, behaviour, keys, decoding, loop):
+def _called(name, contexts):
+    """What an error calls the prompts that a policy reads."""
+    return f"contexts[{name!r}]" if name in contexts else "prompts"
+
+
+def _room(policy, prompts, decoding, name):
+    """How many tokens `[B]` fit behind each prompt; none where one is no token."""
+    longest = decoding.max_length
+    policies.require_prompts(policy, prompts, longest, name, f"max_length {longest}")
+    fit = policies.fits(policy, prompts.tokens, prompts.mask)[:, -1]
+    return jnp.where(fit, policy.context - jnp.sum(prompts.mask, -1), 0)
+
+
+def _advance(policy, params, behaviour, keys, room, decoding, loop):
     """One position: every policy reads the last token, the behaviour draws the next."""
     batch, num_responses = loop.alive.shape
     logits, caches = {}, {}
@@ -148,10 +181,12 @@ def _advance(policy, params, behaviour, keys, decoding, loop):
     )
     tokens = jnp.where(loop.alive, drawn, decoding.pad_id).astype(jnp.int32)
     chosen = {
-        name: jnp.where(loop.alive, _log_prob(values, tokens), 0.0)
+        name: jnp.where(
+            loop.position < room[name][:, None], _log_prob(values, tokens), jnp.nan
+        )
         for name, values in logits.items()
     }
-
+    chosen = jax.tree.map(lambda x: jnp.where(loop.alive, x, 0.0), chosen)
     ends = jnp.asarray(decoding.eos_id, jnp.int32)
 
     def write(row, column):

@@ -65,3 +65,27 @@ def test_each_row_may_have_a_weight_of_its_own():
 def test_logits_of_different_shapes_are_refused():
     with pytest.raises(AssertionError):
         policies.mixture_logits(POLICY, REFERENCE[0], mix=0.5)
+
+
+@pytest.mark.parametrize(
+    "argument, value, error",
+    [
+        ("mix", -0.1, ValueError),
+        ("mix", 1.5, ValueError),
+        ("mix", np.nan, ValueError),
+        ("mix", "0.5", TypeError),
+        ("mix", None, TypeError),
+        ("reference_logits", None, TypeError),
+        ("policy_logits", "logits", TypeError),
+    ],
+)
+def test_what_cannot_be_mixed_is_named(argument, value, error):
+    good = {"policy_logits": POLICY, "reference_logits": REFERENCE, "mix": 0.5}
+    with pytest.raises(error, match=f"{argument} must be"):
+        policies.mixture_logits(**good | {argument: value})
+
+
+def test_a_traced_weight_outside_its_range_becomes_nan():
+    with jax.debug_nans(False):
+        mixed = jax.jit(policies.mixture_logits)(POLICY, REFERENCE, mix=1.5)
+    assert np.isnan(mixed).all()

@@ -178,7 +178,8 @@ def test_log_probs_do_not_depend_on_the_padding(log_probs, batch, token):
     np.testing.assert_array_equal(wider[..., RESPONSE_WIDTH:], 0.0)
 
 
-def test_log_probs_of_long_responses_are_those_of_their_chunks(start, log_probs, batch):
+def test_log_probs_of_long_responses_are_those_of_their_chunks(start, batch):
+    policy = dataclasses.replace(start.policy, context=80)
     prompts = jax.tree.map(lambda leaf: leaf[:1], batch[0])
     tokens = np.random.default_rng(2).integers(0, 23, (1, 1, 70)).astype(np.int32)
     responses = Responses(
@@ -186,9 +187,9 @@ def test_log_probs_of_long_responses_are_those_of_their_chunks(start, log_probs,
         mask=np.ones(tokens.shape, bool),
         truncated=np.ones((1, 1), bool),
     )
-    ours = log_probs(prompts, responses)
-    expected = jax.jit(functools.partial(gathered_log_probs, start.policy))(
-        start.params, prompts, responses
+    ours, expected = (
+        jax.jit(functools.partial(function, policy))(start.params, prompts, responses)
+        for function in (policies.log_probs, gathered_log_probs)
     )
     np.testing.assert_allclose(ours, expected, atol=1e-4)
 
