@@ -82,6 +82,7 @@ def check(config: Config) -> None:
         _start(config, policies.llama(llama_config(config)))
         tokenizer = data.load_tokenizer(config.start)
         policies.check_vocabulary(tokenizer.size, llama_config(config))
+        card.training_before(config)
 
 
 _MAY_BE_ZERO = ("seed", "short_share", "code_weight", "scored", "weight_decay")

@@ -1,12 +1,11 @@
 """The finished model as a Hugging Face folder with its card."""
 
-import json
 import pathlib
 import shutil
 
 from experiments.pretrain_docstrings import corpus
 from experiments.pretrain_docstrings.config import Config, llama_config
-from nashalign import policies
+from nashalign import json_file, policies
 
 
 def publish(config: Config, folder: pathlib.Path, params: dict, record: dict) -> None:
@@ -32,24 +31,36 @@ def publish(config: Config, folder: pathlib.Path, params: dict, record: dict) ->
 
 def _card(config: Config, record: dict) -> str:
     """Returns the model card."""
-    counts = json.loads((config.output / "counts.json").read_text("utf-8"))
+    counts = corpus.counts(config)
     return _CARD.format(
         counts=counts,
         record=record,
         config=config,
         train_pairs=f"{counts['pairs']['train']:,}",
         sources=corpus.licences(config, set(counts["trained_on"])),
-        before=_training_before(config),
+        before=training_before(config),
         after=", going on from there" if config.start else "",
     )
 
 
-def _training_before(config: Config) -> str:
-    """Returns what the card of the model gone on from says of its training."""
+def training_before(config: Config) -> str:
+    """Returns what the card of the model gone on from says of its training.
+
+    Raises:
+      ValueError: if it says nothing of it.
+      OSError: if the model has no card.
+    """
     if config.start is None:
         return ""
-    card = (config.start / "README.md").read_text("utf-8")
-    return card[card.index("- **Training**") : card.index("- **Validation loss**")]
+    path = config.start / "README.md"
+    card = json_file.read_text(path)
+    begin, end = (card.find(f"- **{name}") for name in ("Training", "Validation loss"))
+    if not 0 <= begin < end:
+        raise ValueError(
+            f"{path} does not say how the model was trained, in a line that begins "
+            "with '- **Training', before its '- **Validation loss**'."
+        )
+    return card[begin:end]
 
 
 _CARD = """---

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import importlib.metadata
 import json
+import pathlib
 from collections.abc import Set
 
 import numpy as np
@@ -11,7 +12,17 @@ import rich.console
 
 from experiments import docstrings
 from experiments.pretrain_docstrings.config import Config
-from nashalign import data, training
+from nashalign import data, json_file, training
+
+LEARNED = ("train", "validation")
+_COUNTS = {
+    "files": int,
+    "unparsable": int,
+    "duplicates": int,
+    "pairs": dict,
+    "packages": dict,
+    "trained_on": list,
+}
 
 
 def corpus(config: Config, console: rich.console.Console) -> dict[str, list[data.Pair]]:
@@ -19,24 +30,68 @@ def corpus(config: Config, console: rich.console.Console) -> dict[str, list[data
 
     The test functions of `experiments.docstrings`, and copies of them, are left out.
     """
-    paths = {
-        split: config.output / f"{split}.jsonl" for split in ("train", "validation")
-    }
-    counts = config.output / "counts.json"
-    if not counts.exists():
+    paths = {split: config.output / f"{split}.jsonl" for split in LEARNED}
+    if not _counts_file(config).exists():
         config.output.mkdir(parents=True, exist_ok=True)
         found = _harvested(config, console)
         for split, path in paths.items():
             lines = (json.dumps(dataclasses.asdict(p)) for p in found.pairs[split])
-            training.write_text(path, "\n".join(lines) + "\n")
-        training.write_text(counts, json.dumps(_counts(found)))
+            training.write_text(path, "".join(f"{line}\n" for line in lines))
+        training.write_text(_counts_file(config), json.dumps(_counted(found)))
+    numbers = counts(config)["pairs"]
     return {
-        split: [
-            data.Pair(**json.loads(line))
-            for line in path.read_text("utf-8").splitlines()
-        ]
+        split: _read(path, numbers[split], _again(config))
         for split, path in paths.items()
     }
+
+
+def counts(config: Config) -> dict:
+    """Returns what the model card says about the harvest, from its file.
+
+    Raises:
+      ValueError: if the file is damaged, naming it.
+      OSError: if it cannot be read.
+    """
+    path = _counts_file(config)
+    found = training.read_json(path, _again(config), *_COUNTS)
+    for name, kind in _COUNTS.items():
+        own = found[name]
+        by_split = isinstance(own, dict) and all(
+            isinstance(own.get(split), int) for split in LEARNED
+        )
+        if not (by_split if kind is dict else isinstance(own, kind)):
+            raise training.damaged(path, f"its {name} are {own!r:.60}", _again(config))
+    return found
+
+
+def _counts_file(config: Config) -> pathlib.Path:
+    """Where the counts of a harvest are kept; it is written last."""
+    return config.output / "counts.json"
+
+
+def _again(config: Config) -> str:
+    """What is to be done about a damaged harvest."""
+    return f"Delete {_counts_file(config)} to harvest again"
+
+
+def _read(path: pathlib.Path, number: int, remedy: str) -> list[data.Pair]:
+    """The pairs of a split, which are as many as were counted."""
+    lines = path.read_bytes().splitlines()
+    if len(lines) != number:
+        reason = f"it has {len(lines):,} lines, not {number:,}"
+        raise training.damaged(path, reason, remedy)
+    names = {field.name for field in dataclasses.fields(data.Pair)}
+    found = []
+    for place, line in enumerate(lines, 1):
+        try:
+            pair = json_file.parse(line)
+        except ValueError as error:
+            reason = f"line {place} is {error}"
+            raise training.damaged(path, reason, remedy) from error
+        if pair.keys() != names or not all(isinstance(x, str) for x in pair.values()):
+            raise training.damaged(path, f"line {place} is no pair", remedy)
+        found.append(data.Pair(**pair))
+    return found
 
 
 def _harvested(config: Config, console: rich.console.Console) -> data.Harvest:
@@ -47,7 +102,7 @@ def _harvested(config: Config, console: rich.console.Console) -> data.Harvest:
     wanted = [file for file in files if file.package not in config.excluded]
     found = data.harvest.harvest(wanted, console)
     test = [function.pair for function in docstrings.test_functions()]
-    learned = {split: found.pairs[split] for split in ("train", "validation")}
+    learned = {split: found.pairs[split] for split in LEARNED}
     kept = docstrings.without_test_texts(learned, test)
     copies = sum(len(learned[split]) - len(kept[split]) for split in kept)
     kept["train"] = _capped(kept["train"], config.most_per_package, config.seed)
@@ -56,7 +111,7 @@ def _harvested(config: Config, console: rich.console.Console) -> data.Harvest:
     )
 
 
-def _counts(found: data.Harvest) -> dict:
+def _counted(found: data.Harvest) -> dict:
     """Returns what the model card says about a harvest."""
     packages = {
         split: len({pair.package for pair in pairs})

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import json
 import math
 import time
 
@@ -64,7 +63,7 @@ def fit(
     parts: tuple[Sequences, Sequences],
     validation: Sequences,
 ) -> tuple[policies.Params, dict]:
-    """Trains until the time is up; returns the parameters and the last log line.
+    """Trains until the time is up; returns the parameters and what the card says.
 
     The first part, with short prompts, ends when its share of the time is gone. The
     learning rate is warmed up by steps and falls as a cosine of the share of the time
@@ -82,30 +81,40 @@ def fit(
         seen=zero,
         seconds=jnp.zeros(()),
     )
-    budget, log = 60 * config.minutes, config.output / "log.jsonl"
+    budget, record = 60 * config.minutes, None
+
+    def measured(state):
+        return {
+            "step": int(state.step),
+            "minutes": float(state.seconds) / 60,
+            "sequences": int(state.seen),
+            **_evaluation(score, state.params, validation),
+        }
+
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(
             training.Checkpoints(config.output / "checkpoints")
         )
         restored = checkpoints.restore_latest(fresh)
         state = restored[1] if restored else fresh
+        lines = training.JsonLines(config.output / "log.jsonl", int(state.step))
+        stack.callback(lines.close)
         shown = round(float(state.seconds))
         advance = stack.enter_context(
             training.progress_bar("seconds of training", round(budget), shown)
         )
         while float(state.seconds) < budget:
             state, losses = _stretch(config, update, batches, state)
-            record = _record(
-                state, losses, _evaluation(score, state.params, validation)
-            )
+            record = measured(state)
+            # Before the checkpoint: what is logged beyond it is cut, not missing.
+            lines.write([record | {"loss": float(np.mean(losses))}])
+            lines.sync()
             checkpoints.save(int(state.step), state)
-            with log.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(record) + "\n")
             card.publish(config, config.output / "latest", state.params, record)
             gone = round(float(state.seconds))
             advance(gone - shown, f"loss {record['validation_loss']:.3f}")
             shown = gone
-    return state.params, training.read_log(log)[-1]
+    return state.params, record or measured(state)
 
 
 def _stretch(config, update, batches, state):
@@ -134,17 +143,6 @@ def _stretch(config, update, batches, state):
         seconds=jnp.asarray(seconds),
     )
     return state, losses
-
-
-def _record(state, losses, evaluation) -> dict:
-    """The log line of a stretch."""
-    return {
-        "step": int(state.step),
-        "minutes": float(state.seconds) / 60,
-        "sequences": int(state.seen),
-        "loss": float(np.mean(losses)),
-        **evaluation,
-    }
 
 
 def _optimizer(config: Config) -> optax.GradientTransformation:

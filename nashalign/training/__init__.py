@@ -7,13 +7,14 @@ for some devices by `data_parallel` and run by `run` in a folder opened by `open
 from nashalign.training.checkpoints import Checkpoints
 from nashalign.training.divergence import TrainingDiverged
 from nashalign.training.files import (
+    damaged,
     read_arrays,
     read_json,
     replacing,
     require_writable,
     write_text,
 )
-from nashalign.training.logs import read_log
+from nashalign.training.logs import JsonLines, read_log
 from nashalign.training.loop import run
 from nashalign.training.mesh import (
     batched,
@@ -29,10 +30,12 @@ from nashalign.training.runs import ConfigChanged, Run, RunFinished, open_run
 __all__ = [
     "Checkpoints",
     "ConfigChanged",
+    "JsonLines",
     "Run",
     "RunFinished",
     "TrainingDiverged",
     "batched",
+    "damaged",
     "data_parallel",
     "fully_sharded",
     "make_mesh",

@@ -37,8 +37,8 @@ class Logs:
           OSError: if they cannot be written.
         """
         folder = pathlib.Path(folder)
-        self._metrics = _JsonLines(folder / "metrics.jsonl", step)
-        self._rollouts = _JsonLines(folder / "rollouts.jsonl", step)
+        self._metrics = JsonLines(folder / "metrics.jsonl", step)
+        self._rollouts = JsonLines(folder / "rollouts.jsonl", step)
         with files.naming(folder / "tensorboard"):
             self._board = _new_board(folder / "tensorboard")
         if (folder / "metrics.jsonl").exists():
@@ -147,11 +147,19 @@ def require_whole(
             )
 
 
-class _JsonLines:
+class JsonLines:
     """A file of JSON lines in ascending order of their `step`."""
 
     def __init__(self, path: pathlib.Path, step: int):
-        """Cuts the file, if there is one, back to `step`."""
+        """Cuts the file, if there is one, back to the whole lines up to a step.
+
+        Args:
+          path: the file; its folder is made if need be.
+          step: number of steps done; later lines are removed.
+
+        Raises:
+          OSError: if it cannot be written.
+        """
         self.path, self._file = path, None
         with files.naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +167,14 @@ class _JsonLines:
                 os.truncate(path, _length_up_to(path, step))
 
     def write(self, lines: Iterable[Mapping]) -> None:
-        """Appends the lines and flushes them; without any, there is no file."""
+        """Appends the lines and flushes them; without any, there is no file.
+
+        Args:
+          lines: mappings with a `step`; NaN and infinity become null.
+
+        Raises:
+          OSError: if it cannot be written.
+        """
         text = "".join(_text(line) + "\n" for line in lines)
         if not text:
             return

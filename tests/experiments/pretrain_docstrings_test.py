@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
 
 from experiments import docstrings
 from experiments.pretrain_docstrings import __main__ as pretrain
-from experiments.pretrain_docstrings import corpus, sequences
+from experiments.pretrain_docstrings import card, corpus, sequences
 from experiments.pretrain_docstrings.config import Config
 from nashalign import data, policies, training
 from nashalign.data import harvest
@@ -105,6 +106,18 @@ def test_a_finished_training_is_not_done_again(trained):
 
 
 @pytest.mark.slow
+def test_a_training_that_was_killed_at_its_end_needs_no_log_of_it(trained, tmp_path):
+    shutil.copytree(trained.output, tmp_path / "run")
+    (tmp_path / "run" / "finished.json").unlink()
+    log = tmp_path / "run" / "log.jsonl"
+    log.write_text(log.read_text() + '{"step": 1')
+    before = (trained.destination / "README.md").read_text()
+    pretrain.main(dataclasses.replace(trained, output=tmp_path / "run"))
+    assert (trained.destination / "README.md").read_text() == before
+    assert log.read_text() == (trained.output / "log.jsonl").read_text()
+
+
+@pytest.mark.slow
 def test_other_settings_on_an_old_folder_are_refused(trained):
     for changed in ({"most_per_package": 1}, {"excluded": ("jax",)}):
         with pytest.raises(training.ConfigChanged, match=next(iter(changed))):
@@ -118,6 +131,67 @@ def test_another_shape_cannot_go_on_from_a_model(trained, tmp_path):
     )
     with pytest.raises(ValueError, match="width"):
         pretrain.main(wider)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+DAMAGE = {
+    "counts.json": (cut, "it is not JSON"),
+    "train.jsonl": (cut, "line 32 is not JSON"),
+    "validation.jsonl": (lambda path: path.write_text("{}\n" * 8), "line 1 is no pair"),
+}
+COUNTS = {
+    "pairs": ({"train": 32}, "its pairs are {'train': 32}"),
+    "trained_on": (5, "its trained_on are 5"),
+    "packages": (None, "its packages are None"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_harvest_says_what_to_delete(tmp_path, name):
+    config = Config(output=tmp_path)
+    corpus.corpus(config, None)
+    spoil, reason = DAMAGE[name]
+    spoil(tmp_path / name)
+    with pytest.raises(ValueError) as caught:
+        corpus.corpus(config, None)
+    said = str(caught.value)
+    assert f"{tmp_path / name} is damaged ({reason}" in said
+    assert f"Delete {tmp_path / 'counts.json'} to harvest again" in said
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_that_no_harvest_has_left_are_named(tmp_path, name):
+    config = Config(output=tmp_path)
+    corpus.corpus(config, None)
+    path = tmp_path / "counts.json"
+    value, reason = COUNTS[name]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(ValueError, match=f"counts.json is damaged .{reason}"):
+        corpus.counts(config)
+
+
+def test_lines_that_are_missing_in_a_harvest_are_counted(tmp_path):
+    corpus.corpus(Config(output=tmp_path), None)
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    with pytest.raises(ValueError, match="it has 31 lines, not 32"):
+        corpus.corpus(Config(output=tmp_path), None)
+
+
+@pytest.mark.parametrize("text", ["", "- **Validation loss**\n- **Training**\n"])
+def test_a_model_whose_card_is_silent_about_its_training_is_refused(tmp_path, text):
+    (tmp_path / "README.md").write_text(text)
+    with pytest.raises(ValueError, match="README.md does not say how the model was"):
+        card.training_before(Config(start=tmp_path))
+
+
+def test_the_card_of_the_start_policy_says_how_it_was_trained():
+    folder = pathlib.Path(pretrain.__file__).parents[1] / "start_policy"
+    said = card.training_before(Config(start=folder))
+    assert said.startswith("- **Training**") and "Validation loss" not in said
 
 
 def test_summary_tokens_are_scored_before_code(config):
