@@ -209,8 +209,8 @@ def _draw_curves(curves: dict[str, list[dict]], path: pathlib.Path) -> None:
         curves,
         {
             "win_rate": "win rate over the start policy",
-            "log_ratio": "log-ratio of the samples (nats)",
-            "length": "tokens",
+            "kl": "KL to the start policy (nats)",
+            "length": "tokens of a response",
         },
     )
     with training.replacing(path) as temporary:

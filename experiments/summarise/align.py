@@ -1,13 +1,16 @@
 """Alignment of one policy: the shared update, a row of the table, a learned judge."""
 
 import functools
+import math
 import pathlib
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+import scipy.stats
 
 from experiments.summarise import courses, examples
 from experiments.summarise import task as tasks
@@ -52,6 +55,9 @@ class Aligner:
             task.start.params, "validation", self._rows, tasks.stage_key(seed, 3)
         )
         self._opponent = task.utilities(written)
+        clusters = task.clusters("validation", self._rows)
+        # A job of a few prompts may have drawn them all from one.
+        self._clusters = clusters if len(set(clusters)) > 1 else None
         # Programs of rows that are done with would fill the memory of a small machine.
         self._step = functools.lru_cache(_PROGRAMS)(self._new_step)
 
@@ -158,7 +164,8 @@ class Aligner:
         def step(state, batch):
             state, metrics, groups = compiled(state, batch, method, judge)
             tokens = metrics["length"] * groups.responses.truncated.size
-            return state, metrics | {"tokens": tokens}, groups
+            own = {"tokens": tokens} | _length_half_width(groups.responses.mask)
+            return state, metrics | own, groups
 
         return training.run(
             step,
@@ -206,15 +213,27 @@ class Aligner:
     def validate(
         self, params: Any, seed: int, suffix: Sequence[int] = ()
     ) -> dict[str, float]:
-        """Win rate against the start policy, and KL, on the validation prompts."""
+        """Win rate against the start policy, and KL, on the validation prompts.
+
+        Each has half of its 95% interval over the prompts' clusters beside it.
+        """
         key = tasks.stage_key(seed, 21)
         written = self._task.write(params, "validation", self._rows, key, suffix=suffix)
         population = self._task.annotator.population
         won = population.prefer(self._task.utilities(written), self._opponent)
         divergence = evaluation.kl_to_reference(
-            written.log_probs, written.reference_log_probs, written.responses.mask
+            written.log_probs,
+            written.reference_log_probs,
+            written.responses.mask,
+            clusters=self._clusters,
         )
-        return {"win_rate": float(won.mean()), "kl": float(divergence.mean)}
+        spread = evaluation.mean_interval(won.mean(-1), clusters=self._clusters)
+        return {
+            "win_rate": float(won.mean()),
+            "win_rate_half_width": float(spread.half_width),
+            "kl": float(divergence.mean),
+            "kl_half_width": float(divergence.half_width),
+        }
 
     def _rollouts(self, step: int, prompts, groups) -> Iterable[dict]:
         """What a step sampled and what was said of it, one line a prompt."""
@@ -236,6 +255,20 @@ class Aligner:
             yield line
 
 
+def _length_half_width(mask: jax.Array) -> dict[str, jax.Array]:
+    """Half of the 95% interval of a batch's mean length, if there is any spread to see.
+
+    Args:
+      mask: `[B, N, T]` of the responses to `B` prompts.
+    """
+    lengths = jnp.mean(jnp.sum(mask, -1), -1)
+    if len(lengths) < 2:
+        return {}
+    quantile = float(scipy.stats.t.ppf(0.975, len(lengths) - 1))
+    error = jnp.std(lengths, ddof=1) / math.sqrt(len(lengths))
+    return {"length_half_width": quantile * error}
+
+
 def optimizer_steps(stage: Sequence[courses.Part]) -> int:
     """Steps of the optimizer in all parts of one stage."""
     epochs = int(stage[0].method.settings.get("num_epochs", 1))
@@ -249,6 +282,8 @@ def log(folder: pathlib.Path) -> list[dict]:
     lines, done = [], 0
     for path in logs:
         own = training.read_log(path)
+        # What a part begins with is what the one before has ended with.
+        own = [line for line in own if line["step"] or not done]
         lines += [line | {"step": done + line["step"]} for line in own]
         done = lines[-1]["step"]
     return lines
@@ -268,5 +303,6 @@ def tokens_per_second(folder: pathlib.Path) -> float | None:
     validation and checkpoints out. None, where there was only the first update: of a
     short run, a stage may have been left out.
     """
-    speeds = [line["tokens"] / line["seconds"] for line in log(folder)[1:]]
+    updates = [line for line in log(folder) if "tokens" in line]
+    speeds = [line["tokens"] / line["seconds"] for line in updates[1:]]
     return statistics.median(speeds) if speeds else None

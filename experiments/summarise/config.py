@@ -193,7 +193,11 @@ def _fingerprint(folder: pathlib.Path) -> str:
     return f"{folder.resolve().name} sha256:{digest.hexdigest()[:16]}"
 
 
-_AT_LEAST_TWO = ("training.num_steps", "evaluation.num_prompts")
+_AT_LEAST_TWO = (
+    "training.num_steps",
+    "evaluation.num_prompts",
+    "evaluation.num_validation_prompts",
+)
 
 
 def require_trained(config: Config, arguments: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ these functions.
 """
 
 from nashalign.evaluation import paper
+from nashalign.evaluation.curves import learning_curves_figure
 from nashalign.evaluation.divergence import (
     kl_to_reference,
     prompt_log_ratios,
@@ -20,7 +21,6 @@ from nashalign.evaluation.empirical_game import (
 from nashalign.evaluation.figures import (
     Figure,
     finish_axes,
-    learning_curves_figure,
     save_figure,
     styles,
     win_rate_figure,

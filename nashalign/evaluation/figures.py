@@ -1,4 +1,4 @@
-"""Figures of a report: the win-rate matrix, learning curves, win rate against KL.
+"""Figures of a report: how policies look in all of them, and the win-rate matrix.
 
 Each function returns a `Figure` made without pyplot, so that no global state is
 touched; a notebook shows it, `save_figure` writes it. A policy has the same colour,
@@ -9,12 +9,11 @@ people with any colour vision can tell apart; the markers do the same in print.
 import io
 import itertools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import matplotlib.axes
 import matplotlib.figure
-import matplotlib.ticker
 import numpy as np
 
 from nashalign.evaluation import paper, tables
@@ -165,82 +164,6 @@ def _draw_matrix(axes, names, win_rates):
     return image
 
 
-def learning_curves_figure(
-    curves: Mapping[str, Sequence[Mapping[str, float]]],
-    metrics: Mapping[str, str],
-    *,
-    step: str = "step",
-    window: int = 9,
-) -> matplotlib.figure.Figure:
-    """A panel for each metric, a line for each method.
-
-    The thin line is what was logged, the thick one its running mean; where there are
-    too few records for one, each is marked. Records of several seeds at one step are
-    averaged, and a band reaches from the least to the greatest. A method that has no
-    such metric has no line; records that lack it are passed over.
-
-    Args:
-      curves: records of each method, as read from its metrics file: mappings from the
-        names of metrics to numbers, one a step and seed.
-      metrics: label of the axis for each metric drawn, in the order of the panels.
-      step: name of the record's entry that holds the step.
-      window: records that the running mean spans, centred.
-
-    Returns:
-      The figure.
-    """
-    num_columns = min(3, len(metrics))
-    num_rows = -(-len(metrics) // num_columns)
-    figure = Figure(
-        figsize=(3.7 * num_columns, 2.6 * num_rows + 0.5), layout="constrained"
-    )
-    panels = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
-    drawn = styles(list(curves))
-    for axes, (metric, label) in zip(panels, metrics.items(), strict=False):
-        for name, records in curves.items():
-            points = [
-                (r[step], r[metric]) for r in records if r.get(metric) is not None
-            ]
-            if points:
-                steps, low, values, high = _by_step(np.array(points, float))
-                if (low < high).any():
-                    shade = {"color": drawn[name].color, "alpha": 0.12, "linewidth": 0}
-                    axes.fill_between(steps, low, high, **shade)
-                _draw_curve(axes, steps, values, drawn[name].color, name, window)
-        finish_axes(axes, step, label)
-        axes.xaxis.set_major_locator(
-            matplotlib.ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10])
-        )
-    for axes in panels[len(metrics) :]:
-        axes.set_axis_off()
-    _legend_below(figure, panels)
-    return figure
-
-
-def _by_step(points):
-    """Steps, rising, and the least, the mean and the greatest value at each."""
-    steps = np.unique(points[:, 0])
-    groups = [points[points[:, 0] == step, 1] for step in steps]
-    parts = [[np.min(own), np.mean(own), np.max(own)] for own in groups]
-    return steps, *np.array(parts).T
-
-
-def _draw_curve(axes, steps, values, color, name, window):
-    """One method's line: smoothed if it is long, else with a mark for each record."""
-    if len(values) < 3 * window:
-        axes.plot(steps, values, color=color, marker="o", markersize=3, label=name)
-        return
-    axes.plot(steps, values, color=color, linewidth=0.6, alpha=0.35)
-    axes.plot(steps, _running_mean(values, window), color=color, label=name)
-
-
-def _running_mean(values, window):
-    """Centred mean over a window that shrinks at the ends."""
-    weights = np.ones(min(window, len(values)))
-    total = np.convolve(values, weights, "same")
-    return total / np.convolve(np.ones_like(values), weights, "same")
-
-
 def finish_axes(axes: matplotlib.axes.Axes, horizontal: str, vertical: str) -> None:
     """Give a panel its labels and a faint grid, and take its box away.
 
@@ -254,18 +177,3 @@ def finish_axes(axes: matplotlib.axes.Axes, horizontal: str, vertical: str) -> N
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _legend_below(figure, panels):
-    """One legend for all panels, each name once."""
-    handles = {}
-    for axes in panels:
-        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(name, handle)
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc="outside lower center",
-        ncols=max(len(handles), 1),
-        frameon=False,
-    )

@@ -31,7 +31,8 @@ class Logs:
 
         Args:
           folder: the folder of the run.
-          step: number of steps done; later lines are removed.
+          step: number of steps done; later lines are removed, and where none is done
+            all, since such a run begins again.
 
         Raises:
           OSError: if they cannot be written.
@@ -155,7 +156,7 @@ class JsonLines:
 
         Args:
           path: the file; its folder is made if need be.
-          step: number of steps done; later lines are removed.
+          step: number of steps done; later lines are removed, and where it is 0 all.
 
         Raises:
           OSError: if it cannot be written.
@@ -164,7 +165,7 @@ class JsonLines:
         with files.naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                os.truncate(path, _length_up_to(path, step))
+                os.truncate(path, _length_up_to(path, step) if step else 0)
 
     def write(self, lines: Iterable[Mapping]) -> None:
         """Appends the lines and flushes them; without any, there is no file.

@@ -80,7 +80,8 @@ def run(
         to `rollouts.jsonl`; the record comes as numpy arrays.
       evaluate: numbers of a state, added to the metrics of its step; it must not keep
         the state, and cannot change it.
-      evaluate_every: steps between evaluations; the last step is always evaluated.
+      evaluate_every: steps between evaluations; the last step is always evaluated, and
+        so is the state to begin with, as a line of step 0.
 
     Returns:
       The state after `num_steps` steps.
@@ -117,6 +118,8 @@ def run(
             ),
         )
         interrupts = stack.enter_context(Interrupts())
+        if not done:
+            keeper.begin(state)
         for index in range(done, num_steps):
             batch = batch_of(index)
             state, metrics, record = step(state, batch)
@@ -150,6 +153,11 @@ class _Keeper:
     pending: _Done | None = None
     clock: float = dataclasses.field(default_factory=time.monotonic)
 
+    def begin(self, state: PyTree) -> None:
+        """Evaluates the state that no step has changed yet."""
+        if self.evaluate is not None:
+            self._log(0, _as_floats(self.evaluate(state)))
+
     def tend(self, state: PyTree, stop: bool) -> None:
         """Evaluates and saves where the pending step asks for it, or the user does."""
         done = self.pending
@@ -168,12 +176,21 @@ class _Keeper:
         if self.pending is None:
             return
         done, metrics = self.pending, self._require_finite()
-        metrics |= {name: float(value) for name, value in (evaluation or {}).items()}
-        before, self.clock = self.clock, time.monotonic()
-        self.logs.write(done.step, self.clock - before, metrics, self._rollouts(done))
+        metrics |= _as_floats(evaluation or {})
+        self._log(done.step, metrics, self._rollouts(done))
         shown = [name for name in self.show if name in metrics]
         self.advance(1, "  ".join(f"{name} {metrics[name]:.4g}" for name in shown))
         self.pending = None
+
+    def _log(
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        rollouts: Iterable[Mapping] = (),
+    ) -> None:
+        """Writes a step's line, with the time since the last one."""
+        before, self.clock = self.clock, time.monotonic()
+        self.logs.write(step, self.clock - before, metrics, rollouts)
 
     def _rollouts(self, done: _Done) -> Iterable[Mapping]:
         """The rows of a step; without them its record is not fetched."""
@@ -183,8 +200,7 @@ class _Keeper:
 
     def _require_finite(self) -> dict[str, float]:
         """The pending step's metrics, or the end of the run."""
-        metrics = jax.device_get(self.pending.metrics)
-        metrics = {name: float(value) for name, value in metrics.items()}
+        metrics = _as_floats(jax.device_get(self.pending.metrics))
         broken = [f"{k} is {v}" for k, v in metrics.items() if not math.isfinite(v)]
         if broken:
             raise self._diverged(", ".join(broken), self.pending)
@@ -217,6 +233,11 @@ def _begin(
     if restored[0] < num_steps:
         checkpoints.reserve(state)
     return restored
+
+
+def _as_floats(values: Mapping[str, Any]) -> dict[str, float]:
+    """The values as Python's numbers."""
+    return {name: float(value) for name, value in values.items()}
 
 
 def _schedule(every: int, last: int) -> Callable[[int], bool]:

@@ -3,6 +3,7 @@ import io
 import matplotlib.image
 import numpy as np
 import pytest
+import scipy.stats
 
 from nashalign import evaluation
 from nashalign.evaluation import figures, paper
@@ -188,13 +189,54 @@ def test_bars_reach_one_standard_deviation_over_seeds_to_either_side():
     np.testing.assert_allclose(vertical.get_segments()[0][:, 1], [0.60, 0.64])
 
 
-def test_learning_curves_of_several_seeds_are_their_mean_within_a_band():
-    records = [{"step": step, "kl": kl} for kl in (1.0, 4.0) for step in (1, 2)]
-    figure = evaluation.learning_curves_figure({"IPO": records}, {"kl": "KL"})
-    [axes] = figure.axes
-    [line] = axes.lines
-    np.testing.assert_array_equal(line.get_xydata(), [[1, 2.5], [2, 2.5]])
-    [band] = axes.collections
-    assert band.get_paths()[0].get_extents().get_points()[:, 1].tolist() == [1, 4]
-    alone = evaluation.learning_curves_figure({"IPO": records[:2]}, {"kl": "KL"})
+def band(axes):
+    """Steps, and the lower and the upper edge of the only band."""
+    [shade] = axes.collections
+    x, y = shade.get_paths()[0].vertices.T
+    steps = np.unique(x)
+    return np.array([[t, y[x == t].min(), y[x == t].max()] for t in steps])
+
+
+def test_learning_curves_of_several_seeds_are_their_mean_and_its_interval():
+    runs = {
+        name: [{"step": t, "kl": kl + t} for kl in values for t in (1, 2)]
+        for name, values in {"IPO": (1.0, 4.0), "RL": (7.0, 8.0, 9.0)}.items()
+    }
+    [axes] = evaluation.learning_curves_figure(runs, {"kl": "KL"}).axes
+    line, other = axes.lines
+    np.testing.assert_array_equal(line.get_xydata(), [[1, 3.5], [2, 4.5]])
+    # (4.5 + 2) / 3 is the variance of a run, with three degrees of freedom.
+    for drawn, shade, number in zip(
+        (line, other), axes.collections, (2, 3), strict=True
+    ):
+        reach = scipy.stats.t.ppf(0.975, 3) * np.sqrt(6.5 / 3 / number)
+        low, high = shade.get_paths()[0].get_extents().get_points()[:, 1]
+        values = drawn.get_ydata()
+        np.testing.assert_allclose([low, high], [values[0] - reach, values[1] + reach])
+    alone = evaluation.learning_curves_figure({"IPO": runs["IPO"][:2]}, {"kl": "KL"})
     assert not alone.axes[0].collections
+
+
+def test_bands_reach_over_prompts_as_far_as_the_log_says_and_not_where_it_is_silent():
+    told = [{"step": t, "kl": 2.0, "kl_half_width": 0.3} for t in (0, 10)]
+    silent = [{"step": t, "kl": 1.0} for t in (10, 20)]
+    figure = evaluation.learning_curves_figure({"IPO": told, "RL": silent}, {"kl": "K"})
+    np.testing.assert_allclose(band(figure.axes[0]), [[0, 1.7, 2.3], [10, 1.7, 2.3]])
+    assert "bands: 95% intervals over prompts" in texts(figure)
+    figure = evaluation.learning_curves_figure({"RL": silent}, {"kl": "K"})
+    assert not any("bands" in text for text in texts(figure))
+
+
+def test_both_kinds_of_spread_are_in_a_band_together():
+    records = [{"step": 1, "kl": kl, "kl_half_width": 3.0} for kl in (1.0, 3.0)]
+    figure = evaluation.learning_curves_figure({"IPO": records}, {"kl": "KL"})
+    reach = np.hypot(3.0, scipy.stats.t.ppf(0.975, 1) * np.sqrt(2 / 2))
+    np.testing.assert_allclose(band(figure.axes[0]), [[1, 2 - reach, 2 + reach]])
+    assert "bands: 95% intervals over prompts and seeds" in texts(figure)
+
+
+def test_a_running_mean_is_surer_of_its_prompts_than_a_record():
+    records = [{"step": t, "kl": 2.0, "kl_half_width": 0.3} for t in range(30)]
+    figure = evaluation.learning_curves_figure({"IPO": records}, {"kl": "KL"})
+    reach = (lambda edges: (edges[:, 2] - edges[:, 1]) / 2)(band(figure.axes[0]))
+    np.testing.assert_allclose(reach[[0, 15]], [0.3 / np.sqrt(5), 0.1])

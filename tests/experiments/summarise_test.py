@@ -234,7 +234,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(
         with pytest.raises(MemoryError):
             summarise.command(arguments(output))
     broken = training.read_log(output / "rl/metrics.jsonl")
-    assert [line["step"] for line in broken] == [1, 2]
+    assert [line["step"] for line in broken] == [0, 1, 2]
     assert not (output / "policies").exists()
     assert summarise.command(arguments(output)) == 0
     for name in ("rl", "nash_md_pg"):
@@ -306,7 +306,7 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
     monkeypatch.setattr(sweep, "SEEDS", (0,))
     command = arguments(tmp_path / "run", "--sweep", "--methods", "online_ipo")
     validate = align.Aligner.validate
-    left = iter([validate] * 3)  # Twice while training, and after; then the kill.
+    left = iter([validate] * 4)  # Thrice while training, and after; then the kill.
 
     def killed(self, *arguments):
         return next(left)(self, *arguments)
@@ -385,6 +385,7 @@ def test_another_configuration_on_an_old_folder_shows_the_difference(
         (["--training.num-steps", "1"], "--training.num-steps is 1"),
         (["--training.evaluate-every", "0"], "--training.evaluate-every is 0"),
         (["--evaluation.num-prompts", "1"], "--evaluation.num-prompts is 1"),
+        (["--evaluation.num-validation-prompts", "1"], "validation-prompts is 1"),
         (["--evaluation.num-prompts", "9999"], "the test split has"),
         (["--judges.num-voters", "0"], "--judges.num-voters is 0"),
         (["--judges.batch-size", "64"], "two batches"),
@@ -672,7 +673,7 @@ def test_a_smoke_run_of_mixed_po_gets_through_whatever_its_stages_find(
     output = tmp_path / "run"
     assert summarise.command(arguments(output, *more)) == 0
     assert not (output / "mixed_po" / "part_1" / "metrics.jsonl").exists()
-    assert len(align.log(output / "mixed_po")) == 1
+    assert [line["step"] for line in align.log(output / "mixed_po")] == [0, 1]
 
 
 def test_the_speed_of_training_leaves_the_first_update_out(tmp_path):
@@ -783,7 +784,7 @@ def test_rounds_and_stages_go_on_where_they_were_broken_off(
             weights(tmp_path / "broken" / "policies" / name),
         )
         lines = align.log(tmp_path / "whole" / name)
-        assert [line["step"] for line in lines] == [1, 2, 3]
+        assert [line["step"] for line in lines] == [0, 1, 2, 3]
 
 
 @pytest.mark.slow
@@ -809,7 +810,8 @@ def test_rows_of_every_kind_are_trained_and_one_that_diverges_stops_nobody(
     assert (results / "ranking.png").stat().st_size
     assert not (results / "win_rates.png").exists()
     assert not (tmp_path / "run" / "policies" / "rl").exists()
-    log = training.read_log(tmp_path / "run" / "conditional" / "metrics.jsonl")
-    assert all(line["tokens"] > 0 for line in log)
+    first, *log = training.read_log(tmp_path / "run/conditional/metrics.jsonl")
+    assert first["step"] == 0 and first["win_rate_half_width"] > 0
+    assert all(line["tokens"] > 0 and line["length_half_width"] > 0 for line in log)
     rollout = training.read_log(tmp_path / "run" / "dpo" / "rollouts.jsonl")[0]
     assert len(rollout["responses"]) == 2 and len(rollout["preference"]) == 2

@@ -247,15 +247,32 @@ def test_metrics_are_fetched_after_the_next_step_is_dispatched(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("count", [0, 2, 6])
+def test_the_state_to_begin_with_is_evaluated_once_however_often_a_run_begins(
+    tmp_path, count
+):
+    def evaluate(state):
+        return {"done": state.step}
+
+    for _ in range(2):
+        with pytest.raises(Broken):
+            train(tmp_path, breaking_at(count), evaluate=evaluate)
+    train(tmp_path, evaluate=evaluate)
+    steps = [line["step"] for line in logged(tmp_path)["metrics"]]
+    assert steps == list(range(NUM_STEPS + 1))
+    assert sorted(step for step, tag in board(tmp_path) if tag == "done") == [0, 12]
+
+
 def test_evaluations_join_the_metrics_of_their_step(tmp_path):
     def evaluate(state):
         return {"done": state.step, "undefined": float("nan")}
 
     train(tmp_path, evaluate=evaluate, evaluate_every=5, rollouts_of=None)
     lines = training.read_log(tmp_path / "metrics.jsonl")
-    assert [line.get("done") for line in lines if "done" in line] == [5, 10, 12]
-    assert [line["step"] for line in lines if "done" in line] == [5, 10, 12]
-    assert lines[4]["undefined"] is None
+    assert [line["step"] for line in lines] == list(range(NUM_STEPS + 1))
+    assert [line.get("done") for line in lines if "done" in line] == [0, 5, 10, 12]
+    assert [line["step"] for line in lines if "done" in line] == [0, 5, 10, 12]
+    assert lines[5]["undefined"] is None and "loss" not in lines[0]
     assert not (tmp_path / "rollouts.jsonl").exists()
 
 
