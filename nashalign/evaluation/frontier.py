@@ -63,8 +63,10 @@ def frontier_figure(
     """
     lines = pool_seeds(records)
     styles = figures.styles(list(lines))
-    num_rows = max(-(-len(lines) // 2), 2)
-    figure = figures.Figure(figsize=(12, 1.9 * num_rows + 0.6), layout="constrained")
+    num_columns = min(2, max(len(lines), 1))
+    num_rows = max(-(-len(lines) // 2), 1)
+    height = 1.9 * max(num_rows, 2) + 0.9
+    figure = figures.Figure(figsize=(12, height), layout="constrained")
     figure.suptitle(title, fontsize=11)
     left, right = figure.subfigures(1, 2, width_ratios=[1.1, 1])
     left.suptitle("mean over seeds, bars: their standard deviation", fontsize=10)
@@ -72,11 +74,21 @@ def frontier_figure(
     for name, line in lines.items():
         _draw_line(overview, line, styles[name], label=name)
     _draw_start(overview, label=paper.START)
-    overview.legend(frameon=False, loc="best")
+    figure.legend(
+        *overview.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(lines) + 1,
+        frameon=False,
+    )
     figures.finish_axes(overview, _HORIZONTAL, "win rate against the start policy")
-    panels = right.subplots(num_rows, 2, sharex=True, sharey=True)
+    panels = right.subplots(
+        num_rows, num_columns, sharex=True, sharey=True, squeeze=False
+    )
     for axes in panels.flat[len(lines) :]:
         axes.set_axis_off()
+    # The last panel of each column has the numbers of the axis.
+    for axes in panels.flat[max(len(lines) - num_columns, 0) : len(lines)]:
+        axes.tick_params(labelbottom=True)
     for axes, name in zip(panels.flat, lines, strict=False):
         _draw_alone(axes, lines, name, styles[name])
     right.suptitle("each by itself, tau beside its points", fontsize=10)
