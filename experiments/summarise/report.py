@@ -37,7 +37,7 @@ def report(
     folder.mkdir(parents=True, exist_ok=True)
     console = terminal.console()
     keys = {name: own.key for name, own in summaries.items() if own.key}
-    caption = f"{evaluation.win_rate_caption(over)} {_KEYS}"
+    caption = f"{evaluation.win_rate_caption(over, names)} {_KEYS}"
     for judge, matrix in matrices.items():
         stem = folder / _FILES[judge]
         with training.replacing(stem.with_suffix(".csv")) as path:

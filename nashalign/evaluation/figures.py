@@ -106,6 +106,8 @@ def win_rate_figure(
 ) -> matplotlib.figure.Figure:
     """Heat map of the win-rate matrix beside the paper's, on one scale of colours.
 
+    The paper's has the policies that are in ours; with fewer than two it is left out.
+
     Args:
       names: names of the M policies, in any order; laid out in the paper's.
       win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
@@ -119,23 +121,25 @@ def win_rate_figure(
     ours = Interval(
         *(part[np.ix_(places, places)] for part in map(np.asarray, win_rates))
     )
-    theirs = Interval(*map(np.array, paper.TABLE_2))
-    num_ours, num_theirs = len(places), len(paper.METHODS)
+    panels = [([names[i] for i in places], ours)]
+    heads = [f"{title}\n± half of the 95% interval over {over}"]
+    if shared := paper.compared(names):
+        rows = [paper.METHODS.index(name) for name in shared]
+        theirs = Interval(*(np.array(own)[np.ix_(rows, rows)] for own in paper.TABLE_2))
+        panels.append((shared, theirs))
+        heads.append(f"{paper.SOURCE}\n± std over 9 pairings of seeds")
+    # A panel is as wide as its cells, or as its head.
+    widths = [max(0.86 * len(own), 4.6 - 0.5 * len(panels)) for own, _ in panels]
     figure = Figure(
-        figsize=(
-            0.86 * (num_ours + num_theirs) + 2.6,
-            0.62 * max(num_ours, num_theirs) + 1.7,
-        ),
+        figsize=(sum(widths) + 1.3 * len(panels), 0.62 * len(places) + 1.7),
         layout="constrained",
     )
-    left, right = figure.subplots(1, 2, width_ratios=[num_ours, num_theirs])
-    _draw_matrix(left, [names[i] for i in places], ours)
-    image = _draw_matrix(right, paper.METHODS, theirs)
-    left.set_title(f"{title}\n± half of the 95% interval over {over}", fontsize=10)
-    right.set_title(f"{paper.SOURCE}\n± std over 9 pairings of seeds", fontsize=10)
-    for axes in (left, right):
-        axes.set_ylim(max(num_ours, num_theirs) - 0.5, -0.5)  # rows side by side
-    bar = figure.colorbar(image, ax=[left, right], fraction=0.03, pad=0.02)
+    [drawn] = figure.subplots(1, len(panels), width_ratios=widths, squeeze=False)
+    for axes, panel, head in zip(drawn, panels, heads, strict=True):
+        image = _draw_matrix(axes, *panel)
+        axes.set_title(head, fontsize=10)
+        axes.set_ylim(len(places) - 0.5, -0.5)  # rows side by side
+    bar = figure.colorbar(image, ax=list(drawn), fraction=0.03, pad=0.02)
     bar.set_label("preference for the row over the column")
     bar.outline.set_visible(False)
     return figure

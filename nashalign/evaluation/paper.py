@@ -68,6 +68,20 @@ def win_rate(row: str, column: str) -> Printed | None:
     return Printed(TABLE_2.mean[i][j], TABLE_2.std[i][j])
 
 
+def compared(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the policies between which the paper has win rates.
+
+    Args:
+      names: names of policies, in any order.
+
+    Returns:
+      The paper's methods among them, in its order; none where there is only one, which
+      the paper's table has nothing to say about.
+    """
+    found = tuple(name for name in METHODS if name in names)
+    return found if len(found) > 1 else ()
+
+
 def order(names: Sequence[str]) -> list[int]:
     """Places of the names in the order of the paper's table.
 

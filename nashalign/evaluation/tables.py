@@ -25,19 +25,25 @@ from nashalign.evaluation.intervals import Interval
 _NO_KEYS: Mapping[str, str] = {}
 
 
-def win_rate_caption(over: str = "prompts") -> str:
+def win_rate_caption(
+    over: str = "prompts", names: Sequence[str] = paper.METHODS
+) -> str:
     """What is to be said below the matrix.
 
     Args:
       over: what its intervals are over.
+      names: names of its policies.
 
     Returns:
       A few sentences.
     """
+    ours = f"± half of the 95% interval over {over}."
+    if not paper.compared(names):
+        return f"Preference for the row's policy over the column's, {ours}"
     return (
-        "Preference for the row's policy over the column's. Upper line: ours ± half of "
-        f"the 95% interval over {over}. Lower line: {paper.SOURCE} ± standard "
-        "deviation over nine pairings of seeds; the paper has no start policy."
+        f"Preference for the row's policy over the column's. Upper line: ours {ours} "
+        f"Lower line: {paper.SOURCE} ± standard deviation over nine pairings of seeds; "
+        "the paper has no start policy."
     )
 
 
@@ -96,17 +102,23 @@ def win_rate_table(
         table.add_column(head, justify="right", no_wrap=True)
     for i in places:
         label = rich.text.Text(names[i], "bold")
-        label.append(_below(names[i], keys), "dim not bold")
+        label.append(_below(names, i, keys), "dim not bold")
         table.add_row(label, *(_terminal_cell(names, win_rates, i, j) for j in places))
     return table
 
 
-def _below(name, keys):
+def _theirs(names, i, j):
+    """The paper's win rate of one policy over another; None where it has none."""
+    shown = {names[i], names[j]} <= {*paper.compared(names)}
+    return paper.win_rate(names[i], names[j]) if shown else None
+
+
+def _below(names, i, keys):
     """The second line of a policy's label: its key, or whose the numbers are."""
-    if name not in keys:
-        return "\n  paper" if name in paper.METHODS else ""
+    key = keys.get(names[i])
+    if key is None:
+        return "\n  paper" if names[i] in paper.compared(names) else ""
     # A label wider than the longest of the paper's names would not fit either.
-    key = keys[name]
     return "\n" + (key.replace("_", "_\n", 1) if len(key) > 10 else key)
 
 
@@ -115,7 +127,7 @@ def _terminal_cell(names, win_rates, i, j):
     ours = Interval(win_rates.mean[i, j], win_rates.half_width[i, j])
     colour = {1: "green", 0: "", -1: "red"}[verdict(ours)]
     cell = rich.text.Text(share(*ours), colour)
-    theirs = paper.win_rate(names[i], names[j])
+    theirs = _theirs(names, i, j)
     return cell.append("\n" + share(*theirs), "dim") if theirs else cell
 
 
@@ -166,7 +178,7 @@ def _markdown_cell(names, win_rates, i, j):
     """Ours, and the paper's in italics on a line of its own."""
     ours = Interval(win_rates.mean[i, j], win_rates.half_width[i, j])
     mark = "**" if verdict(ours) > 0 else ""
-    theirs = paper.win_rate(names[i], names[j])
+    theirs = _theirs(names, i, j)
     return f"{mark}{share(*ours)}{mark}" + (f"<br>*{share(*theirs)}*" if theirs else "")
 
 

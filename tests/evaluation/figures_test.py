@@ -87,6 +87,26 @@ def test_the_matrix_is_drawn_in_the_papers_order_beside_the_papers_numbers():
     assert any("2403.08635" in text for text in texts(figure))
 
 
+@pytest.mark.parametrize(
+    ("names", "theirs"),
+    [
+        (["mine", "start"], None),
+        (["start", "RL"], None),
+        (["RL", "start", "mine", "IPO-MD"], ["IPO-MD", "RL"]),
+    ],
+)
+def test_the_paper_is_drawn_where_it_compares_two_of_the_policies(names, theirs):
+    matrix = evaluation.Interval(*np.full((2, len(names), len(names)), 0.5))
+    ours, *more = evaluation.win_rate_figure(names, matrix).axes[:-1]
+    assert [[own.get_text() for own in axes.get_yticklabels()] for axes in more] == (
+        [theirs] if theirs else []
+    )
+    for axes in (ours, *more):
+        assert axes.get_ylim() == (len(names) - 0.5, -0.5)
+    if theirs:
+        assert ".778\n±.004" in [text.get_text() for text in more[0].texts]
+
+
 def test_a_curve_is_drawn_only_for_methods_that_logged_the_metric():
     metrics = {"kl": "KL (nats)", "reward": "reward"}
     kl, reward = evaluation.learning_curves_figure(curves(), metrics).axes
@@ -141,6 +161,32 @@ def test_the_frontier_pools_seeds_and_sorts_by_tau():
     np.testing.assert_allclose(lines["IPO"]["kl"], [5.0, 3.0, 2.0])
     np.testing.assert_allclose(lines["IPO"]["kl_std"], 1.0)
     np.testing.assert_allclose(lines["IPO"]["win_rate_std"], 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_no_panel_of_the_frontier_lacks_numbers_or_a_method(number):
+    records = [
+        {**record, "method": name} for name in "abc"[:number] for record in sweep()[:2]
+    ]
+    figure = evaluation.frontier_figure(records)
+    panels = [axes for axes in figure.axes[1:] if axes.axison]
+    assert [axes.get_title() for axes in panels] == list("abc"[:number])
+    assert len(figure.axes) - 1 <= number + number // 3
+    evaluation.save_figure(figure, io.BytesIO())
+    for axes in panels[-2:]:
+        assert any(
+            label.get_visible() and label.get_text() for label in axes.get_xticklabels()
+        )
+
+
+def test_the_legend_of_the_frontier_is_beside_its_data():
+    figure = evaluation.frontier_figure(sweep())
+    evaluation.save_figure(figure, io.BytesIO())
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["start", "IPO", "RL"]
+    for axes in figure.axes:
+        assert axes.get_legend() is None
+        assert not axes.get_window_extent().overlaps(legend.get_window_extent())
 
 
 def test_the_frontier_takes_a_single_seed_and_says_tau():

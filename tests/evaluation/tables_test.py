@@ -95,6 +95,16 @@ def test_the_table_holds_every_policy_our_number_and_the_papers(write):
     assert "2403.08635" in text and "…" not in text
 
 
+def test_one_method_has_no_line_of_the_papers():
+    names = ["start", "RL", "mine"]
+    text = printed(evaluation.win_rate_table(names, matrix(3), caption=""))
+    assert "paper" not in text and sum(map(bool, text.split("\n"))) == 3 + len(names)
+    caption = evaluation.win_rate_caption("prompts", names)
+    text = evaluation.win_rate_markdown(names, matrix(3), caption=caption)
+    assert "<br>" not in text and "arXiv" not in text
+    assert "± half of the 95% interval over prompts." in text
+
+
 def test_markdown_cells_are_where_their_row_and_column_say():
     win_rates = matrix()
     head, _, *lines = evaluation.win_rate_markdown(NAMES, win_rates).splitlines()
