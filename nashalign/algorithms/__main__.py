@@ -8,8 +8,8 @@ Run: python -m nashalign.algorithms [NAME ...]
 
 import sys
 
-import rich.console
 import rich.table
+from rich.text import Text
 
 from nashalign import terminal
 from nashalign.algorithms.method import Method
@@ -73,42 +73,47 @@ def table(names: list[str]) -> rich.table.Table:
             continue
         method = configure(name)
         choices = [
-            f"[dim]{axis}[/dim] {choice}".replace("\n", "; ")
+            _line(axis, choice.replace("\n", "; "))
             for axis, choice in axes(method).items()
             if choice not in _USUAL
         ]
         settings = [
-            f"{setting} = {value:.4g}" + (_explained(setting) if names else "")
+            Text.assemble(
+                f"{setting} = {value:.4g}",
+                (_explained(setting) if names else "", "dim"),
+            )
             for setting, value in method.settings.items()
         ]
         if names:
             lines = method.departures or ("none that is known",)
-            choices += [f"[dim]departure[/dim] {line}" for line in lines]
-        shown.add_row(
-            _called(name, method),
-            "\n".join(choices),
-            "\n".join(settings),
-        )
+            choices += [_line("departure", line) for line in lines]
+        below = Text("\n")
+        shown.add_row(_called(name, method), below.join(choices), below.join(settings))
     return shown
 
 
-def _called(name: str, method: Method | Recipe) -> str:
+def _called(name: str, method: Method | Recipe) -> Text:
     """Returns a row's name, the paper's name for it, and the paper."""
-    return f"[bold]{name}[/bold]\n{method.title}\n[dim]{method.paper}[/dim]"
+    return Text.assemble((name, "bold"), f"\n{method.title}\n", (method.paper, "dim"))
 
 
-def _recipe(name: str) -> tuple[str, str, str]:
+def _line(what: str, choice: str) -> Text:
+    """Returns a choice, after what it is a choice of."""
+    return Text.assemble((what, "dim"), f" {choice}")
+
+
+def _recipe(name: str) -> tuple[Text, Text, str]:
     """Returns a recipe as a row of the table: its stages in the place of choices."""
     recipe = RECIPES[name]()
-    stages = " [dim]then[/dim] ".join(stage.method.title for stage in recipe.stages)
+    stages = " then ".join(stage.method.title for stage in recipe.stages)
     settings = "those of its stages; see algorithms." + name
-    return _called(name, recipe), f"[dim]recipe[/dim] {stages}", settings
+    return _called(name, recipe), _line("recipe", stages), settings
 
 
 def _explained(setting):
     """Returns what a setting is and must be."""
     found = SETTINGS[setting]
-    return f"  [dim]{found.meaning}; {found.must}[/dim]"
+    return f"  {found.meaning}; {found.must}"
 
 
 def _counted(writers):
@@ -127,7 +132,7 @@ def main(arguments: list[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print(__doc__)
         return
-    found, console = table(arguments), rich.console.Console()
+    found, console = table(arguments), terminal.console()
     if not arguments:
         console.print(contents())
     console.print(found)

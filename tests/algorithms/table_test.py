@@ -1,5 +1,6 @@
 """The table of methods: its papers, its settings, and the errors at its door."""
 
+import os
 import re
 import runpy
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nashalign import algorithms
+from nashalign import algorithms, terminal
 from nashalign.algorithms.departures import DEPARTURES
 from tests import token_game
 
@@ -290,3 +291,15 @@ def test_rows_that_are_named_are_printed_with_what_their_settings_must_be(
     assert code == "error: Unknown method 'ipo_dm'. Did you mean ipo_md or ipo or inpo?"
     code, text = printed(capsys, monkeypatch, "--help")
     assert code == 0 and "python -m nashalign.algorithms [NAME ...]" in text
+
+
+def test_a_reader_that_goes_away_ends_the_list_quietly(monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as closed, monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", closed)
+        patch.setattr("sys.argv", ["algorithms"])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module("nashalign.algorithms", run_name="__main__")
+        closed.flush()
+    assert ended.value.code == terminal.UNREAD
