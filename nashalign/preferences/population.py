@@ -17,7 +17,7 @@ import chex
 import numpy as np
 from scipy.special import expit
 
-from nashalign import checks
+from nashalign import checks, games
 from nashalign.preferences import annotators, reviewers
 from nashalign.types import Prompts, Responses
 
@@ -258,13 +258,12 @@ def intransitive_share(preference: chex.Array) -> float:
 
     Returns:
       In [0, 1], over all prompts and all K (K - 1) (K - 2) / 6 triples of each.
+
+    Raises:
+      ValueError: what `games.check` refuses, or fewer than three responses.
     """
-    preference = annotators.check_preferred(preference, "preference")
-    num_responses = preference.shape[-1] if preference.ndim else 0
-    if preference.ndim < 2 or preference.shape[-2] != num_responses:
-        raise ValueError(
-            f"preference has shape {list(preference.shape)}, not [*B, K, K]"
-        )
+    preference = games.check(preference)
+    num_responses = preference.shape[-1]
     if num_responses < 3:
         raise ValueError(
             f"preference is among {num_responses} responses; a triple takes three"

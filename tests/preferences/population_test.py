@@ -79,6 +79,20 @@ def test_ties_break_a_circle():
     assert preferences.intransitive_share(np.full((2, 3, 3), 0.5)) == 0
 
 
+@pytest.mark.parametrize(
+    ("preference", "named"),
+    [
+        (np.full((2, 3, 3), np.nan), "preference"),
+        (np.full((2, 3, 3), 0.6), "preference"),
+        (np.full((2, 3), 0.5), "preference"),
+        (np.full((2, 2, 2), 0.5), "a triple takes three"),
+    ],
+)
+def test_a_share_of_what_is_no_preference_is_refused(preference, named):
+    with pytest.raises(ValueError, match=named):
+        preferences.intransitive_share(preference)
+
+
 @pytest.mark.parametrize("num_voters", [1, 5])
 def test_votes_are_drawn_with_the_preference(num_voters):
     u_y, u_z = np.array([[0.3], [0.1], [0.9]]), np.array([[0.1], [0.4], [0.9]])
