@@ -135,8 +135,8 @@ def write_samples_html(
         _html_sample(number, sample, keys) for number, sample in enumerate(samples, 1)
     )
     page = _PAGE.format(
-        title=html.escape(title),
-        description=html.escape(description),
+        title=_escaped(title),
+        description=_escaped(description),
         legend=_HTML_LEGEND if _any_cut(samples) else "",
         style=_STYLE,
         sections=sections,
@@ -148,23 +148,28 @@ def _html_sample(number, sample, keys):
     """One prompt: its code beside the table of summaries."""
     rows = "".join(
         _ROW.format(
-            name=html.escape(name) + _html_key(keys.get(name)),
-            text=html.escape(terminal.visible(_one_line(text))),
+            name=_escaped(name) + _html_key(keys.get(name)),
+            text=_escaped(_one_line(text)),
             preferred=_html_share(preferred),
         )
         for name, text, preferred in _rows(sample)
     )
     return _SECTION.format(
         number=number,
-        source=html.escape(sample.source),
+        source=_escaped(sample.source),
         code=_html_code(sample),
         rows=rows,
     )
 
 
+def _escaped(text):
+    """Any text as HTML that shows it, control characters too."""
+    return html.escape(terminal.visible(text))
+
+
 def _html_key(key):
     """What stands behind a policy's name: its key, if it has one."""
-    return f" <small>{html.escape(key)}</small>" if key else ""
+    return f" <small>{_escaped(key)}</small>" if key else ""
 
 
 def _html_code(sample):

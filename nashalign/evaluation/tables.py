@@ -280,8 +280,10 @@ def read_win_rate_csv(path: str | pathlib.Path) -> tuple[list[str], Interval]:
             np.array([[float(row[name + part]) for name in names] for row in rows])
             for part in _PARTS[:2]
         )
-        if not names:
-            raise ValueError("it holds no policy")
+        if not names or len(set(names)) < len(names):
+            raise ValueError("its policies are none, or one twice")
+        if not ((mean >= 0) & (mean <= 1)).all() or (half_width < 0).any():
+            raise ValueError("a win rate is not in [0, 1], or a half-width negative")
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise ValueError(
             f"{path} is no table of win rates ({error}): it must be what "

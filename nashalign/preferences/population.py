@@ -91,7 +91,11 @@ class Population:
 
         Returns:
           `[kinds, ...]` float64 in (0, 1), antisymmetric about 1/2.
+
+        Raises:
+          ValueError: a utility is not finite.
         """
+        u_y, u_z = checks.number(u_y, "u_y"), checks.number(u_z, "u_z")
         difference = np.asarray(u_y, np.float64) - np.asarray(u_z, np.float64)
         temperatures = np.asarray(self.temperatures, np.float64)
         return expit(

@@ -102,11 +102,13 @@ def test_names_are_no_markup_and_control_characters_are_shown(tmp_path):
         code="def f():\n    return '\x1b[31m'",
         summaries={"a|b <i>[x](y)": text},
         preferred={},
+        source="\x1b[2Jpackage",
     )
     shown = evaluation.samples_markdown([sample])
     assert r"| a\|b \<i\>\[x\](y) |" in shown
     assert r"clear\\x1b\[2J the \*screen\*" in shown
-    evaluation.write_samples_html(tmp_path / "page.html", [sample])
+    around = {"title": "\x1b", "description": "\x1b", "keys": {"a|b <i>[x](y)": "\x1b"}}
+    evaluation.write_samples_html(tmp_path / "page.html", [sample], **around)
     page = (tmp_path / "page.html").read_text("utf-8")
     assert r"clear\x1b[2J" in page and "a|b &lt;i&gt;" in page
     assert "\x1b" not in shown + page

@@ -150,6 +150,16 @@ def test_csv_comes_back_bit_for_bit(tmp_path):
         np.testing.assert_array_equal(part, written[np.ix_(places, places)])
 
 
+@pytest.mark.parametrize(
+    "own", ["nan,0", "1.5,0", "-.1,0", ".5,-1", "x,0", "0.5,0\na,.5,0"]
+)
+def test_a_csv_of_something_else_is_refused(tmp_path, own):
+    path = tmp_path / "matrix.csv"
+    path.write_text(f"policy,a,a half-width\na,{own}\n")
+    with pytest.raises(ValueError, match="matrix.csv is no table of win rates"):
+        evaluation.read_win_rate_csv(path)
+
+
 def test_csv_holds_the_papers_numbers_and_nothing_where_it_has_none(tmp_path):
     evaluation.write_win_rate_csv(tmp_path / "matrix.csv", NAMES, matrix())
     with open(tmp_path / "matrix.csv", newline="") as file:

@@ -93,6 +93,14 @@ def test_a_share_of_what_is_no_preference_is_refused(preference, named):
         preferences.intransitive_share(preference)
 
 
+@pytest.mark.parametrize("name", ["u_y", "u_z"])
+def test_a_utility_that_is_no_number_is_named(name):
+    own = {"u_y": np.full((3, 2), 0.5), "u_z": np.full((3, 2), 0.5)}
+    own[name][1, 1] = np.nan
+    with pytest.raises(ValueError, match=f"{name} must be finite"):
+        population().votes(np.random.default_rng(0), **own)
+
+
 @pytest.mark.parametrize("num_voters", [1, 5])
 def test_votes_are_drawn_with_the_preference(num_voters):
     u_y, u_z = np.array([[0.3], [0.1], [0.9]]), np.array([[0.1], [0.4], [0.9]])
