@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 
 from experiments import door
 from experiments.docstrings import frozen
-from nashalign import data, terminal
+from nashalign import data, terminal, training
 
 NUM_TEST = 512
 MOST_IN_A_CLUSTER = NUM_TEST // 20
@@ -43,10 +43,14 @@ class Config:
 
 def main(config: Config) -> None:
     """Writes the four files."""
+    check(config)
     libraries = [
         {frozen.content_hash(pair) for pair, _ in functions(folder)}
         for folder in config.libraries
     ]
+    for folder, found in zip(config.libraries, libraries, strict=True):
+        if not found:
+            raise ValueError(f"--libraries {folder} has no function with a docstring.")
     common = set.intersection(*libraries)
     standard = standard_library(config.libraries[0], common)
     own = own_functions(config.root, NUM_TEST - len(standard))
@@ -73,8 +77,23 @@ def main(config: Config) -> None:
             or frozen.content_hash(pair) in common
         )
     for name, own_lines in lines.items():
-        (config.destination / name).write_text("\n".join(own_lines) + "\n", "utf-8")
+        training.write_text(config.destination / name, "\n".join(own_lines) + "\n")
         console.print(f"{name}: {len(own_lines):,}")
+
+
+def check(config: Config) -> None:
+    """Requires folders to read, and one that can be written, before the harvest.
+
+    Raises:
+      ValueError: naming what is no folder.
+      OSError: if the destination cannot be written.
+    """
+    if not config.libraries:
+        raise ValueError("--libraries names no folder.")
+    for folder in (*config.libraries, config.root):
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is no folder.")
+    training.require_writable(config.destination)
 
 
 def functions(folder: pathlib.Path) -> list[tuple[data.Pair, str]]:

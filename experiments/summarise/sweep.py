@@ -28,6 +28,15 @@ It is `seed_variance` of the committed `results/sweep.jsonl`, and includes what 
 does to the responses to 128 prompts.
 """
 
+_DRAWN = {
+    "name": str,
+    "method": str,
+    "tau": int | float,
+    "seed": int,
+    "win_rate": int | float,
+    "kl": int | float,
+}
+
 
 def recorded(config: Config) -> dict:
     """Every setting that the sweep depends on: its own taus and seeds, no others.
@@ -72,14 +81,8 @@ def sweep(config: Config, aligner: Aligner, folder: pathlib.Path) -> None:
       folder: `sweep.jsonl` and `sweep.png` are left here, a folder a run beside them.
     """
     results = folder / "sweep.jsonl"
-    records = training.read_log(results) if results.exists() else []
-    try:
-        done = {(r["name"], r["tau"], r["seed"]) for r in records}
-    except KeyError as error:
-        raise ValueError(
-            f"{results} is damaged: a line has no {error}. Delete it; the runs beside "
-            "it are read again"
-        ) from error
+    records = _read(results) if results.exists() else []
+    done = {(r["name"], r["tau"], r["seed"]) for r in records}
     runs = [
         (name, tau, seed)
         for seed in SEEDS
@@ -112,3 +115,17 @@ def sweep(config: Config, aligner: Aligner, folder: pathlib.Path) -> None:
             advance(1, "")
     with training.replacing(folder / "sweep.png") as path:
         evaluation.save_figure(evaluation.frontier_figure(records), path)
+
+
+def _read(path: pathlib.Path) -> list[dict]:
+    """The lines of `sweep.jsonl`, each with all that is drawn of a run."""
+    records = training.read_log(path)
+    for number, record in enumerate(records, 1):
+        for name, kind in _DRAWN.items():
+            if not isinstance(record.get(name), kind):
+                raise training.damaged(
+                    path,
+                    f"{name} of line {number} is {record.get(name)!r:.60}",
+                    "Delete it; the runs beside it are read again",
+                )
+    return records

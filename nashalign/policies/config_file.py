@@ -139,13 +139,15 @@ def _require_llama(options, path):
     """Refuses other architectures by name."""
     named = options.get("architectures") or []
     kind = options.get("model_type")
-    if not isinstance(named, list):
+    if not isinstance(named, list) or not all(isinstance(n, str) for n in named):
         raise ValueError(
             f"{path}: architectures is {named!r:.60}, not a list of names."
         )
+    if not isinstance(kind, str | None):
+        raise ValueError(f"{path}: model_type is {kind!r:.60}, not a name.")
     foreign = [name for name in named if name not in _ARCHITECTURES]
     if foreign or (kind is not None and kind != _MODEL_TYPE) or not (named or kind):
-        name = ", ".join(map(str, foreign)) or kind or "no architecture"
+        name = ", ".join(foreign) or kind or "no architecture"
         raise ValueError(
             f"{path} names {name}; supported is {', '.join(_ARCHITECTURES)} "
             f"(model_type {_MODEL_TYPE!r})."

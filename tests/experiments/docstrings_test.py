@@ -219,3 +219,18 @@ def test_a_module_with_too_many_functions_is_divided_by_its_classes(
     monkeypatch.setattr(make, "MOST_IN_A_CLUSTER", 1)
     with pytest.raises(ValueError, match=r"shelve\.A has 2 of 512"):
         make.standard_library(tmp_path, everything)
+
+
+def test_what_the_data_set_cannot_be_made_of_is_said_before_the_harvest(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "empty").mkdir()
+    nowhere, empty = tmp_path / "nowhere", tmp_path / "empty"
+    for libraries, place, said in (
+        ((), empty, "--libraries names no folder"),
+        ((empty, nowhere), empty, f"{nowhere} is no folder"),
+        ((empty,), tmp_path / "file", "cannot write to .*file"),
+        ((empty,), empty, f"--libraries {empty} has no function"),
+    ):
+        config = make.Config(libraries=libraries, destination=place)
+        with pytest.raises((ValueError, OSError), match=said):
+            make.main(config)

@@ -298,6 +298,25 @@ def test_the_variance_of_seeds_is_that_of_the_committed_sweep():
     np.testing.assert_allclose(found, sweep.WIN_RATE_VARIANCE, rtol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"kl": None}, "kl of line 2 is None"),
+        ({"tau": "0.1"}, "tau of line 2 is '0.1'"),
+        ({"name": ["rl"]}, "name of line 2 is .'rl'."),
+    ],
+)
+def test_a_damaged_line_of_a_sweep_says_what_to_delete(tmp_path, changed, said):
+    lines = [training.read_log(SWEEP)[0]] * 2
+    text = "".join(json.dumps(line) + "\n" for line in (lines[0], lines[1] | changed))
+    (tmp_path / "sweep.jsonl").write_text(text)
+    config = dataclasses.replace(configs.smoke(), methods=("rl",))
+    with pytest.raises(
+        ValueError, match=rf"sweep.jsonl is damaged \({said}.*Delete it"
+    ):
+        sweep.sweep(config, None, tmp_path)
+
+
 @pytest.mark.slow
 def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
     arguments, tmp_path, monkeypatch
