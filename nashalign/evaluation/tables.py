@@ -274,8 +274,12 @@ def read_win_rate_csv(path: str | pathlib.Path) -> tuple[list[str], Interval]:
     """
     try:
         with pathlib.Path(path).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            head, *lines = [*csv.reader(file, strict=True)] or [[]]
+        rows = [dict(zip(head, line, strict=True)) for line in lines]
         names = [row["policy"] for row in rows]
+        columns = [name + part for name in names for part in _PARTS]
+        if [name for name in head if name not in ("policy", "key")] != columns:
+            raise ValueError("a policy has a row or columns, not both")
         mean, half_width = (
             np.array([[float(row[name + part]) for name in names] for row in rows])
             for part in _PARTS[:2]

@@ -150,14 +150,43 @@ def test_csv_comes_back_bit_for_bit(tmp_path):
         np.testing.assert_array_equal(part, written[np.ix_(places, places)])
 
 
+A_CSV = "policy,a,a half-width,a paper,a paper std\r\na,0.5,0.0,,\r\n"
+
+
 @pytest.mark.parametrize(
-    "own", ["nan,0", "1.5,0", "-.1,0", ".5,-1", "x,0", "0.5,0\na,.5,0"]
+    ("part", "spoilt"),
+    [
+        ("0.5", "nan"),
+        ("0.5", "1.5"),
+        ("0.5", "-.1"),
+        ("0.5", "x"),
+        ("0.0", "-1"),
+        (",,\r", ",\r"),
+        (",,\r", ",,,\r"),
+        ("a,0.5,0.0,,\r\n", ""),
+        ("a paper std", "b paper std"),
+        ("a paper std", "a paper std,b,b half-width,b paper,b paper std"),
+    ],
 )
-def test_a_csv_of_something_else_is_refused(tmp_path, own):
+def test_a_csv_of_something_else_is_refused(tmp_path, part, spoilt):
     path = tmp_path / "matrix.csv"
-    path.write_text(f"policy,a,a half-width\na,{own}\n")
+    path.write_text(A_CSV)
+    assert evaluation.read_win_rate_csv(path)[0] == ["a"]
+    assert part in A_CSV
+    path.write_text(A_CSV.replace(part, spoilt))
     with pytest.raises(ValueError, match="matrix.csv is no table of win rates"):
         evaluation.read_win_rate_csv(path)
+
+
+def test_a_csv_that_was_cut_is_refused(tmp_path):
+    path = tmp_path / "matrix.csv"
+    evaluation.write_win_rate_csv(path, NAMES, matrix())
+    content = path.read_bytes()
+    # All but the end of the last line is needed.
+    for length in range(len(content) - 2):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match="matrix.csv is no table of win rates"):
+            evaluation.read_win_rate_csv(path)
 
 
 def test_csv_holds_the_papers_numbers_and_nothing_where_it_has_none(tmp_path):
