@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import policies, sampling
-from nashalign.algorithms import players
+from nashalign.algorithms import labels, players
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.state import Setup, State, step_keys, writers
 from nashalign.types import Examples, Groups, Prompts, Responses
@@ -38,10 +38,12 @@ def rollout(
       from a forward pass each.
 
     Raises:
-      ValueError: the row needs a data set's responses, and the batch has too few.
+      ValueError: the row needs a data set's responses, and the batch has too few; an
+        answer that it brings along is none; or a prompt leaves too little of the
+        context. Traced, wrong numbers become NaN.
     """
     method = method.at(state.step)
-    batch = _checked(method, method.prompts(method, setup, batch))
+    batch = labels.checked(method, method.prompts(method, setup, batch))
     given = isinstance(batch, Examples)
     prompts = batch.prompts if given else batch
     drawn, log_probs = _drawn(method, setup, state, prompts)
@@ -61,7 +63,7 @@ def rollout(
         frozen_log_probs=frozen_log_probs,
         probability=jnp.ones((size, 1), dtype) if weight is None else weight[:, None],
         **_members(method, jnp.broadcast_to(indices, (size, 1, len(indices)))),
-        **_answers(method, batch),
+        **labels.answers(method, batch),
     )
 
 
@@ -154,18 +156,6 @@ def _dtype(state):
     return jax.tree.leaves(state.frozen["reference"])[0].dtype
 
 
-def _checked(method, batch):
-    """The batch, which has the responses that the row takes from a data set."""
-    found = batch.responses.tokens.shape[1] if isinstance(batch, Examples) else 0
-    needed = method.num_data
-    if found < needed:
-        raise ValueError(
-            f"{method.title} learns from {needed} responses of a data set to each "
-            f"prompt, and the batch has {found}; give it types.Examples."
-        )
-    return batch
-
-
 def _drawn(method, setup, state, prompts):
     """The responses that policies write, and log-probabilities from decoding."""
     authors = [a for a in method.authors if a is not players.data]
@@ -208,31 +198,6 @@ def _members(method, indices):
         "members": indices[..., : method.num_members],
         "opponents": indices[..., method.num_members :],
     }
-
-
-def _answers(method, batch):
-    """What the data set says of its own responses, where the row reads no more.
-
-    That is a row all of whose authors are `data`, or whose annotation is.
-    """
-    if not isinstance(batch, Examples):
-        return {}
-    if method.annotation == "data" and batch.preference is not None:
-        places = np.array(
-            [i for i, a in enumerate(method.authors) if a is players.data]
-        )
-        own = batch.preference[:, : len(places), : len(places)]
-        shape = (len(own), len(method.authors), len(method.authors))
-        table = jnp.full(shape, 0.5, own.dtype)
-        return {"preference": table.at[:, places[:, None], places[None]].set(own)}
-    if method.num_data < len(method.authors):
-        return {}
-    own = slice(None, method.num_data)
-    if method.annotation == "preference" and batch.preference is not None:
-        return {"preference": batch.preference[:, own, own]}
-    if method.annotation == "reward" and batch.rewards is not None:
-        return {"rewards": batch.rewards[:, own]}
-    return {}
 
 
 def _behaviour(weights):

@@ -33,13 +33,20 @@ def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Gr
     Nobody is asked where the data set has brought the answer along.
 
     Raises:
-      ValueError: an answer is NaN or outside [0, 1]. Inside a compiled program, where
-        nothing can be raised, it becomes NaN, and with it the loss.
+      ValueError: an answer is no probability, or no finite reward, or there is not one
+        for each text. Inside a compiled program, where numbers cannot be looked at,
+        they become NaN, and with them the loss.
+      TypeError: the annotator runs on the host, and is asked in a compiled program.
     """
     method, key = method.at(state.step), step_keys(state)[1]
     if method.annotation == "reward" and groups.rewards is None:
-        rewards = annotator.score(key, groups.prompts, groups.responses)
-        rewards = jax.lax.stop_gradient(rewards)
+        rewards = preferences.scored_by(
+            annotator,
+            key,
+            groups.prompts,
+            groups.responses,
+            dtype=groups.reference_log_probs.dtype,
+        )
         groups = dataclasses.replace(groups, rewards=rewards)
     elif method.annotation in ("preference", "data") and groups.preference is None:
         preference = _compared(annotator, key, groups)
@@ -177,20 +184,13 @@ def _compared(annotator, key, groups):
     first, second = jnp.triu_indices(num_responses, 1)
     y = jax.tree.map(lambda x: x[:, first], responses)
     z = jax.tree.map(lambda x: x[:, second], responses)
-    preferred = annotator.prefer(key, groups.prompts, y, z)
-    preferred = jax.lax.stop_gradient(_probabilities(preferred, groups))
+    preferred = preferences.preferred_by(
+        annotator, key, groups.prompts, y, z, dtype=groups.reference_log_probs.dtype
+    )
     shape = (preferred.shape[0], num_responses, num_responses)
     preference = jnp.full(shape, 0.5, preferred.dtype)
     preference = preference.at[:, first, second].set(preferred)
     return preference.at[:, second, first].set(1 - preferred)
-
-
-def _probabilities(preferred, groups):
-    """An annotator's answers in the precision of the groups; none is out of range."""
-    if not isinstance(preferred, jax.core.Tracer):
-        preferences.check_preferred(preferred, "the annotator")
-    preferred = jnp.asarray(preferred, groups.reference_log_probs.dtype)
-    return jnp.where((preferred >= 0) & (preferred <= 1), preferred, jnp.nan)
 
 
 def _refreshed(method, step, frozen, params):

@@ -12,9 +12,11 @@ that read text run on the host: they take and return numpy arrays, between two c
 programs.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import chex
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
@@ -37,6 +39,146 @@ class ScoreAnnotator(Protocol):
         self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
     ) -> chex.Array:
         """Return `[B, N]` rewards, comparable among the responses to one prompt."""
+
+
+def preferred_by(
+    annotator: Any,
+    key: chex.PRNGKey,
+    prompts: Prompts,
+    y: Responses,
+    z: Responses,
+    *,
+    dtype: Any,
+) -> chex.Array:
+    """Return what an annotator says of pairs.
+
+    Args:
+      annotator: has a `prefer`.
+      key: consumed.
+      prompts: `B` prompts.
+      y: `[B, M, T]`.
+      z: `[B, M, T]`.
+      dtype: of what is returned.
+
+    Returns:
+      `[B, M]` P(y beats z), detached; votes may be integers or truth values. Traced, it
+      is NaN where it is no probability.
+
+    Raises:
+      ValueError: an answer is no probability, or there is not one for each pair.
+      TypeError: the annotator runs on the host, and is asked in a compiled program.
+    """
+    answer = _ask(annotator, "prefer", key, prompts, y, z)
+    return probabilities(answer, "the annotator", dtype=dtype)
+
+
+def scored_by(
+    annotator: Any,
+    key: chex.PRNGKey,
+    prompts: Prompts,
+    responses: Responses,
+    *,
+    dtype: Any,
+) -> chex.Array:
+    """Return an annotator's rewards of responses.
+
+    Args:
+      annotator: has a `score`.
+      key: consumed.
+      prompts: `B` prompts.
+      responses: `[B, N, T]`.
+      dtype: of what is returned.
+
+    Returns:
+      `[B, N]` rewards, detached. Traced, one that is not finite is NaN.
+
+    Raises:
+      ValueError: a reward is not finite, or there is not one for each response.
+      TypeError: the annotator runs on the host, and is asked in a compiled program.
+    """
+    answer = _ask(annotator, "score", key, prompts, responses)
+    return finite_rewards(answer, "the annotator", dtype=dtype)
+
+
+def probabilities(preferred: chex.Array, where: str, *, dtype: Any) -> jax.Array:
+    """Return preferences in a precision; votes may be integers or truth values.
+
+    Raises:
+      ValueError: an entry is no probability. Traced, it becomes NaN.
+    """
+    if checks.known(preferred):
+        check_preferred(np.asarray(preferred, float), where)
+    preferred = jax.lax.stop_gradient(jnp.asarray(preferred, dtype))
+    return jnp.where((preferred >= 0) & (preferred <= 1), preferred, jnp.nan)
+
+
+def finite_rewards(rewards: chex.Array, where: str, *, dtype: Any) -> jax.Array:
+    """Return rewards in a precision.
+
+    Raises:
+      ValueError: an entry is not finite. Traced, it becomes NaN.
+    """
+    if checks.known(rewards):
+        check_rewards(np.asarray(rewards, float), where)
+    rewards = jax.lax.stop_gradient(jnp.asarray(rewards, dtype))
+    return jnp.where(jnp.isfinite(rewards), rewards, jnp.nan)
+
+
+def _ask(annotator, question, key, prompts, *texts):
+    """An annotator's answer as it came: numbers or truth values `[B, M]`."""
+    who = f"the annotator ({type(annotator).__name__}.{question})"
+    try:
+        answer = getattr(annotator, question)(key, prompts, *texts)
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
+        if checks.known(prompts, texts):
+            raise
+        raise TypeError(
+            f"{who} runs on the host, and is asked in a compiled program, where tokens "
+            "have no values yet. In the place of algorithms.update, call "
+            "algorithms.rollout, annotate and learn in turn, and compile the first and "
+            "the last alone"
+        ) from error
+    shape = texts[0].tokens.shape[:2]
+    kind = getattr(answer, "dtype", None)
+    if kind is None:
+        kind = np.asarray(answer, object if answer is None else None).dtype
+    real = [np.bool_, np.integer, np.floating]
+    if not any(jax.dtypes.issubdtype(kind, one) for one in real):
+        told = "None" if answer is None else f"an array of {kind}"
+        raise ValueError(
+            f"{who} must answer with an array of numbers, not {told}; a judge that has "
+            "failed is to raise an error of its own"
+        )
+    if np.shape(answer) != shape:
+        raise ValueError(
+            f"{who} must answer with an array of shape {list(shape)}, prompts by texts "
+            f"that it is shown, not {list(np.shape(answer))}"
+        )
+    return answer
+
+
+def check_rewards(rewards: chex.Array, where: str) -> np.ndarray:
+    """Return rewards as they came, or say why they are none.
+
+    Args:
+      rewards: array of any shape, every entry to be finite.
+      where: who said so, to begin the message with.
+
+    Returns:
+      The same numbers as a numpy array.
+
+    Raises:
+      ValueError: an entry is not finite; names the place and the first one.
+    """
+    rewards = np.asarray(checks.numeric(rewards, where))
+    wrong = ~np.isfinite(rewards)
+    if wrong.any():
+        first = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"{where}: a reward is a finite number, but entry {first} is "
+            f"{rewards[first]} ({wrong.sum()} of {wrong.size} entries are wrong)."
+        )
+    return rewards
 
 
 def check_preferred(preferred: chex.Array, where: str) -> np.ndarray:

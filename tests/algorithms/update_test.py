@@ -124,6 +124,94 @@ def test_an_answer_that_is_no_probability_is_never_learnt_from(answer):
     np.testing.assert_array_equal(broken, [False, True, False])
 
 
+class Scoring:
+    """An annotator that answers the same whoever asks."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def score(self, key, prompts, responses):
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [np.inf, -np.inf, np.nan])
+def test_a_reward_that_is_not_finite_is_never_learnt_from(answer):
+    method, state = configured("rl"), token_game.moved_state()
+    groups, answers = roll(method, state), np.full((3, 2), 0.5)
+    answers[1, 0] = answer
+    with pytest.raises(ValueError, match=r"the annotator: a reward.*entry \(1, 0\)"):
+        algorithms.annotate(method, Scoring(answers), state, groups)
+    annotate = jax.jit(
+        lambda x: algorithms.annotate(method, Scoring(x), state, groups).rewards
+    )
+    with jax.debug_nans(False):
+        np.testing.assert_array_equal(
+            np.isnan(annotate(answers)), [[False] * 2, [True, False], [False] * 2]
+        )
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (None, "not None"),
+        (np.array([[0.5, None]] * 3), "not an array of object"),
+        (np.full((3, 1), "0.5"), "must answer with an array of numbers"),
+        (np.full((3, 1), 0.5j), "not an array of complex128"),
+        (0.5, r"not \[\]"),
+        (np.full(3, 0.5), r"not \[3\]"),
+        (np.full((3, 4), 0.5), r"not \[3, 4\]"),
+        (np.full((1, 3), 0.5), r"not \[1, 3\]"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("row, judge", [("online_ipo", Answering), ("rl", Scoring)])
+def test_an_answer_that_is_not_one_number_a_text_is_refused(row, judge, answer, words):
+    method, state = configured(row), token_game.moved_state()
+    groups = roll(method, state)
+    with pytest.raises(ValueError, match=rf"the annotator \({judge.__name__}.*{words}"):
+        algorithms.annotate(method, judge(answer), state, groups)
+
+
+class Reading:
+    """An annotator on the host: it looks at tokens."""
+
+    def prefer(self, key, prompts, y, z):
+        return np.asarray(y.tokens)[..., 0] / token_game.VOCABULARY
+
+    def score(self, key, prompts, responses):
+        return np.asarray(responses.tokens)[..., 0]
+
+
+@pytest.mark.parametrize("row", ["online_ipo", "rl"])
+def test_a_judge_on_the_host_is_not_asked_in_a_compiled_program(row):
+    method, state = configured(row), token_game.moved_state()
+    update = jax.jit(
+        lambda state: algorithms.update(method, SETUP, Reading(), state, PROMPTS)
+    )
+    with pytest.raises(TypeError, match=r"call algorithms.rollout, annotate and learn"):
+        update(state)
+    groups = algorithms.annotate(method, Reading(), state, roll(method, state))
+    assert (groups.rewards if row == "rl" else groups.preference) is not None
+
+
+@pytest.mark.parametrize(
+    "row, answers, words",
+    [
+        ("dpo", {"preference": np.full((3, 2, 2), 1.5)}, "preference of the examples"),
+        ("dpo", {"preference": np.full((3, 2), 0.5)}, r"must have shape \[3, 2, 2\]"),
+        ("rwr", {"rewards": np.full((3, 2), np.nan)}, "rewards of the examples"),
+        ("rwr", {"rewards": np.full(3, 0.5)}, r"must have shape \[3, 2\]"),
+    ],
+)
+def test_what_a_data_set_says_of_its_responses_is_looked_at(row, answers, words):
+    method = configured(row)
+    state = token_game.moved_state(method)
+    examples = token_game.drawn_examples(method, PROMPTS)
+    examples = dataclasses.replace(examples, **answers)
+    with pytest.raises(ValueError, match=words):
+        algorithms.rollout(method, SETUP, state, examples)
+
+
 def test_step_moves_the_policy_counts_itself_and_leaves_the_rest():
     with jax.enable_x64(True):
         state = token_game.moved_state()

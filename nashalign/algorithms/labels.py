@@ -1,0 +1,76 @@
+"""What a data set says of its responses: looked at, and handed on to rows that ask."""
+
+import dataclasses
+
+import chex
+import jax.numpy as jnp
+import numpy as np
+
+from nashalign import preferences
+from nashalign.algorithms import players
+from nashalign.algorithms.method import Method
+from nashalign.types import Examples, Prompts
+
+
+def checked(method: Method, batch: Prompts | Examples) -> Prompts | Examples:
+    """Returns the batch, which has the responses that the row takes from a data set.
+
+    What it says of them is in the precision of floats; traced, it is NaN where it is no
+    probability, or not finite.
+
+    Raises:
+      ValueError: there are too few responses; or of what is said of them the shape is
+        another, or a number out of range.
+    """
+    found = batch.responses.tokens.shape[1] if isinstance(batch, Examples) else 0
+    needed = method.num_data
+    if found < needed:
+        raise ValueError(
+            f"{method.title} learns from {needed} responses of a data set to each "
+            f"prompt, and the batch has {found}; give it types.Examples."
+        )
+    if not isinstance(batch, Examples):
+        return batch
+    shape = batch.responses.tokens.shape[:2]
+    said = {
+        "preference": (preferences.probabilities, (*shape, shape[1])),
+        "rewards": (preferences.finite_rewards, shape),
+    }
+    lawful = {}
+    for name, (check, must) in said.items():
+        answer = getattr(batch, name)
+        if answer is not None:
+            where = f"{name} of the examples"
+            if np.shape(answer) != must:
+                raise ValueError(
+                    f"{where} must have shape {list(must)}, as their responses have, "
+                    f"not {list(np.shape(answer))}"
+                )
+            dtype = jnp.promote_types(jnp.asarray(answer).dtype, jnp.float32)
+            lawful[name] = check(answer, where, dtype=dtype)
+    return dataclasses.replace(batch, **lawful)
+
+
+def answers(method: Method, batch: Prompts | Examples) -> dict[str, chex.Array]:
+    """Returns what the data set says of its own responses, where the row reads no more.
+
+    That is a row all of whose authors are `data`, or whose annotation is.
+    """
+    if not isinstance(batch, Examples):
+        return {}
+    if method.annotation == "data" and batch.preference is not None:
+        places = np.array(
+            [i for i, a in enumerate(method.authors) if a is players.data]
+        )
+        own = batch.preference[:, : len(places), : len(places)]
+        shape = (len(own), len(method.authors), len(method.authors))
+        table = jnp.full(shape, 0.5, own.dtype)
+        return {"preference": table.at[:, places[:, None], places[None]].set(own)}
+    if method.num_data < len(method.authors):
+        return {}
+    own = slice(None, method.num_data)
+    if method.annotation == "preference" and batch.preference is not None:
+        return {"preference": batch.preference[:, own, own]}
+    if method.annotation == "reward" and batch.rewards is not None:
+        return {"rewards": batch.rewards[:, own]}
+    return {}
