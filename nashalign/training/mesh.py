@@ -22,10 +22,12 @@ parallelism is absent: models of this size do not need it.
 """
 
 import functools
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -99,7 +101,10 @@ def data_parallel(
 ) -> Callable:
     """Compiles a step for a mesh: the batch is shared out, all else is replicated.
 
-    The result donates its state: the arrays given are gone after the call.
+    The result donates what it has returned itself: a state that comes back as it was
+    left is gone after the call. Arrays from elsewhere, which their owner may still need
+    or which are in the state twice, such as a policy that is its own reference, are
+    copied before.
 
     Args:
       step: `step(state, batch, *others, reduce) -> (state, metrics, record)`, pure.
@@ -121,14 +126,19 @@ def data_parallel(
         out_shardings=(state_sharding, whole, shared),
         donate_argnums=0,
     )
+    left = weakref.WeakValueDictionary()
 
     def call(state, batch, *others):
         _require_divided(batch, mesh.size)
-        return compiled(
+        state = _owned(state, left)
+        state, metrics, record = compiled(
             jax.device_put(state, state_sharding),
             jax.device_put(batch, shared),
             *jax.device_put(others, whole),
         )
+        left.clear()
+        left.update({id(leaf): leaf for leaf in jax.tree.leaves(state)})
+        return state, metrics, record
 
     return call
 
@@ -168,6 +178,24 @@ def pmapped(step: Callable, devices: list[jax.Device] | None = None) -> Callable
         return state, metrics, jax.tree.map(_rejoined, record)
 
     return call
+
+
+def _owned(state: PyTree, left: Mapping[int, jax.Array]) -> PyTree:
+    """A state with copies in the place of arrays that a step must not donate.
+
+    Args:
+      state: a pytree of arrays.
+      left: the arrays, by `id`, that the step has left and nobody else owns.
+    """
+    taken = set()
+
+    def own(leaf):
+        if left.get(id(leaf)) is leaf and id(leaf) not in taken:
+            taken.add(id(leaf))
+            return leaf
+        return jnp.copy(leaf)
+
+    return jax.tree.map(own, state)
 
 
 def _shares(array, num: int):

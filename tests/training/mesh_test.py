@@ -147,6 +147,37 @@ def test_the_state_is_donated(several):
         assert state.w.is_deleted()
 
 
+def drift(state, batch, *, reduce):
+    """A step of a policy whose reference begins as the same arrays."""
+    total = reduce(jnp.sum(batch["weight"]))
+    moved = {"policy": state["policy"] + total, "reference": state["reference"]}
+    return moved, {"total": total}, None
+
+
+@pytest.mark.parametrize("num_devices", [1, 8])
+def test_arrays_from_elsewhere_outlive_the_step_and_may_be_there_twice(num_devices):
+    mesh = training.make_mesh(jax.devices()[:num_devices])
+    with jax.debug_nans(False):
+        compiled = training.data_parallel(drift, mesh)
+        mine, batch = jnp.arange(3.0), batches()[0]
+        for _ in range(2):
+            state, metrics, _ = compiled({"policy": mine, "reference": mine}, batch)
+            before = state
+            state, _, _ = compiled(state, batch)
+        total = float(metrics["total"])
+        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
+        # Part of a state may come back with something else in it.
+        mixed, _, _ = compiled(state | {"reference": mine}, batch)
+        # An earlier step's is somebody else's too.
+        again, _, _ = compiled(mixed, batch)
+        compiled({"policy": mine, "reference": mine}, batch)
+        compiled(again, batch)
+        assert not again["policy"].is_deleted()
+    np.testing.assert_allclose(mine, [0.0, 1.0, 2.0])
+    np.testing.assert_allclose(again["policy"], np.arange(3.0) + 4 * total, rtol=1e-6)
+    np.testing.assert_array_equal(again["reference"], mine)
+
+
 def test_a_fully_sharded_state_stays_so():
     mesh, compiled = training.make_mesh(fsdp=4), fully_sharded()
     state, _, _ = compiled(start(), batches()[0], 0.1)
