@@ -12,23 +12,14 @@ from nashalign.algorithms.method import Method
 from nashalign.types import Examples, Prompts
 
 
-def checked(method: Method, batch: Prompts | Examples) -> Prompts | Examples:
-    """Returns the batch, which has the responses that the row takes from a data set.
+def checked(batch: Prompts | Examples) -> Prompts | Examples:
+    """Returns the batch, and what a data set says in it in the precision of floats.
 
-    What it says of them is in the precision of floats; traced, it is NaN where it is no
-    probability, or not finite.
+    Traced, it is NaN where it is no probability, or not finite.
 
     Raises:
-      ValueError: there are too few responses; or of what is said of them the shape is
-        another, or a number out of range.
+      ValueError: a number is out of range, or there is not one for each response.
     """
-    found = batch.responses.tokens.shape[1] if isinstance(batch, Examples) else 0
-    needed = method.num_data
-    if found < needed:
-        raise ValueError(
-            f"{method.title} learns from {needed} responses of a data set to each "
-            f"prompt, and the batch has {found}; give it types.Examples."
-        )
     if not isinstance(batch, Examples):
         return batch
     shape = batch.responses.tokens.shape[:2]
@@ -49,6 +40,20 @@ def checked(method: Method, batch: Prompts | Examples) -> Prompts | Examples:
             dtype = jnp.promote_types(jnp.asarray(answer).dtype, jnp.float32)
             lawful[name] = check(answer, where, dtype=dtype)
     return dataclasses.replace(batch, **lawful)
+
+
+def require_responses(method: Method, batch: Prompts | Examples) -> None:
+    """Requires the responses that the row takes from a data set.
+
+    Raises:
+      ValueError: there are too few.
+    """
+    found = batch.responses.tokens.shape[1] if isinstance(batch, Examples) else 0
+    if found < method.num_data:
+        raise ValueError(
+            f"{method.title} learns from {method.num_data} responses of a data set to "
+            f"each prompt, and the batch has {found}; give it types.Examples."
+        )
 
 
 def answers(method: Method, batch: Prompts | Examples) -> dict[str, chex.Array]:

@@ -43,7 +43,8 @@ def rollout(
         context. Traced, wrong numbers become NaN.
     """
     method = method.at(state.step)
-    batch = labels.checked(method, method.prompts(method, setup, batch))
+    batch = method.prompts(method, setup, labels.checked(batch))
+    labels.require_responses(method, batch)
     given = isinstance(batch, Examples)
     prompts = batch.prompts if given else batch
     drawn, log_probs = _drawn(method, setup, state, prompts)
