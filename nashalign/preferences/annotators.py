@@ -185,7 +185,7 @@ def check_preferred(preferred: chex.Array, where: str) -> np.ndarray:
     """Return the probabilities P(y beats z) as they came, or say why they are none.
 
     Args:
-      preferred: array of any shape, every entry to be in [0, 1].
+      preferred: array of any shape, every entry to be in [0, 1]; or of truth values.
       where: who said so, to begin the message with.
 
     Returns:
@@ -194,7 +194,10 @@ def check_preferred(preferred: chex.Array, where: str) -> np.ndarray:
     Raises:
       ValueError: an entry is NaN or outside [0, 1]; names the place and the first one.
     """
-    preferred = np.asarray(checks.numeric(preferred, where))
+    # A truth value is the vote of one voter, and as good a probability as 0 and 1.
+    if getattr(preferred, "dtype", None) != np.bool_:
+        checks.numeric(preferred, where)
+    preferred = np.asarray(preferred)
     wrong = ~((preferred >= 0) & (preferred <= 1))
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])

@@ -10,7 +10,13 @@ from experiments import docstrings
 from experiments.summarise import evidence, judges
 from nashalign import data
 
-VOTES = {"votes": np.full((2, 4, 4), 0.5, np.float32), "tokens": np.arange(6)}
+VOTES = {
+    "tokens": np.arange(24).reshape(2, 4, 3),
+    "mask": np.ones((2, 4, 3), bool),
+    "truncated": np.zeros((2, 4), bool),
+    "preference": np.full((2, 4, 4), 0.5, np.float32),
+    "votes": np.full((2, 4, 4), 0.5, np.float32),
+}
 DATA_SET = docstrings.PromptSet(
     functions={
         "test": [

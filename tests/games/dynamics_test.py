@@ -150,10 +150,17 @@ def test_hyperparameters_can_be_mapped_over():
     np.testing.assert_allclose(together, apart, atol=1e-6)
 
 
-@pytest.mark.parametrize("tau, eta", [(-0.1, 1.0), (0.1, 0.0), (0.1, 200.0)])
+@pytest.mark.parametrize(
+    "tau, eta, message",
+    [
+        (-0.1, 1.0, "tau must be at least 0, not -0.1"),
+        (0.1, 0.0, "eta must be positive, not 0.0"),
+        (0.1, 200.0, "not tau = 0.1, eta = 200.0"),
+    ],
+)
 @pytest.mark.parametrize("factory", SOLVERS)
-def test_a_step_outside_its_range_is_refused(factory, tau, eta):
-    with pytest.raises(ValueError, match=f"not tau = {tau}, eta = {eta}"):
+def test_a_step_outside_its_range_is_refused(factory, tau, eta, message):
+    with pytest.raises(ValueError, match=message):
         factory(tau=tau, eta=eta)
 
 

@@ -215,11 +215,11 @@ def test_games_of_a_batch_are_solved_one_by_one():
     "reference, tau, message",
     [
         ([0.5, 0.5, 0.0], 0.1, r"reference\[2\] = 0, but must be positive"),
-        ([0.5, np.nan, 0.5], 0.1, r"reference\[1\] = nan, but must be positive"),
+        ([0.5, np.nan, 0.5], 0.1, r"reference\[1\] = nan is no probability"),
         ([0.5, 0.5, 0.5], 0.1, "reference must add up to 1 over responses, not to 1.5"),
-        ([0.2, 0.3, 0.5], 0.0, "tau must be positive and finite, not 0"),
-        ([0.2, 0.3, 0.5], -0.1, "tau must be positive and finite, not -0.1"),
-        ([0.2, 0.3, 0.5], np.nan, "tau must be positive and finite, not nan"),
+        ([0.2, 0.3, 0.5], 0.0, "tau must be positive, not 0"),
+        ([0.2, 0.3, 0.5], -0.1, "tau must be positive, not -0.1"),
+        ([0.2, 0.3, 0.5], np.nan, "tau must be finite, not nan"),
     ],
 )
 def test_a_bad_argument_is_named(reference, tau, message):

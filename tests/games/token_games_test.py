@@ -247,7 +247,9 @@ def test_the_preference_of_a_token_game_may_be_any_function_of_two_strings():
 
 
 def test_a_token_game_refuses_what_is_no_probability():
-    with pytest.raises(ValueError, match="is not a probability"):
+    with pytest.raises(
+        ValueError, match=r"prefer\(y, z\) must be in \[0, 1\], not 1.5"
+    ):
         games.token_game(2, 2, lambda y, z: 1.5)
 
 
