@@ -733,9 +733,16 @@ FAULTS = [
     Fault(
         "a dispersion that takes a cluster's votes for independent",
         "nashalign/evaluation/profile.py",
-        "return scatter * together",
+        "return scatter * _ratio(_left_out(fit, index), apart, 1.0)",
         "return scatter",
         "tests/evaluation/length_control_test.py -k 'one_cluster'",
+    ),
+    Fault(
+        "a dispersion of clusters that were there when the curve was fitted",
+        "nashalign/evaluation/profile.py",
+        "leverage = power + _ratio(shared**2, power, 0.0)",
+        "leverage = 0.0 * power",
+        "tests/evaluation/profile_test.py -k few_clusters",
     ),
     Fault(
         "win rates without the complement",

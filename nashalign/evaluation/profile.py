@@ -44,6 +44,9 @@ _FAR = 40.0
 _PRECISION = 1e-9
 """A derivative of the mean log-likelihood that counts as zero."""
 
+_LEAST_LEFT = 0.01
+"""Least share of what is known of theta that a cluster leaves to the others."""
+
 
 class Fit(NamedTuple):
     """What the data say at one value of theta, with the slope at its best.
@@ -54,6 +57,8 @@ class Fit(NamedTuple):
       errors: `[*T, n]` label less prediction.
       residuals: `[*T, n]` the same, weighted as in the efficient score of theta: what
         the slope could explain is taken out.
+      directions: `[*T, 2, n]` those of theta and of the slope in what votes vary by:
+        unit vectors at right angles. Their squares add up to a vote's leverage.
       information: `[*T]` about theta, that which the slope does not use up.
       naive_information: `[*T]` about theta if the slope were known.
     """
@@ -62,6 +67,7 @@ class Fit(NamedTuple):
     log_likelihood: np.ndarray
     errors: np.ndarray
     residuals: np.ndarray
+    directions: np.ndarray
     information: np.ndarray
     naive_information: np.ndarray
 
@@ -87,12 +93,17 @@ def at(
     power = np.sum(weights * covariate**2, axis=-1)
     share = _ratio(np.sum(weights * covariate, axis=-1), power, 0.0)
     efficient = 1.0 - share[..., None] * covariate
+    directions = np.sqrt(weights)[..., None, :] * np.stack(
+        [efficient, covariate + np.zeros_like(weights)], axis=-2
+    )
+    length = np.sqrt(np.sum(directions**2, axis=-1, keepdims=True))
     likelihoods = labels * scores - np.logaddexp(0.0, scores)
     return Fit(
         slope=slope,
         log_likelihood=np.sum(likelihoods, axis=-1),
         errors=labels - predicted,
         residuals=(labels - predicted) * efficient,
+        directions=_ratio(directions, length, 0.0),
         information=np.sum(weights * efficient**2, axis=-1),
         naive_information=np.sum(weights, axis=-1),
     )
@@ -175,7 +186,9 @@ def dispersion(fit: Fit, labels: np.ndarray, index: np.ndarray) -> np.ndarray:
     """How much more, or less, a score varies than that of independent votes.
 
     The scatter of labels is compared with a vote's, which is 1 exactly, unanimous or
-    not; that of clusters' sums with the one of as many independent terms.
+    not; that of clusters' sums with the one of independent terms. A sum is what it
+    would be of a fit that had left its cluster out, as in the jackknife (Bell and
+    McCaffrey 2002, Survey Methodology 28).
 
     Args:
       fit: at the estimate.
@@ -189,13 +202,18 @@ def dispersion(fit: Fit, labels: np.ndarray, index: np.ndarray) -> np.ndarray:
     squares = np.sum(fit.errors**2, axis=-1)
     softness = np.sum(labels * (1 - labels), axis=-1)
     scatter = np.where(softness > 0, _ratio(squares, squares + softness, 1.0), 1.0)
-    sizes = np.bincount(index)
-    num_clusters = len(sizes)
-    sums = intervals.cluster_sums(np.moveaxis(fit.residuals, -1, 0), index)
-    sums = np.moveaxis(sums, 0, -1) / (1 - sizes / len(index))
-    apart = np.sum(fit.residuals**2, axis=-1) * (num_clusters / (num_clusters - 1)) ** 2
-    together = _ratio(np.sum(sums**2, axis=-1), apart, 1.0)
-    return scatter * together
+    apart = _left_out(fit, np.arange(len(index)))
+    return scatter * _ratio(_left_out(fit, index), apart, 1.0)
+
+
+def _left_out(fit, index):
+    """Sum of squares of clusters' scores, each of a fit without its cluster."""
+    theta, slope = np.moveaxis(fit.directions, -2, 0)
+    terms = np.stack([fit.residuals, theta**2, theta * slope])
+    sums = intervals.cluster_sums(np.moveaxis(terms, -1, 0), index)
+    score, power, shared = np.moveaxis(sums, 0, -1)
+    leverage = power + _ratio(shared**2, power, 0.0)
+    return np.sum((score / np.maximum(1 - leverage, _LEAST_LEFT)) ** 2, axis=-1)
 
 
 def interval(

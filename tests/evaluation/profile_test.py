@@ -102,6 +102,10 @@ def test_intervals_hold_the_win_rate_where_walds_do_not(num_prompts, shift, win_
     assert seen.coverage >= LEAST > seen.wald
 
 
+def test_few_clusters_that_all_write_longer_hold_the_win_rate():
+    assert LEAST <= measured(7, 400, 64, 2.0, 0.5, 4, 4).coverage <= MOST
+
+
 def test_unanimous_tables_hold_the_win_rate():
     labels, covariate, index = tables(1, 100, 32, 0.0, 0.98)
     unanimous = labels.min(axis=1) == 1
