@@ -1,4 +1,8 @@
-"""Win rate against KL for every method, over tau and seeds, on validation prompts."""
+"""Win rate against KL for every method, over tau and seeds, on validation prompts.
+
+The win rate is the exact population's. A tau that is chosen by it has seen the verdict
+that the comparison is judged by, on other prompts.
+"""
 
 import dataclasses
 import json
