@@ -44,7 +44,9 @@ def test_repeated_responses_to_a_prompt_are_not_new_evidence():
     once = evaluation.length_controlled_win_rate(votes, *lengths, ridge=1e-6)
     copies = [np.stack([column] * 5, axis=1) for column in (votes, *lengths)]
     repeated = evaluation.length_controlled_win_rate(*copies, ridge=1e-6)
-    np.testing.assert_allclose(repeated.win_rate, once.win_rate, rtol=1e-4)
+    # That copies are no votes of their own is estimated, from a hundred clusters; as
+    # evidence they would make the interval less than half as wide.
+    np.testing.assert_allclose(repeated.win_rate, once.win_rate, rtol=0.05)
 
 
 def test_swapping_the_policies_gives_one_minus_the_win_rate():
@@ -144,7 +146,8 @@ def test_votes_of_one_cluster_are_no_new_evidence():
     thrice = [np.repeat(column, 3) for column in (votes, *lengths)]
     clusters = np.repeat(np.arange(60), 3)
     fit = evaluation.length_controlled_win_rate(*thrice, clusters=clusters, ridge=0.03)
-    np.testing.assert_allclose(ends(fit), ends(once), atol=1e-5)
+    # Estimated from sixty clusters; as new evidence, an end would move by .055.
+    np.testing.assert_allclose(ends(fit), ends(once), atol=0.004)
     naive = evaluation.length_controlled_win_rate(*thrice)
     assert naive.win_rate.half_width < 0.7 * fit.win_rate.half_width
 
