@@ -14,7 +14,7 @@ import rich.box
 import rich.table
 
 from experiments.fixed_points.entry import Finding
-from nashalign import training
+from nashalign import evaluation, training
 
 _GOOD, _BAD, _ALLOWED = "#2a6f97", "#c1121f", "0.6"
 _MARKS = {"transformer": "o", "tabular": "D"}
@@ -89,7 +89,7 @@ def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
 
 def draw(findings: Sequence[Finding]) -> matplotlib.figure.Figure:
     """Draws each row's distances from theory, and what theory says, side by side."""
-    figure = matplotlib.figure.Figure(
+    figure = evaluation.Figure(
         figsize=(11, 0.22 * len(findings) + 1.4), layout="constrained"
     )
     axes = figure.subplots()

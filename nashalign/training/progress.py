@@ -1,8 +1,11 @@
 """Progress bars with rate, time and a note, for every long stage."""
 
 import contextlib
+import io
 from collections.abc import Callable, Iterator
 
+import rich.console
+import rich.live
 import rich.progress
 
 from nashalign import terminal
@@ -18,6 +21,33 @@ class _Rate(rich.progress.ProgressColumn):
         return f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
 
 
+class _InNotebook(rich.live.Live):
+    """What a notebook redraws in its place, by what every notebook has.
+
+    Rich does so with widgets, and where those are not installed warns at every refresh.
+    """
+
+    shown = None
+
+    def refresh(self) -> None:
+        """Draws what there is to see now."""
+        with self.console.capture() as captured:
+            self.console.print(self.get_renderable())
+        data = {"text/plain": captured.get().rstrip()}
+        if self.shown is not None:
+            self.shown.update(data, raw=True)
+            return
+        # Only a notebook is sure to have it.
+        from IPython.display import display
+
+        self.shown = display(data, raw=True, display_id=True)
+
+    def stop(self) -> None:
+        """Draws how it has ended."""
+        self.refresh()
+        super().stop()
+
+
 @contextlib.contextmanager
 def progress_bar(
     name: str, total: int, done: int = 0
@@ -26,7 +56,8 @@ def progress_bar(
 
     The time is the remaining one, and at the end the one that it has taken.
 
-    Where stderr is no terminal, one line is written at the end.
+    Where stderr is no terminal, one line is written at the end; a notebook shows the
+    bar below the cell.
 
     Args:
       name: what is being done, in a few words.
@@ -45,7 +76,16 @@ def progress_bar(
         rich.progress.TextColumn("{task.fields[note]}", markup=False),
     )
     console = terminal.console(stderr=True)
+    in_notebook = console.is_jupyter
+    if in_notebook:
+        console = rich.console.Console(
+            file=io.StringIO(), width=100, force_jupyter=False, force_terminal=False
+        )
     # Drawing more often takes time from the steps on a machine with two cores.
-    with rich.progress.Progress(*columns, console=console, refresh_per_second=2) as bar:
-        task = bar.add_task(name, total=total, completed=done, note="")
+    often = {"console": console, "refresh_per_second": 2}
+    bar = rich.progress.Progress(*columns, **often)
+    if in_notebook:
+        bar.live = _InNotebook(get_renderable=bar.get_renderable, **often)
+    task = bar.add_task(name, total=total, completed=done, note="")
+    with bar:
         yield lambda count, note: bar.update(task, advance=count, note=note)

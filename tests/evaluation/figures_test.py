@@ -1,4 +1,5 @@
 import io
+import pathlib
 
 import matplotlib.image
 import numpy as np
@@ -134,6 +135,14 @@ def test_a_few_records_are_drawn_as_they_are_each_with_a_mark(length):
 def test_a_notebook_is_handed_an_image_without_pyplot():
     figure = evaluation.learning_curves_figure({}, {"win_rate": "win"})
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_every_figure_is_one_that_a_notebook_shows():
+    root = pathlib.Path(evaluation.__file__).parents[2]
+    paths = [*root.glob("nashalign/**/*.py"), *root.glob("experiments/**/*.py")]
+    assert len(paths) > 100
+    others = [path for path in paths if "matplotlib.figure.Figure(" in path.read_text()]
+    assert not others
 
 
 def test_a_policy_looks_the_same_in_every_figure():
