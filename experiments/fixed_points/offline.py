@@ -44,13 +44,17 @@ def calibrated(seen):
 
 
 def soft(power):
-    """Soft preferences, with the KL of next tokens after the policy's own prefixes."""
+    """Soft preferences, with the KL of next tokens after the policy's own prefixes.
+
+    Pairs weigh a power of their likelihood, over its geometric mean over the data.
+    """
 
     def predict(seen):
         alpha, data = seen.settings["alpha"], seen.data
 
         def objective(log_pi, standing):
             weight = (standing[:, None] * standing[None, :]) ** power
+            weight /= jnp.exp(2 * power * jnp.sum(data * jnp.log(standing)))
             pair = weight * theory.dpo(theory.margins(log_pi), seen.preference, alpha)
             held = theory.sequential_kl(log_pi, np.log(seen.reference))
             pairs = theory.over_pairs(data, data, pair) / alpha

@@ -25,6 +25,7 @@ from nashalign.algorithms.settings import SETTINGS
 from nashalign.algorithms.state import Setup, State, init, looking, next_stage
 from nashalign.algorithms.table import TABLE, configure
 from nashalign.algorithms.update import annotate, learn, update
+from nashalign.algorithms.weighing import effective_sample_size, group_losses
 
 __all__ = [
     "RECIPES",
@@ -37,7 +38,9 @@ __all__ = [
     "State",
     "annotate",
     "configure",
+    "effective_sample_size",
     "expected_rollout",
+    "group_losses",
     "groups",
     "init",
     "learn",

@@ -19,6 +19,7 @@ from nashalign.algorithms.table import TABLE, configure
 
 # The axes on which most rows make the same choice, which is left out.
 _USUAL = {"as given", "as answered", "all members", "equal", "never", "plain"}
+_USUAL |= {"unheld", "nothing"}
 
 
 def axes(method: Method) -> dict[str, str]:
@@ -31,7 +32,7 @@ def axes(method: Method) -> dict[str, str]:
     ]
     step = "extragradient" if method.extragradient else "plain"
     if "num_epochs" in method.settings:
-        step = "several epochs"
+        step = f"{method.settings['num_epochs']:g} optimizer steps an update"
     return {
         "prompts": _name(method.prompts),
         "responses": _counted(writers[: method.num_members]),
@@ -39,8 +40,11 @@ def axes(method: Method) -> dict[str, str]:
         "label": asked if label == "as answered" else f"{asked}: {label}",
         "select": _name(method.select),
         "weight": _name(method.weight),
+        "of the batch": ", ".join(name.replace("_", " ") for name, _ in method.batch)
+        or "nothing",
         "anchor": _name(method.anchor),
         "loss": _name(method.loss),
+        "regulariser": _name(method.regulariser),
         "step": step,
         "refresh": "\n".join(refresh) or "never",
         "expected update": method.exactness,

@@ -55,7 +55,8 @@ DEPARTURES: dict[str, tuple[str, ...]] = {
     ),
     "soft_po": (_OWN_EXAMPLE, _PARTIAL_KL, "the weight of the KL is ours"),
     "soft_po_weighted": (
-        "the weight's form is not public: a power of the pair's likelihood",
+        "the paper's form of the weight is not public: a power of the pair's "
+        "likelihood, over its geometric mean in the batch",
         _OWN_EXAMPLE,
         _PARTIAL_KL,
         "the weight of the KL is ours",

@@ -43,6 +43,11 @@ def equal(method, groups):
     return jnp.ones(groups.members.shape[:2], groups.probability.dtype)
 
 
+def unheld(method, groups):
+    """Nothing is added to what the row weighs."""
+    return jnp.zeros(groups.members.shape[:2], groups.probability.dtype)
+
+
 def _static(default=dataclasses.MISSING):
     """A field that is part of the structure."""
     return dataclasses.field(default=default, metadata={"static": True})
@@ -73,9 +78,13 @@ class Method:
         groups are kept.
       weight: `(method, groups) -> [B, G]`, how much a group counts; never trained
         through, and never in the denominator.
+      regulariser: `(method, groups) -> [B, G]`, added to the loss as it is weighed;
+        what a group counts does not change it.
       anchor: what margins are measured from: real weights over frozen policies.
       statistics: name -> `(setup, players, frozen, hidden, groups) -> array`, what the
         loss reads besides log-probabilities.
+      batch: name -> `(method, groups, reduce) -> array`, statistics of the whole batch,
+        among `groups.statistics` for weight and loss; never trained through.
       heads: name -> `(key, policy) -> parameters`, trained beside the policy.
       refresh: `(name, source, rule)`: when a frozen policy moves, and to which.
       extragradient: whether a step looks ahead: the first gradient moves `ahead`, the
@@ -98,8 +107,10 @@ class Method:
     label: Callable[["Method", Groups], Groups] = _static(as_answered)
     select: Callable[["Method", Groups], Groups] = _static(all_members)
     weight: Loss = _static(equal)
+    regulariser: Loss = _static(unheld)
     anchor: Weights = _static(players.reference)
     statistics: tuple[tuple[str, Callable], ...] = _static(())
+    batch: tuple[tuple[str, Callable], ...] = _static(())
     heads: tuple[tuple[str, Callable], ...] = _static(())
     refresh: tuple[tuple[str, str, Refresh], ...] = _static(())
     extragradient: bool = _static(False)

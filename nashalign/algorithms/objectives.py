@@ -105,13 +105,13 @@ def shared(share: str, first: Loss, second: Loss) -> Loss:
     return named(f"{share} * {_name(first)} + (1 - {share}) * {_name(second)}", loss)
 
 
-def weighted(loss: Loss, weight: Loss) -> Loss:
-    """A loss times a weight that is not trained through."""
+def times(coefficient: str, loss: Loss) -> Loss:
+    """A setting of the method times a loss."""
 
-    def weighed(method, groups):
-        return jax.lax.stop_gradient(weight(method, groups)) * loss(method, groups)
+    def scaled(method, groups):
+        return method.settings[coefficient] * loss(method, groups)
 
-    return named(f"{_name(weight)} * {_name(loss)}", weighed)
+    return named(f"{coefficient} * {_name(loss)}", scaled)
 
 
 def last_pair(loss: Loss) -> Loss:

@@ -6,9 +6,14 @@ Where an example brings no labels along, the annotator is asked about its respon
 from nashalign import losses
 from nashalign.algorithms import objectives, players, prompting, statistics
 from nashalign.algorithms.method import Method
-from nashalign.algorithms.objectives import added, contrastive, weighted
+from nashalign.algorithms.objectives import added, contrastive, times
 from nashalign.algorithms.players import data, iterate, nothing, policy
-from nashalign.algorithms.selection import best, exponential, likelihood_power
+from nashalign.algorithms.selection import (
+    best,
+    exponential,
+    likelihood_power,
+    mean_log_weight,
+)
 
 _HU = "Hu et al. 2023, arXiv:2308.12050"
 _SHARIFNASSAB = "Sharifnassab et al. 2024, arXiv:2405.00747"
@@ -37,7 +42,8 @@ def _soft(title, loss, settings, **columns):
     return Method(
         title=title,
         paper=_SHARIFNASSAB,
-        loss=added(loss, "tau", objectives.divergence_of_opponent),
+        loss=loss,
+        regulariser=times("tau", objectives.divergence_of_opponent),
         settings={"alpha": 1.0, "tau": 0.1} | settings,
         anchor=nothing,
         statistics=(("kl", statistics.reverse_kl),),
@@ -104,7 +110,12 @@ ROWS: dict[str, Method] = {
     "soft_po": _soft("soft PO", _SOFT, {}),
     # The paper's weight is not public in full: a power of the pair's likelihood.
     "soft_po_weighted": _soft(
-        "soft PO (weighted)", weighted(_SOFT, likelihood_power), {"power": 0.1}
+        "soft PO (weighted)",
+        _SOFT,
+        {"power": 0.1},
+        weight=likelihood_power,
+        batch=(("mean_log_weight", mean_log_weight),),
+        exactness="exact without the batch normalisation",
     ),
     "soft_po_ranked": _soft(
         "soft PO (ranked)",

@@ -98,8 +98,25 @@ def exponential(method, groups: Groups) -> chex.Array:
 
 
 def likelihood_power(method, groups: Groups) -> chex.Array:
-    """Weight of a loss: the pair's likelihood to the power `power`."""
-    return jnp.exp(method.settings["power"] * grouped.log_likelihoods(groups).sum(-1))
+    """Weight: the pair's likelihood to the power `power`, over its mean in the batch.
+
+    The mean is the geometric one, so that what a batch weighs does not depend on how
+    long its responses are.
+    """
+    mean = groups.statistics["mean_log_weight"]
+    return jnp.exp(_log_weight(method, groups) - mean)
+
+
+def mean_log_weight(method, groups: Groups, reduce) -> chex.Array:
+    """The mean of `power` times the log-likelihood over the pairs of a batch."""
+    total = jnp.sum(groups.probability * _log_weight(method, groups))
+    total, count = reduce((total, jnp.sum(groups.probability)))
+    return total / count
+
+
+def _log_weight(method, groups):
+    """`power` times the pair's log-likelihood, `[B, G]`."""
+    return method.settings["power"] * grouped.log_likelihoods(groups).sum(-1)
 
 
 def replayed(

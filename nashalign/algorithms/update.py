@@ -8,7 +8,6 @@ extragradient step does so twice, with draws of each half's own: first from
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -20,9 +19,13 @@ from nashalign import policies, preferences
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
 from nashalign.algorithms.state import Setup, State, looking, step_keys
+from nashalign.algorithms.weighing import (
+    Reduce,
+    effective_sample_size,
+    group_losses,
+    weighs,
+)
 from nashalign.types import Examples, Groups, Prompts
-
-Reduce = Callable[[Any], Any]
 
 
 def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Groups:
@@ -80,7 +83,8 @@ def learn(
         extragradient step.
 
     Returns:
-      The next state, and metrics: scalars averaged over groups or responses.
+      The next state, and metrics: scalars averaged over groups or responses, and of
+      rows that weigh the effective sample size.
     """
     method = method.at(state.step)
     groups = _with_old_statistics(method, setup, state, groups)
@@ -137,18 +141,19 @@ def _move(method, setup, frozen, groups, reduce, players, opt_state):
 
     def total_loss(players):
         read = _read(method, setup, players, frozen, groups)
-        weight = jax.lax.stop_gradient(method.weight(method, read))
-        if groups.kept is not None:
-            weight = jnp.where(groups.kept, weight, 0.0)
-        per_group = weight * method.loss(method, read)
-        return jnp.sum(groups.probability * per_group), read.log_probs
+        per_group, counted = group_losses(method, read, reduce)
+        return jnp.sum(groups.probability * per_group), (read.log_probs, counted)
 
-    (loss, log_probs), gradient = jax.value_and_grad(total_loss, has_aux=True)(players)
+    slope = jax.value_and_grad(total_loss, has_aux=True)
+    (loss, (log_probs, counted)), gradient = slope(players)
     loss, gradient, weight = reduce((loss, gradient, jnp.sum(groups.probability)))
     gradient = jax.tree.map(lambda g: g / weight, gradient)
     updates, opt_state = setup.optimizer.update(gradient, opt_state, players)
     metrics = {"loss": loss / weight, "gradient_norm": optax.tree.norm(gradient)}
     metrics |= _response_metrics(log_probs, groups, reduce)
+    if weighs(method):
+        size = effective_sample_size(groups.probability, counted, reduce)
+        metrics["effective_sample_size"] = size
     return optax.apply_updates(players, updates), opt_state, metrics
 
 

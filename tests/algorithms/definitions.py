@@ -16,7 +16,7 @@ that it is the paper's.
 - `self_prompting`: the schedule of the gap, and that writers are mixtures token by
   token.
 - `optune`: the weight, a logistic function of the gap of rewards.
-- `soft_po_weighted`: the weight, a power of the pair's likelihood.
+- `soft_po_weighted`: the weight, a power of the pair's likelihood over its mean.
 - `preference_degree`: what is taken out of the winner, its degree, and how that is
   told.
 - `mixed_po`, a recipe, has no objective here: its split into easy and difficult pairs
@@ -323,9 +323,14 @@ def held(view):
 
 
 def soft_weighted(view):
-    """The weight is the row's own reading: the paper's is not public in full."""
+    """The weight is the row's own reading: the paper's is not public in full.
+
+    Of a large batch: less the mean of the log-weight over the data set and prompts.
+    """
     both = view.frozen["policy"][:, :, None] + view.frozen["policy"][:, None, :]
-    return soft_term(view, np.exp(view.settings["power"] * both)) + held(view)
+    log_weight, data = view.settings["power"] * both, view.mass("data")
+    mean = over_pairs(data, data, log_weight)
+    return soft_term(view, np.exp(log_weight - mean)) + held(view)
 
 
 def soft_ranked(view):

@@ -67,8 +67,7 @@ def loss_and_slope(name, settings, labels, same=None):
 
     def total(log_probs):
         read = dataclasses.replace(groups, log_probs=log_probs)
-        weight = jax.lax.stop_gradient(method.weight(method, read))
-        return jnp.sum(weight * method.loss(method, read))
+        return jnp.sum(algorithms.group_losses(method, read)[0])
 
     return jax.value_and_grad(total)(groups.log_probs)
 

@@ -15,6 +15,9 @@ NUM_STEPS = 3
 CASES = {
     "online_ipo": optax.sgd(0.1),
     "nash_md_pg": optax.adam(0.01, eps=1e-5),
+    # Weights over a mean of the batch, and how many pairs that leaves.
+    "soft_po_weighted": optax.sgd(0.1),
+    "rwr": optax.sgd(0.1),
 }
 
 
@@ -49,8 +52,10 @@ def trained(name, devices):
     state = algorithms.init(method, setup, params, jax.random.key(3))
     annotator, seen = token_game.annotator(method), []
     for index in range(NUM_STEPS):
-        prompts = token_game.prompts(range(16 * index, 16 * (index + 1)))
-        state, metrics, tokens = step(state, prompts, annotator)
+        batch = token_game.prompts(range(16 * index, 16 * (index + 1)))
+        if method.num_data:
+            batch = token_game.drawn_examples(method, batch)
+        state, metrics, tokens = step(state, batch, annotator)
         seen.append(jax.device_get((tokens, metrics)))
     return seen, jax.device_get(state.params)
 

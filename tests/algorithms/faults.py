@@ -17,6 +17,7 @@ SETTINGS = "nashalign/algorithms/settings.py"
 STATE = "nashalign/algorithms/state.py"
 TABLE = "nashalign/algorithms/table.py"
 UPDATE = "nashalign/algorithms/update.py"
+WEIGHING = "nashalign/algorithms/weighing.py"
 NASH = "nashalign/algorithms/nash.py"
 ONLINE = "nashalign/algorithms/online.py"
 PAIRWISE = "nashalign/losses/pairwise.py"
@@ -27,6 +28,7 @@ ENUMERATION = "nashalign/sampling/enumeration.py"
 
 FIXED_POINTS_TEST = "tests/algorithms/fixed_points_test.py"
 UPDATE_TEST = "tests/algorithms/update_test.py"
+WEIGHING_TEST = "tests/algorithms/weighing_test.py"
 DEVICES_TEST = "tests/algorithms/devices_test.py"
 PROMPTING_TEST = "tests/algorithms/prompting_test.py"
 RECIPES_TEST = "tests/algorithms/recipes_test.py"
@@ -184,12 +186,12 @@ ALGORITHMS = [
     Fault(
         "probabilities that are trained through",
         UPDATE,
-        "return jnp.sum(groups.probability * per_group), read.log_probs",
+        "return jnp.sum(groups.probability * per_group), (read.log_probs, counted)",
         "log_probs = read.log_probs\n"
         "        ratio = jnp.sum(log_probs - jax.lax.stop_gradient(log_probs), -1)\n"
         "        ratio = jax.vmap(lambda r, i: r[i])(ratio, groups.members)\n"
         "        trained = groups.probability * jnp.exp(jnp.sum(ratio, -1))\n"
-        "        return jnp.sum(trained * per_group), log_probs",
+        "        return jnp.sum(trained * per_group), (log_probs, counted)",
         expected("online_ipo"),
     ),
     Fault(
@@ -306,10 +308,38 @@ ALGORITHMS = [
     ),
     Fault(
         "weights that are trained through",
-        OBJECTIVES,
-        "jax.lax.stop_gradient(weight(method, groups)) * loss(method, groups)",
-        "weight(method, groups) * loss(method, groups)",
+        WEIGHING,
+        "weight = jax.lax.stop_gradient(method.weight(method, groups))",
+        "weight = method.weight(method, groups)",
         expected("soft_po_weighted"),
+    ),
+    Fault(
+        "a regulariser that is weighed",
+        WEIGHING,
+        "return weight * method.loss(method, groups) + held, weight",
+        "return weight * (method.loss(method, groups) + held), weight",
+        expected("soft_po_weighted"),
+    ),
+    Fault(
+        "statistics of the batch that are trained through",
+        WEIGHING,
+        "name: jax.lax.stop_gradient(statistic(method, _detached(groups), reduce))",
+        "name: statistic(method, groups, reduce)",
+        f"{WEIGHING_TEST} -k trains_nothing",
+    ),
+    Fault(
+        "the mean weight of one device's pairs",
+        SELECTION,
+        "total, count = reduce((total, jnp.sum(groups.probability)))",
+        "count = jnp.sum(groups.probability)",
+        f"{DEVICES_TEST} -k pmap-soft_po_weighted",
+    ),
+    Fault(
+        "effective sample size of one device",
+        WEIGHING,
+        "squares = reduce(jnp.sum(probability * jnp.square(share)))",
+        "squares = jnp.sum(probability * jnp.square(share))",
+        f"{DEVICES_TEST} -k pmap-rwr",
     ),
     Fault(
         "worst for best",

@@ -16,6 +16,8 @@ from tests import token_game
 from tests.algorithms.definitions import OBJECTIVES, View
 
 METHODS = list(token_game.SETTINGS)
+# A statistic of the batch is not independent of the groups that it is applied to.
+UNBIASED = [name for name in METHODS if not algorithms.TABLE[name].batch]
 
 
 def contexts():
@@ -125,7 +127,7 @@ def test_expected_gradient_is_that_of_the_enumerated_objective(name):
     np.testing.assert_allclose(predicted, differences, rtol=0, atol=1e-7 * scale)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", UNBIASED)
 def test_mean_of_sampled_gradients_is_the_expected_gradient(name):
     with jax.enable_x64(True):
         method = configured(name)

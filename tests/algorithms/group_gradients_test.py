@@ -88,8 +88,7 @@ def taught(method):
             given = dataclasses.replace(
                 groups, log_probs=log_probs, statistics=statistics
             )
-            weight = jax.lax.stop_gradient(method.weight(method, given))
-            return jnp.sum(weight * method.loss(method, given))
+            return jnp.sum(algorithms.group_losses(method, given)[0])
 
         by_policy, by_heads = jax.grad(total, (0, 1))(groups.log_probs, read)
     # Where there is no token its log-probability is a constant.

@@ -1,0 +1,74 @@
+"""What each group adds to the objective, how much it counts, and how many do.
+
+A weight is never trained through, and neither are statistics of the whole batch, which
+are sums over devices.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign.algorithms.method import Method, equal
+from nashalign.types import Groups
+
+# Sums a pytree over devices.
+Reduce = Callable[[Any], Any]
+
+
+def weighs(method: Method) -> bool:
+    """Whether some groups of a row count more than others."""
+    return method.weight is not equal
+
+
+def group_losses(
+    method: Method, groups: Groups, reduce: Reduce = lambda values: values
+) -> tuple[chex.Array, chex.Array]:
+    """What each group adds to the objective, and how much it counts, `[B, G]` each.
+
+    Args:
+      method: the row.
+      groups: with what its loss reads.
+      reduce: sums a pytree over devices, as in `learn`.
+    """
+    found = {
+        name: jax.lax.stop_gradient(statistic(method, _detached(groups), reduce))
+        for name, statistic in method.batch
+    }
+    groups = dataclasses.replace(groups, statistics={**groups.statistics, **found})
+    weight = jax.lax.stop_gradient(method.weight(method, groups))
+    held = method.regulariser(method, groups)
+    if groups.kept is not None:
+        weight, held = (jnp.where(groups.kept, x, 0.0) for x in (weight, held))
+    return weight * method.loss(method, groups) + held, weight
+
+
+def effective_sample_size(
+    probability: chex.Array, weight: chex.Array, reduce: Reduce = lambda values: values
+) -> chex.Array:
+    r"""How many groups of equal weight would vary as much (Kish 1965).
+
+    .. math:: \Big(\sum_g p_g w_g\Big)^2 \Big/ \sum_g p_g w_g^2
+
+    Args:
+      probability: `[B, G]` of the groups, one for each that was sampled.
+      weight: `[B, G]` how much each counts, >= 0.
+      reduce: sums a pytree over devices, as in `learn`.
+
+    Returns:
+      A number between one and the number of sampled groups; 0 if none counts.
+    """
+    total = reduce(jnp.sum(probability * weight))
+    # Shares of the sum, not weights, are squared: those may be of any size.
+    share = weight / jnp.where(total > 0, total, 1.0)
+    squares = reduce(jnp.sum(probability * jnp.square(share)))
+    return jnp.where(squares > 0, 1 / jnp.where(squares > 0, squares, 1.0), 0.0)
+
+
+def _detached(groups):
+    """The groups, through whose log-probabilities and statistics nothing is trained."""
+    fixed = jax.lax.stop_gradient((groups.log_probs, groups.statistics))
+    return dataclasses.replace(groups, log_probs=fixed[0], statistics=fixed[1])
