@@ -33,6 +33,7 @@ class Seen:
       found_at_levels: `[L, Y]` the same after it, for rows whose writers are prompted.
       settings: the row's.
       game: what was played.
+      later: what was played in the periods after the first, where it was another game.
     """
 
     reference: np.ndarray
@@ -40,6 +41,7 @@ class Seen:
     found_at_levels: np.ndarray
     settings: Mapping[str, float]
     game: token_game.Game
+    later: tuple[token_game.Game, ...] = ()
 
     @property
     def preference(self) -> np.ndarray:
@@ -72,6 +74,8 @@ class Entry:
       predict: `Seen -> [Y]`, or `[L, Y]` of the policies under each level.
       settings: of the row, far enough from its limits that others would be seen.
       game: what is played.
+      later: what is played in the periods after the first, one each; the game where
+        there is none.
       note: what is to be known about the row; findings.
       also: rows that would pass in its place, though elsewhere in this table they are
         held against something else; see `relatives`.
@@ -91,6 +95,7 @@ class Entry:
     predict: Callable[[Seen], np.ndarray]
     settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     game: token_game.Game
+    later: tuple[token_game.Game, ...] = ()
     note: str = ""
     also: tuple[str, ...] = ()
     under_levels: bool = False
@@ -189,13 +194,20 @@ def examine(
     for family in families:
         before, after = training.train(
             entry.stages,
-            entry.game,
+            (entry.game, *entry.later),
             family,
             num_steps=entry.num_steps,
             learning_rate=entry.learning_rate * {"tabular": 5}.get(family, 1),
             num_periods=entry.num_periods,
         )
-        seen = Seen(before[0], before[1:], after[1:], entry.method.settings, entry.game)
+        seen = Seen(
+            before[0],
+            before[1:],
+            after[1:],
+            entry.method.settings,
+            entry.game,
+            entry.later,
+        )
         predicted = _predicted(entry, seen)
         measured = slice(1, None) if entry.under_levels else 0
         distances[family] = _distance(after[measured], predicted)

@@ -95,16 +95,18 @@ def game(preference=None, rewards=None) -> Game:
 # can be reached from each by wins, so that verdicts alone have a place to rest too.
 PREFERENCE = games.random_preference(2, SIZE)
 REWARDS = np.random.default_rng(4).normal(size=SIZE) / 2
+OTHER_REWARDS = np.random.default_rng(6).normal(size=SIZE) / 2
 BRADLEY_TERRY = games.from_rewards(REWARDS)
 # Four who contradict each other, pair by pair.
 JUDGES = games.random_preference(14, (4, SIZE))
 # Four who contradict each other's rankings.
 RANKINGS = np.random.default_rng(7).normal(size=(4, SIZE))
-CYCLIC, DIVIDED, REWARDED, SCORED, RANKED = (
+CYCLIC, DIVIDED, REWARDED, SCORED, OTHERWISE_SCORED, RANKED = (
     game(PREFERENCE),
     game(JUDGES),
     game(rewards=REWARDS),
     game(BRADLEY_TERRY, REWARDS),
+    game(games.from_rewards(OTHER_REWARDS), OTHER_REWARDS),
     game(rewards=RANKINGS),
 )
 

@@ -92,11 +92,15 @@ def best_response_to_data(seen):
     return games.best_response(seen.data, seen.preference, seen.reference, seen.tau)
 
 
-def sequential(seen, iterate):
-    """Lou et al. 2024: what was taught before is retained."""
-    lasting = (iterate, 1 + seen.settings["retain"])
-    anchor = theory.mixed(lasting, (seen.reference, -seen.settings["retain"]))
-    return theory.tilted(anchor, seen.rewards / seen.tau)
+def one_reward_after_another(seen):
+    """Lou et al. 2024: what the first has taught is retained, and more, by the second.
+
+    As derived from the margin: of several optima of this family only one adds a share
+    of the first reward, and of that alone.
+    """
+    (later,) = seen.later
+    lasting = (1 + seen.settings["retain"]) * seen.rewards
+    return theory.tilted(seen.reference, (lasting + later.rewards[0]) / seen.tau)
 
 
 _OPTIMUM = {"prediction": "reference exp(r / tau)", "predict": optimum}
@@ -204,8 +208,9 @@ ENTRIES = (
         row="sequential_po",
         settings={"tau": 1.0, "retain": 0.4},
         game=game.SCORED,
-        prediction="after two dimensions, reference exp((2 + retain) r / tau)",
-        predict=theory.repeated(2, sequential),
+        later=(game.OTHERWISE_SCORED,),
+        prediction="after two dimensions, reference exp(((1 + retain) r1 + r2) / tau)",
+        predict=one_reward_after_another,
         num_periods=2,
     ),
 )

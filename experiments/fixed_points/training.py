@@ -16,7 +16,7 @@ from nashalign.types import Examples
 
 def train(
     stages: Sequence[tuple[algorithms.Method, Examples | None]],
-    game: token_game.Game,
+    games: Sequence[token_game.Game],
     family: str,
     *,
     num_steps: int,
@@ -31,7 +31,7 @@ def train(
     Args:
       stages: a row and what it is shown, as in `game.expected_update`; one after
         another, each from the policy and held to the policy that the last one made.
-      game: what it plays.
+      games: what it plays in each period, the last of them in all that follow.
       family: `"transformer"` or `"tabular"`.
       num_steps: expected updates of a stage.
       learning_rate: Adam's, at the beginning of each period.
@@ -42,7 +42,7 @@ def train(
         for method, seen in stages:
             params, *found = _run(
                 method,
-                jax.tree.map(jnp.asarray, game),
+                jax.tree.map(lambda *own: jnp.stack(own), *games),
                 jax.tree.map(jnp.asarray, seen),
                 params,
                 jnp.asarray(learning_rate, float),
@@ -62,7 +62,7 @@ def train(
     static_argnames=("family", "num_steps"),
     compiler_options={"xla_backend_optimization_level": 0},
 )
-def _run(method, game, seen, reference, rate, length, *, family, num_steps):
+def _run(method, games, seen, reference, rate, length, *, family, num_steps):
     """One stage of `train`: its parameters, and log-policies before and after it."""
     policy = token_game.FAMILIES[family]
 
@@ -89,6 +89,8 @@ def _run(method, game, seen, reference, rate, length, *, family, num_steps):
             state.opt_state,
         )
         state = dataclasses.replace(state, opt_state=opt_state)
+        period = jnp.minimum(state.step // length, len(games.data) - 1)
+        game = jax.tree.map(lambda own: own[period], games)
         return token_game.expected_update(method, setup, state, game, seen), None
 
     state, _ = jax.lax.scan(step, state, None, num_steps)

@@ -2,8 +2,9 @@
 
 OPTune answers its worst prompts anew between rounds, and step-level preference learning
 searches anew; both go on from the policy that the last round has made. Mixed PO has two
-stages, each a row of its own; DICE begins with DPO, whose rewards it learns from. What
-a part learns from is made when the part before is over, and kept beside the run: it is
+stages, each a row of its own; DICE begins with DPO, whose rewards it learns from.
+Sequential PO hears one kind of reviewer a period, each in turn. What a part learns
+from is made when the part before is over, and kept beside the run: it is
 neither made nor paid for twice.
 """
 
@@ -91,11 +92,13 @@ def course(
       num_steps: updates of all parts together.
       loaded: the task.
       data_set: what offline rows learn from.
-      seed: of the choice of prompts that are searched.
+      seed: of the choice of prompts that are searched, and of the votes of a kind.
     """
     stages = settings.stages(name)
     if name == "dice":
         return _self_rewarded(settings, num_steps, data_set)
+    if name == "sequential_po":
+        return _in_turn(settings, num_steps, loaded, data_set, seed)
     if len(stages) == 1:
         makers = {
             "optune": lambda number: _answered(number, data_set),
@@ -158,6 +161,51 @@ def _self_rewarded(
 
         parts.append(Part(row="dice", method=method, num_steps=number, settle=settle))
     return parts
+
+
+def _in_turn(
+    settings: Settings,
+    num_steps: int,
+    loaded: task.Task,
+    data_set: examples.DataSet,
+    seed: int,
+) -> list[Part]:
+    """A part for each period of sequential PO, and a kind of reviewer for each."""
+    method, period = settings.method("sequential_po"), int(settings.own["period"])
+    kinds = loaded.annotator.population.kinds
+    return [
+        Part(
+            row="sequential_po",
+            method=method,
+            num_steps=min(period, num_steps - begin),
+            make=_heard(kinds[number % len(kinds)], loaded, data_set, seed),
+        )
+        for number, begin in enumerate(range(0, num_steps, period))
+    ]
+
+
+def _heard(kind: str, loaded: task.Task, data_set: examples.DataSet, seed: int) -> Make:
+    """The pairs of the data set with the votes of one kind of reviewer alone.
+
+    A pair has as many votes as the data set's have.
+    """
+
+    def make(setup, state, before):
+        del setup, state, before
+        pairs = examples.first(data_set.sampled, 2)
+        everyone = loaded.annotator.population
+        place = everyone.kinds.index(kind)
+        found = loaded.annotator.utilities(pairs.prompts, pairs.responses)
+        u_y, u_z = np.moveaxis(found[place : place + 1], -1, 0)
+        rng = np.random.default_rng([seed, place])
+        votes = everyone.alone(kind).votes(
+            rng, u_y, u_z, num_voters=data_set.num_voters
+        )
+        preference = np.full((len(votes), 2, 2), 0.5, np.float32)
+        preference[:, 0, 1], preference[:, 1, 0] = votes, 1 - votes
+        return dataclasses.replace(pairs, preference=preference)
+
+    return make
 
 
 def _divided(num_steps: int, number: int) -> list[int]:

@@ -72,11 +72,13 @@ class DataSet:
         was given.
       authors: one of the function's author.
       judge: the reward model on the scale of the rewards; None where none was given.
+      num_voters: reviewers who have voted on each pair.
     """
 
     sampled: Examples
     authors: Examples
     judge: Standardised | None = None
+    num_voters: int = 1
 
     def of(self, method: algorithms.Method) -> Examples:
         """Returns all examples of a row."""
@@ -153,6 +155,7 @@ def load(
             responses=data.encode_responses(loaded.tokenizer, summaries, length=length),
         ),
         judge=judge,
+        num_voters=settings.num_voters,
     )
 
 

@@ -92,6 +92,7 @@ DEPARTURES: dict[str, tuple[str, ...]] = {
     ),
     "sequential_po": (
         _SECOND_HAND,
+        "the order of the dimensions is ours",
         "one `retain` for all dimensions",
         "what the dimensions before have taught counts together, iterate over "
         "reference; the paper weighs each",

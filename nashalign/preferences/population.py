@@ -70,6 +70,27 @@ class Population:
         """Names of the kinds, in the order of every `[kinds, ...]` array."""
         return tuple(self.reviewers)
 
+    def alone(self, kind: str) -> "Population":
+        """The reviewers of one kind, who agree but for the noise of their votes.
+
+        Args:
+          kind: one of `kinds`.
+
+        Raises:
+          ValueError: there is no such kind.
+        """
+        if kind not in self.kinds:
+            raise ValueError(
+                f"population: there is no kind {kind!r}; there are "
+                f"{', '.join(self.kinds)}"
+            )
+        place = self.kinds.index(kind)
+        return Population(
+            reviewers={kind: self.reviewers[kind]},
+            weights=(1.0,),
+            temperatures=(self.temperatures[place],),
+        )
+
     def utilities(self, codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
         """Every kind's utility of every summary, `[kinds, n]` float64.
 

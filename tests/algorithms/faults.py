@@ -584,6 +584,20 @@ ALGORITHMS = [
         f"{PROMPTING_TEST} -k as_many_degrees",
     ),
     Fault(
+        "an earlier dimension that is not retained",
+        PLAYERS,
+        '{"iterate": 1 + settings["retain"], "reference": -settings["retain"]}',
+        '{"iterate": 1.0, "reference": 0.0}',
+        "tests/experiments/fixed_points_test.py -k two_dimensions",
+    ),
+    Fault(
+        "one kind of reviewer for all periods",
+        "experiments/summarise/courses.py",
+        "make=_heard(kinds[number % len(kinds)], loaded, data_set, seed)",
+        "make=_heard(kinds[0], loaded, data_set, seed)",
+        "tests/experiments/summarise_test.py -k each_period",
+    ),
+    Fault(
         "contradictions taken for easy pairs",
         RECIPES,
         "np.where(label > 0.5, gap, -gap)",

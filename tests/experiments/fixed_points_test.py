@@ -49,6 +49,7 @@ def test_every_row_of_the_table_has_an_entry():
         ("sppo", {"eta": 1.9}),
         ("filtered", {"num_responses": 2}),
         ("spin", {"tau": 2.1}),
+        ("sequential_po", {"retain": 0.0}),
     ],
 )
 def test_a_row_with_another_setting_does_not_hold(row, settings):
@@ -128,6 +129,25 @@ def test_a_relative_passes_in_the_place_of_a_row(row, other, period, monkeypatch
     monkeypatch.setitem(algorithms.TABLE, row, algorithms.TABLE[other])
     swapped = dataclasses.replace(entry, settings=settings, period=period)
     assert examine(swapped, QUICK).holds
+
+
+def test_two_dimensions_of_sequential_po_are_two_rewards_of_which_the_order_counts():
+    (entry,) = launch.choose(("sequential_po",))
+    (later,) = entry.later
+    apart = np.corrcoef(entry.game.rewards[0], later.rewards[0])[0, 1]
+    assert abs(apart) < 0.9
+    assert examine(entry, QUICK).holds
+    # Neither the other order, nor one dimension twice, nor the second alone, nor one
+    # that is not retained, comes to rest there.
+    turned = {"game": later, "later": (entry.game,)}
+    for other in (turned, {"later": (entry.game,)}, {"game": later}):
+        wrong = dataclasses.replace(
+            dataclasses.replace(entry, **other),
+            predict=lambda seen: entry.predict(
+                dataclasses.replace(seen, game=entry.game, later=entry.later)
+            ),
+        )
+        assert not examine(wrong, QUICK).holds
 
 
 def test_a_row_that_stays_where_it_began_does_not_hold():

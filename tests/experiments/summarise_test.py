@@ -631,6 +631,7 @@ def course(name, data_set, loaded, num_steps=60, **own):
         ("optune", ["optune"] * 3, [20, 20, 20]),
         ("mixed_po", ["dpo", "ppo"], [30, 30]),
         ("dice", ["dpo", "dice", "dice"], [20, 20, 20]),
+        ("sequential_po", ["sequential_po"] * 3, [20, 20, 20]),
     ],
 )
 def test_a_run_is_parted_into_rounds_and_stages(
@@ -639,7 +640,36 @@ def test_a_run_is_parted_into_rounds_and_stages(
     parts = course(name, data_set, loaded)
     assert [part.row for part in parts] == rows
     assert [part.num_steps for part in parts] == num_steps
-    assert len(course(name, data_set, loaded, num_steps=2)) == min(2, len(rows))
+    short = 1 if name == "sequential_po" else min(2, len(rows))
+    assert len(course(name, data_set, loaded, num_steps=2)) == short
+
+
+def test_each_period_of_sequential_po_has_the_votes_of_another_kind(data_set, loaded):
+    parts = course("sequential_po", data_set, loaded, num_steps=70, period=20)
+    assert [part.num_steps for part in parts] == [20, 20, 20, 10]
+    # One row, one optimizer, one reference: only labels change.
+    assert len({id(part.method) for part in parts}) == 1
+    sharp = dataclasses.replace(data_set, num_voters=10_000)
+    parts = course("sequential_po", sharp, loaded, num_steps=70, period=20)
+    found = [part.make(None, None, None) for part in parts]
+    pairs = examples.first(data_set.sampled, 2)
+    utilities = loaded.annotator.utilities(pairs.prompts, pairs.responses)
+    verdicts = loaded.annotator.population.verdicts(*np.moveaxis(utilities, -1, 0))
+    labels = [own.preference[:, 0, 1] for own in found]
+    for number, own in enumerate(labels):
+        np.testing.assert_allclose(own, verdicts[number % 3], atol=0.03)
+        jax.tree.map(
+            np.testing.assert_array_equal, found[number].responses, pairs.responses
+        )
+        turned = found[number].preference.swapaxes(1, 2)
+        np.testing.assert_allclose(found[number].preference, 1 - turned, atol=1e-6)
+    np.testing.assert_array_equal(labels[0], labels[3])
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert np.abs(labels[one] - labels[other]).max() > 0.1
+    few = course("sequential_po", data_set, loaded)[1].make(None, None, None)
+    assert data_set.num_voters == configs.Judges().num_voters
+    shares = few.preference[:, 0, 1] * data_set.num_voters
+    np.testing.assert_allclose(shares, shares.round(), atol=1e-5)
 
 
 def test_every_round_of_dice_begins_with_the_penalty_of_its_own_responses(

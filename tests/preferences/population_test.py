@@ -53,6 +53,19 @@ def test_population_is_not_bradley_terry():
     assert preferences.intransitive_share(matrix) == 1
 
 
+def test_a_kind_alone_says_what_it_says_among_others():
+    everyone = population()
+    u_y, u_z = np.random.default_rng(2).uniform(size=(2, 3, 5))
+    for number, kind in enumerate(everyone.kinds):
+        own = everyone.alone(kind)
+        own_utilities = own.utilities(["x"], ["y"])
+        assert own.kinds == (kind,) and own_utilities.tolist() == [[number + 1.0]]
+        found = own.prefer(u_y[number : number + 1], u_z[number : number + 1])
+        np.testing.assert_allclose(found, everyone.verdicts(u_y, u_z)[number])
+    with pytest.raises(ValueError, match="no kind 'four'; there are one, two, three"):
+        everyone.alone("four")
+
+
 def test_one_kind_alone_is_bradley_terry():
     alone = preferences.Population({"one": constant(1)}, (1.0,), (0.1,))
     p = alone.matrix(CYCLE[:1])
