@@ -27,7 +27,7 @@ from experiments.summarise import (
 )
 from experiments.summarise import config as configs
 from experiments.summarise import judges as judging
-from nashalign import algorithms, data, evaluation, policies, training
+from nashalign import algorithms, data, evaluation, policies, preferences, training
 from nashalign.types import pytree
 
 OWN = tuple(sorted(data.harvest.OWN_PACKAGES))
@@ -645,6 +645,17 @@ def test_a_run_is_parted_into_rounds_and_stages(
 
 
 def test_each_period_of_sequential_po_has_the_votes_of_another_kind(data_set, loaded):
+    def lengths(sign):
+        return lambda codes, texts: sign * np.array([float(len(x)) for x in texts])
+
+    # Three who disagree about every pair whose texts are not of one length.
+    population = preferences.Population(
+        {"short": lengths(-1), "long": lengths(1), "neither": lengths(0)},
+        (0.4, 0.4, 0.2),
+        (2.0, 5.0, 1.0),
+    )
+    annotator = dataclasses.replace(loaded.annotator, population=population)
+    loaded = dataclasses.replace(loaded, annotator=annotator)
     parts = course("sequential_po", data_set, loaded, num_steps=70, period=20)
     assert [part.num_steps for part in parts] == [20, 20, 20, 10]
     # One row, one optimizer, one reference: only labels change.
@@ -654,7 +665,7 @@ def test_each_period_of_sequential_po_has_the_votes_of_another_kind(data_set, lo
     found = [part.make(None, None, None) for part in parts]
     pairs = examples.first(data_set.sampled, 2)
     utilities = loaded.annotator.utilities(pairs.prompts, pairs.responses)
-    verdicts = loaded.annotator.population.verdicts(*np.moveaxis(utilities, -1, 0))
+    verdicts = population.verdicts(*np.moveaxis(utilities, -1, 0))
     labels = [own.preference[:, 0, 1] for own in found]
     for number, own in enumerate(labels):
         np.testing.assert_allclose(own, verdicts[number % 3], atol=0.03)
