@@ -18,6 +18,8 @@ import rich.text
 INTERRUPTED, UNREAD = 130, 141
 """Exit codes of a shell for a command that Ctrl-C, or a closed pipe, has ended."""
 
+_LOST = "the output cannot be written"
+
 
 class _Console(rich.console.Console):
     """A console that shows every string as it is."""
@@ -25,6 +27,15 @@ class _Console(rich.console.Console):
     def render_str(self, text: str, **options) -> rich.text.Text:
         """Returns the string as text, control characters made visible."""
         return super().render_str(visible(text), **options)
+
+    def print(self, *shown, **options) -> None:
+        """Prints; an error of the output says that it is the output's."""
+        try:
+            super().print(*shown, **options)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OSError(error.errno, f"{_LOST}: {error.strerror}") from error
 
     def on_broken_pipe(self) -> None:
         """Leaves the end of the command to `guarded`."""
@@ -130,5 +141,5 @@ def _lost_output() -> int | str | None:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         if error.errno == errno.EPIPE:
             return UNREAD
-        return f"error: the output cannot be written: {error.strerror}"
+        return f"error: {_LOST}: {error.strerror}"
     return None

@@ -1,5 +1,6 @@
 """Every command ends with a number or a sentence; every text is shown as it is."""
 
+import contextlib
 import io
 import os
 import signal
@@ -81,6 +82,16 @@ def test_a_full_disk_behind_the_output_is_a_sentence_and_said_once(monkeypatch):
             "error: the output cannot be written: No space left on device"
         )
         full.flush()
+
+
+@pytest.mark.parametrize("length", [1, 10**6])
+def test_a_full_disk_behind_a_console_is_said_to_be_the_outputs(monkeypatch, length):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        command = terminal.guarded(lambda a: terminal.console().print("x" * length))
+        assert "the output cannot be written: No space left on device" in command([])
+        with contextlib.suppress(OSError):
+            full.flush()
 
 
 @pytest.mark.parametrize("write", [print, lambda text: terminal.console().print(text)])
