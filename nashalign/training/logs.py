@@ -42,8 +42,8 @@ class Logs:
         self._rollouts = JsonLines(folder / "rollouts.jsonl", step)
         with files.naming(folder / "tensorboard"):
             self._board = _new_board(folder / "tensorboard")
-        if (folder / "metrics.jsonl").exists():
-            for line in read_log(folder / "metrics.jsonl"):
+        if self._metrics.path.exists():
+            for line in _scalars(self._metrics.path):
                 self._show(line)
 
     def sync(self) -> dict[str, int]:
@@ -115,11 +115,28 @@ def read_log(path: str | os.PathLike) -> list[dict]:
             try:
                 found.append(json_file.parse(line))
             except ValueError as error:
-                raise ValueError(
-                    f"{path} is damaged: line {number} is no JSON object. Delete the "
-                    f"folder {pathlib.Path(path).parent} to make it again"
-                ) from error
+                raise _damaged(path, f"line {number} is no JSON object") from error
     return found
+
+
+def _scalars(path: pathlib.Path) -> list[dict]:
+    """The lines of a log of metrics, which hold the time, and numbers only."""
+    lines = read_log(path)
+    for number, line in enumerate(lines, 1):
+        if not isinstance(line.get("time"), int | float):
+            raise _damaged(path, f"line {number} has no time")
+        for name, value in line.items():
+            if not isinstance(value, int | float | None):
+                raise _damaged(path, f"{name} of line {number} is {value!r:.60}")
+    return lines
+
+
+def _damaged(path: str | os.PathLike, reason: str) -> ValueError:
+    """The error for a log that is not what was written."""
+    return ValueError(
+        f"{path} is damaged: {reason}. Delete the folder {pathlib.Path(path).parent} "
+        "to make it again"
+    )
 
 
 def require_whole(
@@ -199,14 +216,14 @@ class JsonLines:
 
 
 def _length_up_to(path: pathlib.Path, step: int) -> int:
-    """Bytes of the whole lines whose step is not above the given one."""
-    length = 0
+    """Bytes of the whole lines, in order, whose step is not above the given one."""
+    length, last = 0, 0
     with open(path, "rb") as lines:
         for line in lines:
             own = _step_of(line)
-            if not isinstance(own, int | float) or own > step:
+            if not isinstance(own, int | float) or not last <= own <= step:
                 break
-            length += len(line)
+            length, last = length + len(line), own
     return length
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -182,8 +183,9 @@ def test_a_line_that_a_kill_has_torn_is_cut(tmp_path, unbroken, torn):
         lambda path: path.unlink(),
         lambda path: os.truncate(path, path.stat().st_size * 2 // 3),
         lambda path: path.write_bytes(path.read_bytes().replace(b'p": 2', b'p": x', 1)),
+        lambda path: path.write_bytes(path.read_bytes().replace(b'p": 2', b'p": 0', 1)),
     ],
-    ids=["deleted", "cut", "garbled"],
+    ids=["deleted", "cut", "garbled", "out of order"],
 )
 @pytest.mark.parametrize("num_steps", [4, NUM_STEPS], ids=["done", "to go on with"])
 def test_logs_that_are_shorter_than_the_checkpoint_are_noticed_before_any_step(
@@ -193,6 +195,25 @@ def test_logs_that_are_shorter_than_the_checkpoint_are_noticed_before_any_step(
     spoil(tmp_path / name)
     with pytest.raises(ValueError, match=rf"{name} has [\d,]+ bytes of the .* step 4"):
         train(tmp_path, step=None, num_steps=num_steps)
+
+
+@pytest.mark.parametrize(
+    ("part", "spoilt", "said"),
+    [
+        (rb'"time"', b'"tame"', "line 2 has no time"),
+        (rb'"loss": [^,}]+', b'"loss": "text"', "loss of line 2 is 'text'"),
+        (rb'"loss": [^,}]+', b'"loss": [0, 1]', r"loss of line 2 is \[0, 1\]"),
+    ],
+)
+def test_a_line_of_metrics_that_is_none_is_noticed(tmp_path, part, spoilt, said):
+    train(tmp_path, num_steps=4)
+    path = tmp_path / "metrics.jsonl"
+    first, second, *rest = path.read_bytes().splitlines(keepends=True)
+    changed = re.sub(part, lambda found: spoilt.ljust(len(found[0])), second)
+    assert len(changed) == len(second) and changed != second
+    path.write_bytes(b"".join([first, changed, *rest]))
+    with pytest.raises(ValueError, match=f"metrics.jsonl is damaged: {said}"):
+        train(tmp_path)
 
 
 def test_a_finished_run_is_returned_without_work(tmp_path, unbroken):
