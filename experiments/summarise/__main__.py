@@ -200,6 +200,7 @@ def _aligned(
         suffix=aligner.suffix(method),
         seconds=align.seconds(folder),
         tokens_per_second=align.tokens_per_second(folder),
+        optimizer_steps=align.steps_taken(folder),
     )
 
 

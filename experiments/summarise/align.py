@@ -164,7 +164,8 @@ class Aligner:
         def step(state, batch):
             state, metrics, groups = compiled(state, batch, method, judge)
             tokens = metrics["length"] * groups.responses.truncated.size
-            own = {"tokens": tokens} | _length_half_width(groups.responses.mask)
+            own = {"tokens": tokens, "optimizer_steps": jnp.asarray(epochs(method))}
+            own |= _length_half_width(groups.responses.mask)
             return state, metrics | own, groups
 
         return training.run(
@@ -269,10 +270,14 @@ def _length_half_width(mask: jax.Array) -> dict[str, jax.Array]:
     return {"length_half_width": quantile * error}
 
 
+def epochs(method: algorithms.Method) -> int:
+    """Steps of the optimizer in an update of a row."""
+    return int(method.settings.get("num_epochs", 1))
+
+
 def optimizer_steps(stage: Sequence[courses.Part]) -> int:
     """Steps of the optimizer in all parts of one stage."""
-    epochs = int(stage[0].method.settings.get("num_epochs", 1))
-    return epochs * sum(part.num_steps for part in stage)
+    return epochs(stage[0].method) * sum(part.num_steps for part in stage)
 
 
 def log(folder: pathlib.Path) -> list[dict]:
@@ -292,6 +297,11 @@ def log(folder: pathlib.Path) -> list[dict]:
 def seconds(folder: pathlib.Path) -> float:
     """Training time by the log, compilation included, pauses between sessions not."""
     return sum(line["seconds"] for line in log(folder))
+
+
+def steps_taken(folder: pathlib.Path) -> int:
+    """Steps of the optimizer by the log, in all stages that were not left out."""
+    return round(sum(line.get("optimizer_steps", 0) for line in log(folder)))
 
 
 def tokens_per_second(folder: pathlib.Path) -> float | None:

@@ -36,6 +36,7 @@ class Aligned:
       suffix: what it is shown after a prompt.
       seconds: its training time; None for the start policy.
       tokens_per_second: of responses in training; None for the start policy.
+      optimizer_steps: taken in training; None for the start policy.
       diverged: the update at which its training was given up.
     """
 
@@ -46,6 +47,7 @@ class Aligned:
     suffix: Sequence[int] = ()
     seconds: float | None = None
     tokens_per_second: float | None = None
+    optimizer_steps: int | None = None
     diverged: int | None = None
 
 
@@ -175,9 +177,9 @@ def _origin(runs: Sequence[Aligned]) -> dict:
     """What the summary says about how a policy came about, from its runs."""
     policy = runs[0]
     own = policy.settings.own if policy.settings else {}
-    seconds, speed = (
+    seconds, speed, steps = (
         [value for run in runs if (value := getattr(run, name)) is not None]
-        for name in ("seconds", "tokens_per_second")
+        for name in ("seconds", "tokens_per_second", "optimizer_steps")
     )
     diverged = [run.diverged for run in runs if run.diverged is not None]
     return {
@@ -187,6 +189,7 @@ def _origin(runs: Sequence[Aligned]) -> dict:
         "settings": {n: v for n, v in own.items() if n not in ("tau", "mix")},
         "seconds": statistics.mean(seconds) if seconds else None,
         "tokens_per_second": statistics.mean(speed) if speed else None,
+        "optimizer_steps": max(steps, default=None),
         "diverged": min(diverged, default=None),
     }
 

@@ -73,7 +73,8 @@ def table(names: list[str]) -> rich.table.Table:
         shown.add_column(column, overflow="fold")
     for name in names or [*TABLE, *RECIPES]:
         if name in RECIPES:
-            shown.add_row(*_recipe(name))
+            known = departures(RECIPES[name]()) if names else []
+            shown.add_row(*_recipe(name, known))
             continue
         method = configure(name)
         choices = [
@@ -106,12 +107,24 @@ def _line(what: str, choice: str) -> Text:
     return Text.assemble((what, "dim"), f" {choice}")
 
 
-def _recipe(name: str) -> tuple[Text, Text, str]:
+def _recipe(name: str, departures: list[str]) -> tuple[Text, Text, str]:
     """Returns a recipe as a row of the table: its stages in the place of choices."""
     recipe = RECIPES[name]()
     stages = " then ".join(stage.method.title for stage in recipe.stages)
     settings = "those of its stages; see algorithms." + name
-    return _called(name, recipe), _line("recipe", stages), settings
+    lines = [_line("recipe", stages)]
+    lines += [_line("departure", line) for line in departures]
+    return _called(name, recipe), Text("\n").join(lines), settings
+
+
+def departures(recipe: Recipe) -> list[str]:
+    """Returns where a recipe departs from its paper, and its rows from theirs."""
+    of_rows = {
+        f"{stage.method.title}: {line}": None
+        for stage in recipe.stages
+        for line in stage.method.departures
+    }
+    return [*recipe.departures, *of_rows]
 
 
 def _explained(setting):

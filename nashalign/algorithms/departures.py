@@ -31,6 +31,8 @@ DEPARTURES: dict[str, tuple[str, ...]] = {
     "rl": ("two responses are each other's baseline; the paper's is not known here",),
     "rloo": (),
     "ppo": (
+        "the critic is a linear head on the policy's states, behind a stop-gradient; "
+        "the paper's is a network of its own",
         "advantages are not whitened",
         "an epoch is one step on the whole batch, without minibatches",
         "no pretraining gradients are mixed in",

@@ -46,11 +46,23 @@ class Recipe:
       title: the method's name in its paper.
       paper: authors, year, arXiv number.
       stages: in order.
+      departures: what the paper does that the recipe does not, or what is not known of
+        it, one line each; those of its rows come on top.
     """
 
     title: str
     paper: str
     stages: tuple[Stage, ...]
+    departures: tuple[str, ...] = ()
+
+
+_MIXED_PO = (
+    "the threshold between easy and difficult pairs is ours: the paper's is not public",
+    "pairs that the reward contradicts by more than the threshold are left out; what "
+    "the paper does with them is not public",
+    "the share of updates of each stage, and the settings of both, are ours",
+    "the optimizer begins anew with the second stage; the paper's is not known here",
+)
 
 
 def mixed_po(
@@ -85,6 +97,7 @@ def mixed_po(
                 configure("ppo", **ppo), lambda e: np.abs(reward_gap(e)) <= threshold
             ),
         ),
+        departures=_MIXED_PO,
     )
 
 

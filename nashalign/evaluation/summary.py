@@ -68,6 +68,7 @@ class Summary:
       nash_share: share of bootstrap draws in which it has weight there.
       seconds: training time.
       tokens_per_second: of responses, in training.
+      optimizer_steps: taken in training; several an update, where a method does so.
       diverged: the update at which training was given up; then there is no policy.
     """
 
@@ -90,6 +91,7 @@ class Summary:
     nash_share: float | None = None
     seconds: float | None = None
     tokens_per_second: float | None = None
+    optimizer_steps: int | None = None
     diverged: int | None = None
 
 
@@ -159,6 +161,9 @@ _TIME = Column("time", "time", operator.attrgetter("seconds"), _clock)
 _SPEED = Column(
     "tokens/s", "tok/s", operator.attrgetter("tokens_per_second"), _number(".0f")
 )
+_STEPS = Column(
+    "optimizer steps", "steps", operator.attrgetter("optimizer_steps"), _number("d")
+)
 _DIVERGED = Column(
     "diverged at", "diverged at", operator.attrgetter("diverged"), _number("d")
 )
@@ -191,7 +196,7 @@ def _columns(summaries):
     """Every column in use, one number (and its half-width) each."""
     reviewers = [*_reviewer_columns(summaries), *_part_columns(summaries)]
     game = (_EXPLOITABILITY, _UNBEATEN, _NASH, _NASH_SHARE)
-    rest = (_KL, _LENGTH, _CUT, *game, _TIME, _SPEED, _DIVERGED)
+    rest = (_KL, _LENGTH, _CUT, *game, _TIME, _SPEED, _STEPS, _DIVERGED)
     settings = (*_SETTINGS, _OTHERS)
     return _used([*settings, *_WIN_RATES, *reviewers, *rest], summaries)
 
@@ -219,8 +224,8 @@ def summary_table(
     """
     stacks = [[column] for column in _used(_WIN_RATES, summaries)]
     stacks += [[column] for column in _reviewer_columns(summaries)]
-    pairs = [[_EXPLOITABILITY, _UNBEATEN], [_NASH, _NASH_SHARE], [_TIME, _SPEED]]
-    for columns in ([_KL], [_LENGTH, _CUT], *pairs):
+    game = ([_EXPLOITABILITY, _UNBEATEN], [_NASH, _NASH_SHARE])
+    for columns in ([_KL], [_LENGTH, _CUT], *game, [_TIME, _SPEED, _STEPS]):
         stacks += [used] if (used := _used(columns, summaries)) else []
     table = rich.table.Table(
         title=title,
@@ -279,20 +284,21 @@ def _lines(top, *below):
 
 
 def _stacked(stack, summary):
-    """Two columns below each other, or one column's mean and half-width."""
-    top, *below = stack
-    value = top.read(summary)
-    if below:
-        mean = value.mean if isinstance(value, Interval) else value
-        lower = below[0].read(summary)
-        lower = lower.mean if isinstance(lower, Interval) else lower
-        return _lines(
-            "–" if mean is None else top.write(mean),
-            "–" if lower is None else below[0].write(lower),
-        )
+    """Columns below each other, or one column's mean and half-width."""
+    if len(stack) > 1:
+        return _lines(*(_mean(column, summary) for column in stack))
+    [column] = stack
+    value = column.read(summary)
     if not isinstance(value, Interval):
-        return _lines(_text(top, summary))
-    return _lines(top.write(value.mean), "±" + top.write(value.half_width))
+        return _lines(_text(column, summary))
+    return _lines(column.write(value.mean), "±" + column.write(value.half_width))
+
+
+def _mean(column, summary):
+    """The value as text without its half-width, a dash where there is none."""
+    value = column.read(summary)
+    value = value.mean if isinstance(value, Interval) else value
+    return "–" if value is None else column.write(value)
 
 
 def summary_markdown(summaries: Sequence[Summary], *, caption: str = CAPTION) -> str:

@@ -598,6 +598,13 @@ ALGORITHMS = [
         "tests/experiments/summarise_test.py -k each_period",
     ),
     Fault(
+        "epochs that are no steps of the optimizer",
+        "experiments/summarise/align.py",
+        'return int(method.settings.get("num_epochs", 1))',
+        "return 1",
+        "tests/experiments/summarise_test.py -k steps_of_the_optimizer",
+    ),
+    Fault(
         "contradictions taken for easy pairs",
         RECIPES,
         "np.where(label > 0.5, gap, -gap)",

@@ -251,7 +251,7 @@ def test_the_table_is_printed_with_every_row_and_choice(capsys, monkeypatch):
     code, text = printed(capsys, monkeypatch)
     assert code == 0
     short, _, details = text.partition("choice on each axis")
-    assert details and "loss " not in short
+    assert details and "loss " not in short and "departure" not in details
     for name in (*algorithms.TABLE, *algorithms.RECIPES):
         assert f" {name} " in short
     for name, row in algorithms.TABLE.items():
@@ -267,6 +267,9 @@ def test_the_table_is_printed_with_every_row_and_choice(capsys, monkeypatch):
         "select clear best and worst",
         "weight exponential",
         "step extragradient",
+        "step 4 optimizer steps an update",
+        "of the batch mean log weight",
+        "regulariser tau * divergence of opponent",
         "expected update exact without whitening",
         "decay = 0.999",
         "recipe DPO (offline) then PPO",
@@ -287,6 +290,13 @@ def test_rows_that_are_named_are_printed_with_what_their_settings_must_be(
     )
     code, text = printed(capsys, monkeypatch, "mixed_po")
     assert code == 0 and "Gou and Nguyen" in text and "PPO" in text
+    recipe = algorithms.RECIPES["mixed_po"]()
+    assert recipe.departures and "threshold" in recipe.departures[0]
+    for line in recipe.departures:
+        assert f"departure {line}" in text
+    for title, row in (("DPO (offline)", "dpo"), ("PPO", "ppo")):
+        for line in algorithms.TABLE[row].departures:
+            assert f"departure {title}: {line}" in text
     code, _ = printed(capsys, monkeypatch, "ipo_dm")
     assert code == "error: Unknown method 'ipo_dm'. Did you mean ipo_md or ipo or inpo?"
     code, text = printed(capsys, monkeypatch, "--help")

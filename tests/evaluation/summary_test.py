@@ -120,16 +120,19 @@ def test_settings_speed_and_divergence_are_shown_where_there_are_any(tmp_path):
             win_rate=Interval(0.6, 0.02),
             seconds=95.4,
             tokens_per_second=1234.5,
+            optimizer_steps=240,
         ),
         evaluation.Summary(method="RL", tau=0.01, diverged=12),
     ]
     text = printed(rows)
     assert "1234" in text and "diverged at 12" in text
+    assert "steps" in text and " 240" in text and "…" not in text
     head, _, inpo, rl, *_ = evaluation.summary_markdown(rows).splitlines()
     named = head.split(" | ")
     assert dict(zip(named, inpo.split(" | "), strict=True))["settings"] == (
         "eta 100, period 10"
     )
+    assert dict(zip(named, inpo.split(" | "), strict=True))["optimizer steps"] == "240"
     assert rl.split(" | ")[-1] == "12 |"
     evaluation.write_summary_csv(tmp_path / "summary.csv", rows)
     with open(tmp_path / "summary.csv", newline="") as file:

@@ -746,6 +746,21 @@ def test_the_speed_of_training_leaves_the_first_update_out(tmp_path):
     assert speeds == [None, 8.0, 6.0, 4.0]
 
 
+def test_steps_of_the_optimizer_are_those_of_all_parts_that_were_run(tmp_path):
+    for part, (steps, epochs) in enumerate(((2, 1), (3, 4)), 1):
+        folder = tmp_path / f"part_{part}"
+        folder.mkdir()
+        lines = [{"step": 0, "win_rate": 0.5}]
+        lines += [{"step": n + 1, "optimizer_steps": epochs} for n in range(steps)]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / "metrics.jsonl").write_text(text)
+    assert align.steps_taken(tmp_path) == 2 + 3 * 4
+    shutil.rmtree(tmp_path / "part_1")
+    assert align.steps_taken(tmp_path) == 3 * 4
+    own = {n: align.epochs(algorithms.TABLE[n]) for n in ("ppo", "rl", "egpo")}
+    assert own == {"ppo": 4, "rl": 1, "egpo": 1}
+
+
 @pytest.mark.parametrize("name", ["votes.npz", "rewards.npz"])
 def test_damaged_files_of_the_judges_are_named(loaded, data_set, tmp_path, name):
     path = tmp_path / name
@@ -813,14 +828,16 @@ def test_what_a_part_learns_from_is_made_once(data_set, tmp_path):
 def test_rounds_and_stages_go_on_where_they_were_broken_off(
     arguments, tmp_path, monkeypatch
 ):
-    methods = ("--methods", "optune", "dice", "mixed_po")
+    methods = ("--methods", "optune", "dice", "mixed_po", "sequential_po")
     more = ("--settings.mixed-po.threshold", "0.5", "--judges.num-prompts", "64")
+    more += ("--settings.sequential-po.period", "2")
     whole, broken = (
         arguments(tmp_path / name, *methods, *more, "--training.batch-size", "8")
         for name in ("whole", "broken")
     )
     assert summarise.command(whole) == 0
-    run, left = align.Aligner._run, ["dice/part_3", "optune/part_2"]
+    run = align.Aligner._run
+    left = ["sequential_po/part_2", "dice/part_3", "optune/part_2"]
 
     def killed(self, part, *rest):
         folder = rest[-2]
@@ -831,13 +848,13 @@ def test_rounds_and_stages_go_on_where_they_were_broken_off(
 
     with monkeypatch.context() as patch:
         patch.setattr(align.Aligner, "_run", killed)
-        for _ in range(2):
+        for _ in range(3):
             with pytest.raises(MemoryError):
                 summarise.command(broken)
     assert not left
     assert (tmp_path / "broken" / "optune" / "part_2" / "examples.npz").exists()
     assert summarise.command(broken) == 0
-    for name in ("optune", "dice", "mixed_po"):
+    for name in methods[1:]:
         jax.tree.map(
             np.testing.assert_array_equal,
             weights(tmp_path / "whole" / "policies" / name),
@@ -845,6 +862,9 @@ def test_rounds_and_stages_go_on_where_they_were_broken_off(
         )
         lines = align.log(tmp_path / "whole" / name)
         assert [line["step"] for line in lines] == [0, 1, 2, 3]
+        # Two updates of DPO, and one of PPO.
+        steps = 2 + 4 if name == "mixed_po" else 3
+        assert align.steps_taken(tmp_path / "whole" / name) == steps
 
 
 @pytest.mark.slow
