@@ -172,8 +172,8 @@ FAULTS = [
     Fault(
         "temperature in the log-probabilities",
         DECODING,
-        "_log_prob(values, tokens), 0.0)",
-        "_log_prob(values / decoding.temperature, tokens), 0.0)",
+        "_log_prob(values, tokens), jnp.nan",
+        "_log_prob(values / decoding.temperature, tokens), jnp.nan",
         f"{DECODING_TEST} -k temperature",
     ),
     Fault(
