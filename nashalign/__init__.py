@@ -1,1 +1,13 @@
 """Online preference optimisation of language models, seen as a two-player game."""
+
+import signal
+import sys
+
+# `python -m nashalign.algorithms` begins here, seconds before the door is reached: Ctrl-C
+# then ends it as it ends any program. A program that imports the library is left alone.
+if (
+    sys.argv[:1] == ["-m"]
+    and "nashalign.algorithms" in sys.orig_argv
+    and signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None)
+):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

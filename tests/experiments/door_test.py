@@ -45,11 +45,17 @@ def test_paragraphs_are_wrapped_and_commands_are_not(monkeypatch):
     )
 
 
-def test_ctrl_c_while_importing_ends_the_command_without_a_traceback(tmp_path):
+@pytest.mark.parametrize(
+    ("command", "imported"),
+    [("experiments.theorems", "tyro"), ("nashalign.algorithms", "chex")],
+)
+def test_ctrl_c_while_importing_ends_the_command_without_a_traceback(
+    tmp_path, command, imported
+):
     stopping = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
-    (tmp_path / "tyro.py").write_text(stopping)
+    (tmp_path / f"{imported}.py").write_text(stopping)
     ended = subprocess.run(
-        [sys.executable, "-m", "experiments.theorems"],
+        [sys.executable, "-m", command],
         cwd=ROOT.parent,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
