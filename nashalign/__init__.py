@@ -3,8 +3,8 @@
 import signal
 import sys
 
-# `python -m nashalign.algorithms` begins here, seconds before the door is reached: Ctrl-C
-# then ends it as it ends any program. A program that imports the library is left alone.
+# `python -m nashalign.algorithms` begins here, seconds before the door is reached:
+# Ctrl-C ends it as it ends any program. Programs that import the library keep theirs.
 if (
     sys.argv[:1] == ["-m"]
     and "nashalign.algorithms" in sys.orig_argv
