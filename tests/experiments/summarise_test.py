@@ -867,6 +867,21 @@ def test_rounds_and_stages_go_on_where_they_were_broken_off(
         assert align.steps_taken(tmp_path / "whole" / name) == steps
 
 
+def test_a_log_of_several_parts_counts_on_and_has_one_beginning(tmp_path):
+    update = {"seconds": 2.0, "tokens": 10}
+    for part in ("part_2", "part_3"):
+        lines = [
+            {"step": 0, "seconds": 1.0},
+            {"step": 1} | update,
+            {"step": 2} | update,
+        ]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        training.write_text(tmp_path / part / "metrics.jsonl", text)
+    assert [line["step"] for line in align.log(tmp_path)] == [0, 1, 2, 3, 4]
+    assert align.tokens_per_second(tmp_path) == 5.0
+    assert align.seconds(tmp_path) == 9.0
+
+
 @pytest.mark.slow
 def test_rows_of_every_kind_are_trained_and_one_that_diverges_stops_nobody(
     arguments, tmp_path, monkeypatch
