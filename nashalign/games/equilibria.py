@@ -13,7 +13,7 @@ import scipy.linalg
 import scipy.optimize
 import scipy.spatial
 
-from nashalign.games import preferences
+from nashalign.games import exact, preferences
 
 # By how much a Nash policy may be exploitable, a probability.
 TOLERANCE = 1e-10
@@ -25,8 +25,9 @@ def nash(preference: chex.Array) -> np.ndarray:
     .. math:: \pi \in \arg\max_p \min_z P(p > z)
 
     The Nash policy of a game drawn at random is unique. Where it is not, this is a
-    vertex of the set of Nash policies: whichever HiGHS's simplex method stops at, not
-    the one of maximal entropy (that is the limit of `regularized_nash` for a uniform
+    vertex of the set of Nash policies: whichever the simplex method stops at, HiGHS's,
+    or one in integers where ties are too near for that (up to sixty responses); not the
+    one of maximal entropy (that is the limit of `regularized_nash` for a uniform
     reference and vanishing tau). `nash_vertices` returns all.
 
     Args:
@@ -107,6 +108,21 @@ def _solve_program(game, favoured=None):
 
     Of all, one that plays the favoured response most often, if there is one.
     """
+    largest = np.abs(game).max()
+    # A multiple of a game has the same Nash policies, and may be above what is seen.
+    answer = _program(game / largest if largest else game, favoured)
+    exactly = favoured is None and len(game) <= exact.MOST_RESPONSES
+    if exactly and (answer is None or (game @ answer).max() > TOLERANCE):
+        answer = exact.solve(game)
+    if answer is None:
+        raise ArithmeticError("the linear program of a game failed")
+    if (game @ answer).max() > TOLERANCE:
+        raise ArithmeticError(f"Nash policy is exploitable by {(game @ answer).max()}")
+    return answer
+
+
+def _program(game, favoured):
+    """Returns what the linear program finds, good or not; None where it fails."""
     size = len(game)
     cost = np.zeros(size)
     if favoured is not None:
@@ -122,13 +138,10 @@ def _solve_program(game, favoured=None):
         options={"primal_feasibility_tolerance": 1e-10},
     )
     if not answer.success:
-        raise ArithmeticError(f"the linear program of a game failed: {answer.message}")
+        return None
     found = np.maximum(answer.x, 0) / np.maximum(answer.x, 0).sum()
     # Polishing takes small weights for zeros, and may be the worse for it.
-    policy = min(_polish(found, game), found, key=lambda p: (game @ p).max())
-    if (game @ policy).max() > TOLERANCE:
-        raise ArithmeticError(f"Nash policy is exploitable by {(game @ policy).max()}")
-    return policy
+    return min(_polish(found, game), found, key=lambda p: (game @ p).max())
 
 
 def _polish(policy, game):

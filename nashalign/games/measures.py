@@ -105,6 +105,8 @@ def duality_gap(
     )
     tau = checks.setting(tau, "tau", least=0)
     plain = 2 * jnp.max(wins(policy, preference), axis=-1) - 1
+    # At a Nash policy the largest win rate may be rounded to less than a half.
+    plain = jnp.where(plain < 0, 0.0, plain)
     if reference is None:
         if not checks.known(tau) or np.any(np.asarray(tau) != 0):
             raise ValueError(f"duality_gap at tau = {tau} needs a reference")
@@ -227,7 +229,8 @@ def _kl(policy, log_reference):
     # p (d + exp(-d) - 1) adds q - p to p d, which sums to nothing and makes each term
     # quadratic in d: near equality nothing cancels.
     near = jnp.clip(log_ratio, -1, 1)
-    near = policy * (near + jnp.expm1(-near))
+    quadratic = near + jnp.expm1(-near)
+    near = policy * jnp.where(quadratic < 0, 0.0, quadratic)
     # Where the policy has a zero, d is -infinity, and 0 times that is not a number.
     finite = jnp.where(policy > 0, log_ratio, 0.0)
     far = policy * finite + jnp.exp(log_reference) - policy

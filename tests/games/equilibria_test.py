@@ -8,7 +8,7 @@ import scipy.optimize
 import scipy.special
 
 from nashalign import games
-from nashalign.games import regularized
+from nashalign.games import exact, regularized
 
 # Liu et al. 2024 (COMAL): b beats a and c beats b with 0.9, a beats c with 0.8.
 COMAL = np.array([[0.5, 0.1, 0.8], [0.9, 0.5, 0.1], [0.2, 0.9, 0.5]])
@@ -51,6 +51,44 @@ def test_nash_of_three_rankings_follows_their_weights(weights):
     preference = upper + np.tril(1 - upper.T, -1) + np.eye(3) / 2
     expected = [1 - 2 * third, 1 - 2 * first, 1 - 2 * second]
     np.testing.assert_allclose(games.nash(preference), expected, atol=1e-14)
+
+
+def nearly_tied(seed, scale, kind):
+    """A game of three to eight responses, between some of which nearly all is tied."""
+    random = np.random.default_rng(seed)
+    size = int(random.integers(3, 9))
+    payoffs = random.normal(size=(size, size))
+    if kind == "all":
+        payoffs *= scale
+    elif kind == "half":
+        half = size // 2 + 1
+        payoffs[:half, :half] *= scale
+        payoffs[:half, half:] = random.uniform(0.05, 0.3, (half, size - half))
+        payoffs[half:] *= 0.1
+    else:
+        payoffs *= scale ** random.random((size, size)) / 10
+    payoffs = np.clip(np.triu(payoffs, 1), -0.5, 0.5)
+    return 0.5 + payoffs - payoffs.T
+
+
+@pytest.mark.parametrize("kind", ["all", "half", "every size"])
+@pytest.mark.parametrize("scale", [1e-7, 1e-8, 1e-9, 1e-10])
+def test_games_that_are_nearly_tied_have_a_nash_policy(scale, kind):
+    for seed in range(30):
+        preference = nearly_tied(seed, scale, kind)
+        policy = games.nash(preference)
+        assert policy.min() >= 0 and abs(policy.sum() - 1) < 1e-15
+        assert ((preference - 0.5) @ policy).max() < 1e-10
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 9])
+def test_the_simplex_method_in_integers_finds_what_trying_every_support_does(size):
+    payoffs = np.triu(np.random.default_rng(size).normal(size=(size, size)), 1) / 10
+    payoffs = payoffs - payoffs.T
+    found = exact.solve(payoffs)
+    np.testing.assert_allclose(found, nash_by_supports(0.5 + payoffs), atol=1e-12)
+    # A game is the same at any scale, until its payoffs are no numbers any more.
+    np.testing.assert_allclose(exact.solve(payoffs * 1e-9), found, atol=1e-8)
 
 
 def nash_by_supports(preference):

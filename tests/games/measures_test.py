@@ -173,3 +173,15 @@ def test_one_reference_serves_many_policies():
     policies = np.random.default_rng(0).dirichlet(np.ones(5), size=3)
     expected = [games.kl(policy, REFERENCE) for policy in policies]
     np.testing.assert_allclose(games.kl(policies, REFERENCE), expected, rtol=1e-6)
+
+
+def test_a_gap_in_float32_is_never_negative():
+    for seed in range(200):
+        preference = games.random_preference(seed, 5)
+        policy = games.nash(preference)
+        low = [np.asarray(x, np.float32) for x in (policy, preference)]
+        assert games.duality_gap(*low) >= 0
+        uniform = np.full(5, 0.2, np.float32)
+        best = games.best_response(low[0], low[1], uniform, 0.5)
+        assert games.duality_gap(best, low[1], uniform, 0.5) >= 0
+        assert games.kl(best, np.nextafter(np.asarray(best), 1)) >= 0
