@@ -179,8 +179,8 @@ FAULTS = [
     Fault(
         "swapped mixture weights",
         LOGITS,
-        "(1 - mix) * policy_logits + mix * reference_logits",
-        "mix * policy_logits + (1 - mix) * reference_logits",
+        "log_power(ours, 1 - mix) + log_power(theirs, mix)",
+        "log_power(ours, mix) + log_power(theirs, 1 - mix)",
         f"{DECODING_TEST} -k 'frequencies_are or full_recompute'",
     ),
     Fault(

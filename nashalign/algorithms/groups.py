@@ -7,6 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from nashalign import policies
 from nashalign.types import Groups
 
 
@@ -29,7 +30,7 @@ def take_pairs(
 def anchor_log_probs(anchor, groups: Groups) -> chex.Array:
     """Weighted sum `[B, N, T]` of the named policies' log-probabilities, detached."""
     return sum(
-        (w * groups.frozen_log_probs[n] for n, w in anchor.items()),
+        (policies.log_power(groups.frozen_log_probs[n], w) for n, w in anchor.items()),
         jnp.zeros_like(groups.log_probs),
     )
 

@@ -153,8 +153,9 @@ def _choices(num_responses, length):
 
 
 def _dtype(state):
-    """The precision of the policies."""
-    return jax.tree.leaves(state.frozen["reference"])[0].dtype
+    """The precision of the policies' log-probabilities."""
+    dtype = jax.tree.leaves(state.frozen["reference"])[0].dtype
+    return jnp.promote_types(dtype, jnp.float32)
 
 
 def _drawn(method, setup, state, prompts):
@@ -205,7 +206,7 @@ def _behaviour(weights):
     """The distribution that an author with these weights writes from."""
     if len(weights) == 1:
         [(name, weight)] = weights.items()
-        return lambda logits: weight * logits[name]
+        return lambda logits: policies.log_power(logits[name], weight)
     return lambda logits: jax.nn.log_softmax(
-        sum(weight * logits[name] for name, weight in weights.items())
+        sum(policies.log_power(logits[name], w) for name, w in weights.items())
     )

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 
 from nashalign import checks
 
+_LARGEST_LOG = 20.0
+
 
 def token_rewards(
     log_ratios: chex.Array, mask: chex.Array, reward: chex.Array, *, tau: chex.Numeric
@@ -85,7 +87,8 @@ def clipped_policy(
               \rho = \pi(y_t) / \pi_{old}(y_t)
 
     On the first gradient of a batch rho is 1, and the gradient is the policy
-    gradient's.
+    gradient's. A ratio over exp(20), which the clip stops where it is rewarded, counts
+    as that: its exponential would soon be infinite, and a gradient 0 times it.
 
     Args:
       log_probs: `[*B, T]` nats.
@@ -99,7 +102,8 @@ def clipped_policy(
     clip = checks.setting(clip, "clip", above=0)
     checks.numeric(advantage, "advantage")
     chex.assert_equal_shape([log_probs, old_log_probs, advantage])
-    ratio = jnp.exp(log_probs - jax.lax.stop_gradient(old_log_probs))
+    log_ratio = log_probs - jax.lax.stop_gradient(old_log_probs)
+    ratio = jnp.exp(jnp.minimum(log_ratio, _LARGEST_LOG))
     bounded = jnp.clip(ratio, 1 - clip, 1 + clip)
     return -jnp.minimum(ratio * advantage, bounded * advantage)
 

@@ -4,7 +4,7 @@ from nashalign.policies.capacity import fits, require_prompts
 from nashalign.policies.config_file import check_vocabulary
 from nashalign.policies.extrapolation import extrapolate
 from nashalign.policies.llama import LlamaConfig, llama
-from nashalign.policies.logits import mixture_logits
+from nashalign.policies.logits import log_power, mixture_logits, precise
 from nashalign.policies.policy import (
     Cache,
     Params,
@@ -31,9 +31,11 @@ __all__ = [
     "fits",
     "llama",
     "load_pretrained",
+    "log_power",
     "log_probs",
     "log_probs_of",
     "mixture_logits",
+    "precise",
     "prefill",
     "read",
     "require_prompts",

@@ -149,9 +149,15 @@ def llama(config: LlamaConfig) -> Policy:
         return _hidden(model, config, tokens, mask, cache)
 
     def logits(params, hidden):
-        if config.tie_word_embeddings:
-            return hidden @ params["embed_tokens"]["embedding"].T
-        return hidden @ params["lm_head"]["kernel"]
+        tied = config.tie_word_embeddings
+        kernel = (
+            params["embed_tokens"]["embedding"].T
+            if tied
+            else params["lm_head"]["kernel"]
+        )
+        # Rounded to bfloat16, logits of ten would be off by a thirtieth.
+        dtype = jnp.promote_types(hidden.dtype, jnp.float32)
+        return jnp.matmul(hidden, kernel, preferred_element_type=dtype)
 
     return Policy(
         init=init,

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign.policies import capacity
+from nashalign.policies.logits import precise
 from nashalign.types import Prompts, Responses
 
 Params = Any
@@ -55,19 +56,19 @@ class Policy:
     def apply(self, params: Params, tokens: chex.Array, mask: chex.Array) -> chex.Array:
         """Returns next-token logits `[B, S, V]` of whole sequences `[B, S]`.
 
-        They are NaN behind a token outside the vocabulary, and beyond the context.
+        They are in at least float32, and NaN behind a token outside the vocabulary and
+        beyond the context.
         """
         hidden, _ = self.hidden(params, tokens, mask, None)
-        return self.logits(
-            params, capacity.states(capacity.fits(self, tokens, mask), hidden)
-        )
+        hidden = capacity.states(capacity.fits(self, tokens, mask), hidden)
+        return precise(self.logits(params, hidden))
 
     def decode(
         self, params: Params, tokens: chex.Array, mask: chex.Array, cache: Cache
     ) -> tuple[chex.Array, Cache]:
         """Returns logits `[B, S, V]` of `S` more tokens, and the longer cache."""
         hidden, cache = self.hidden(params, tokens, mask, cache)
-        return self.logits(params, hidden), cache
+        return precise(self.logits(params, hidden)), cache
 
 
 def prefill(
@@ -238,7 +239,7 @@ def log_probs_of(
     """
 
     def chosen(params, hidden, tokens):
-        logits = policy.logits(params, hidden)
+        logits = precise(policy.logits(params, hidden))
         picked = jnp.take_along_axis(logits, tokens[..., None], -1)[..., 0]
         return picked - jax.nn.logsumexp(logits, -1)
 
@@ -267,13 +268,16 @@ def token_kl(
       responses: `[B, N, T]` responses.
 
     Returns:
-      `[B, N, T]` nats, >= 0, zero where masked.
+      `[B, N, T]` nats, >= 0, zero where masked; infinite where q masks what p does not.
     """
 
     def divergence(params, p, q):
-        log_p = jax.nn.log_softmax(policy.logits(params[0], p))
-        log_q = jax.nn.log_softmax(policy.logits(params[1], q))
-        return jnp.sum(jnp.exp(log_p) * (log_p - log_q), -1)
+        log_p = jax.nn.log_softmax(precise(policy.logits(params[0], p)))
+        log_q = jax.nn.log_softmax(precise(policy.logits(params[1], q)))
+        # What p masks adds nothing, whatever q says of it.
+        there = jnp.logical_not(jnp.isneginf(log_p))
+        log_ratio = jnp.where(there, log_p, 0.0) - jnp.where(there, log_q, 0.0)
+        return jnp.sum(jnp.exp(log_p) * log_ratio, -1)
 
     found = _in_chunks(divergence, params, *hidden)
     return jnp.where(responses.mask, found, 0.0)

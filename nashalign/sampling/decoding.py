@@ -119,7 +119,7 @@ def sample(
         tokens=jnp.full(shape, decoding.pad_id, jnp.int32),
         mask=jnp.zeros(shape, bool),
         log_probs={
-            name: jnp.zeros(shape, jax.tree.leaves(values)[0].dtype)
+            name: jnp.zeros(shape, _precision(values))
             for name, values in params.items()
         },
         caches=caches,
@@ -201,6 +201,11 @@ def _advance(policy, params, behaviour, keys, room, decoding, loop):
         log_probs=jax.tree.map(write, loop.log_probs, chosen),
         caches=caches,
     )
+
+
+def _precision(params):
+    """Of a policy's log-probabilities: at least float32, whatever it is in."""
+    return jnp.promote_types(jax.tree.leaves(params)[0].dtype, jnp.float32)
 
 
 def _log_prob(logits, tokens):

@@ -530,7 +530,7 @@ ALGORITHMS = [
     Fault(
         "weights of a mixture of one that are ignored",
         ROLLOUTS,
-        "return lambda logits: weight * logits[name]",
+        "return lambda logits: policies.log_power(logits[name], weight)",
         "return lambda logits: logits[name]",
         expected("selm"),
     ),

@@ -89,3 +89,23 @@ def test_the_value_error_is_the_larger_of_clipped_and_plain(value, expected):
         jnp.asarray(value), jnp.zeros(()), jnp.ones(()), clip=0.2
     )
     np.testing.assert_allclose(error, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("advantage", [1.0, -1.0])
+def test_a_ratio_beyond_all_numbers_is_stopped_and_not_learnt_from(advantage):
+    def loss(log_ratio):
+        zero = jnp.zeros(1)
+        held = losses.clipped_policy(
+            log_ratio[None], zero, jnp.array([advantage]), clip=0.2
+        )
+        return held[0]
+
+    for log_ratio in (100.0, 1000.0):
+        value, slope = jax.value_and_grad(loss)(jnp.float32(log_ratio))
+        assert np.isfinite(value) and slope == 0
+        assert (value == -1.2) if advantage > 0 else (value > 1e8)
+    # Before that nothing is cut.
+    value, slope = jax.value_and_grad(loss)(jnp.float32(10.0))
+    expected = -1.2 if advantage > 0 else np.exp(10.0)
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    np.testing.assert_allclose(slope, 0.0 if advantage > 0 else expected, rtol=1e-6)

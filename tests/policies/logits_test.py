@@ -1,6 +1,7 @@
 """Tests of mixture logits."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -89,3 +90,41 @@ def test_a_traced_weight_outside_its_range_becomes_nan():
     with jax.debug_nans(False):
         mixed = jax.jit(policies.mixture_logits)(POLICY, REFERENCE, mix=1.5)
     assert np.isnan(mixed).all()
+
+
+# Logits of policies that mask tokens: both the third, and each one more of its own.
+MASKED = np.array([1.0, 2.0, -np.inf, 0.0, -np.inf], np.float32)
+ALSO_MASKED = np.array([0.0, -np.inf, -np.inf, 3.0, 1.0], np.float32)
+
+
+@pytest.mark.parametrize("mix", WEIGHTS)
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_masked_token_is_masked_unless_the_other_policy_is_alone(mix, traced):
+    powers = [
+        np.exp(x.astype(float)) ** weight
+        for x, weight in ((MASKED, 1 - mix), (ALSO_MASKED, mix))
+    ]
+    product = powers[0] * powers[1]
+    mixture = jax.jit(policies.mixture_logits) if traced else policies.mixture_logits
+    found = np.exp(mixture(MASKED, ALSO_MASKED, mix=mix))
+    np.testing.assert_allclose(found, product / product.sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize("mix", WEIGHTS)
+def test_gradients_through_a_mixture_of_masked_logits_are_those_without_them(mix):
+    both = np.array([1.0, 0.0, 2.0], np.float32), np.array([0.0, 3.0, 1.0], np.float32)
+    slope = jax.grad(lambda a, b: policies.mixture_logits(a, b, mix=mix)[0], (0, 1))
+    masked = [np.array([x[0], x[1], -np.inf, x[2]], np.float32) for x in both]
+    for with_mask, without in zip(slope(*masked), slope(*both), strict=True):
+        np.testing.assert_allclose(np.asarray(with_mask)[[0, 1, 3]], without, atol=1e-6)
+        assert with_mask[2] == 0
+
+
+def test_a_mixture_is_in_at_least_float32():
+    low = jnp.asarray(POLICY, jnp.bfloat16)
+    mixed = policies.mixture_logits(low, low, mix=0.5)
+    assert mixed.dtype == jnp.float32
+    np.testing.assert_array_equal(mixed, jax.nn.log_softmax(low.astype(jnp.float32)))
+    with jax.enable_x64(True):
+        exact = POLICY.astype(float)
+        assert policies.mixture_logits(exact, exact, mix=0.5).dtype == jnp.float64
