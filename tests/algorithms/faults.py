@@ -670,8 +670,8 @@ ALGORITHMS = [
     Fault(
         "KL that forgets the first policy's weights",
         POLICY,
-        "return jnp.sum(jnp.exp(log_p) * (log_p - log_q), -1)",
-        "return jnp.sum(jnp.exp(log_q) * (log_p - log_q), -1)",
+        "return jnp.sum(jnp.exp(log_p) * log_ratio, -1)",
+        "return jnp.sum(jnp.exp(log_q) * log_ratio, -1)",
         "tests/policies/policy_test.py -k token_kl",
     ),
     Fault(
