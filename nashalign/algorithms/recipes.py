@@ -15,7 +15,7 @@ import chex
 import jax
 import numpy as np
 
-from nashalign import data, preferences, sampling
+from nashalign import checks, data, preferences, sampling
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
 from nashalign.algorithms.state import Setup, State
@@ -80,14 +80,22 @@ def mixed_po(
     2024 (arXiv:2403.19443).
 
     Args:
-      threshold: in units of the reward, >= 0; infinity is PPO alone, minus infinity DPO
-        alone.
+      threshold: in units of the reward, >= 0 and infinity for PPO alone, or minus
+        infinity for DPO alone.
       dpo: settings of the row `dpo`.
       ppo: settings of the row `ppo`.
 
     Returns:
       Two stages.
+
+    Raises:
+      TypeError: the threshold or another setting is no number.
+      ValueError: one is out of its range.
     """
+    if not (checks.numeric(threshold, "threshold") >= 0 or threshold == -math.inf):
+        raise ValueError(
+            f"threshold must be at least 0, or minus infinity, not {threshold}"
+        )
     return Recipe(
         title="mixed PO",
         paper="Gou and Nguyen 2024, arXiv:2403.19443",

@@ -67,7 +67,7 @@ def _with_responses(method, number):
 
 def _near(word, known):
     """A sentence that names what was probably meant, or all there is."""
-    near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(str(word), known, n=3, cutoff=0.5)
     if near:
         return f" Did you mean {' or '.join(near)}?"
     return f" Known: {', '.join(known)}."

@@ -34,7 +34,9 @@ def preference_table(
       `[num_prompts, M, M]` preferences, 1/2 on the diagonal.
 
     Raises:
-      ValueError: an answer is no probability, or there are fewer than two policies.
+      TypeError: an answer holds no numbers.
+      ValueError: an answer is no probability or of another shape, or there are fewer
+        than two policies.
     """
     checks.whole(num_policies, "num_policies", least=2)
     pairs = list(itertools.combinations(range(num_policies), 2))
@@ -44,7 +46,14 @@ def preference_table(
         )
         for pair in pairs
     }
-    chex.assert_equal_shape(list(answers.values()))
+    shapes = {pair: answer.shape for pair, answer in answers.items()}
+    for pair, shape in shapes.items():
+        if shape != shapes[pairs[0]] or not 1 <= len(shape) <= 2 or not all(shape):
+            raise ValueError(
+                f"compare{pair} has shape {list(shape)}, and compare{pairs[0]} "
+                f"{list(shapes[pairs[0]])}: all must be [num_prompts] or [num_prompts, "
+                "N], of the same prompts"
+            )
     table = np.full((len(answers[pairs[0]]), num_policies, num_policies), 0.5)
     for (i, j), answer in answers.items():
         table[:, i, j] = answer.reshape(len(answer), -1).mean(axis=1)

@@ -47,6 +47,8 @@ class Population:
                 f"{len(self.weights)} weights and {len(self.temperatures)} "
                 "temperatures; give one weight and one temperature to each kind"
             )
+        if not self.reviewers:
+            raise ValueError("population: there is nobody in it; give reviewers")
         for name in ("weights", "temperatures"):
             for number in getattr(self, name):
                 if np.ndim(checks.setting(number, f"population: one of the {name}")):
@@ -114,10 +116,20 @@ class Population:
           `[kinds, ...]` float64 in (0, 1), antisymmetric about 1/2.
 
         Raises:
-          ValueError: a utility is not finite.
+          ValueError: a utility is not finite, or they are not of these kinds.
         """
-        u_y, u_z = checks.number(u_y, "u_y"), checks.number(u_z, "u_z")
-        difference = np.asarray(u_y, np.float64) - np.asarray(u_z, np.float64)
+        u_y = np.asarray(checks.number(u_y, "u_y"), np.float64)
+        u_z = np.asarray(checks.number(u_z, "u_z"), np.float64)
+        kinds = (len(self.kinds),)
+        fit = u_y.ndim == u_z.ndim and u_y.shape[:1] == u_z.shape[:1] == kinds
+        sizes = zip(u_y.shape, u_z.shape, strict=False)
+        if not (fit and all(1 in pair or len(set(pair)) == 1 for pair in sizes)):
+            raise ValueError(
+                f"u_y {list(u_y.shape)} and u_z {list(u_z.shape)} must be of the same "
+                f"texts, with a row for each of the {len(self.kinds)} kinds: "
+                "[kinds, ...]"
+            )
+        difference = u_y - u_z
         temperatures = np.asarray(self.temperatures, np.float64)
         return expit(
             difference / temperatures.reshape(-1, *[1] * (difference.ndim - 1))

@@ -112,8 +112,9 @@ def _require_texts(codes, summaries) -> None:
       ValueError: there are more of one than of the other.
     """
     for name, texts in (("codes", codes), ("summaries", summaries)):
-        strangers = [text for text in texts if not isinstance(text, str)]
-        if strangers or isinstance(texts, str):
+        several = np.iterable(texts) and not isinstance(texts, str)
+        strangers = [x for x in texts if not isinstance(x, str)] if several else []
+        if strangers or not several:
             wrong = strangers[0] if strangers else texts
             raise TypeError(f"{name} must be a list of texts, and holds {wrong!r:.60}")
     if len(codes) != len(summaries):

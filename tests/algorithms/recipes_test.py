@@ -52,6 +52,15 @@ def test_an_infinite_threshold_leaves_one_stage(threshold, alone):
     assert parts == {"dpo": alone == "dpo", "ppo": alone == "ppo"}
 
 
+@pytest.mark.parametrize(
+    "threshold, error",
+    [(np.nan, ValueError), (-1.0, ValueError), ("1", TypeError), (None, TypeError)],
+)
+def test_a_threshold_that_parts_nothing_is_refused(threshold, error):
+    with pytest.raises(error, match="threshold must be "):
+        recipe(threshold)
+
+
 def test_a_label_that_contradicts_the_rewards_by_far_is_left_out():
     examples = pairs()
     turned = dataclasses.replace(

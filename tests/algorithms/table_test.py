@@ -106,6 +106,7 @@ def test_row_prints_its_title_paper_and_settings(name):
     "name, settings, message",
     [
         ("ipo_dm", {}, "Unknown method 'ipo_dm'. Did you mean ipo_md"),
+        (None, {}, "Unknown method None."),
         ("nashmd", {}, "Did you mean nash_md_pg"),
         ("zzz", {}, "Known: rl, rloo, ppo, bonbon, bond, sft, dpo"),
         ("online_ipo", {"taw": 1.0}, "no setting 'taw'. Did you mean tau? It has: tau"),

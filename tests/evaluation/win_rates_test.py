@@ -90,6 +90,21 @@ def test_preference_table_asks_each_pair_once_and_averages_responses():
     np.testing.assert_allclose(table, np.broadcast_to(row, (5, 3, 3)))
 
 
+@pytest.mark.parametrize(
+    "shapes, named",
+    [
+        ([(), (), ()], r"compare\(0, 1\) has shape \[\]"),
+        ([(0,), (0,), (0,)], r"compare\(0, 1\) has shape \[0\]"),
+        ([(5, 2, 1)] * 3, r"compare\(0, 1\) has shape \[5, 2, 1\]"),
+        ([(5,), (5,), (4,)], r"compare\(1, 2\) has shape \[4\]"),
+    ],
+)
+def test_answers_of_no_shape_or_another_are_refused(shapes, named):
+    answers = iter([np.full(shape, 0.5) for shape in shapes])
+    with pytest.raises(ValueError, match=named):
+        evaluation.preference_table(lambda i, j: next(answers), 3)
+
+
 def test_clusters_of_one_size_are_students_means_of_clusters():
     values = np.random.default_rng(0).normal(size=(12, 2))
     clusters = list("abc" * 4)

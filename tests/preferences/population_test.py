@@ -149,11 +149,28 @@ def test_utilities_have_a_row_for_each_kind():
         ({"weights": (0.5, 0.4, 0.2)}, "sum to 1.1"),
         ({"weights": (1.5, -0.3, -0.2)}, "positive"),
         ({"temperatures": (0.1, 0.0, 0.1)}, "positive"),
+        ({"reviewers": {}, "weights": (), "temperatures": ()}, "nobody in it"),
     ],
 )
 def test_impossible_population_is_an_error_that_says_what_is_wrong(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(population(), **change)
+
+
+@pytest.mark.parametrize(
+    "u_y, u_z",
+    [
+        (np.zeros((2, 4)), np.zeros((3, 4))),
+        (np.zeros((1, 4)), np.zeros((1, 4))),
+        (np.zeros((3, 4)), np.zeros((3, 5))),
+        (np.zeros((3, 4, 4)), np.zeros((3, 4))),
+        (np.zeros(()), np.zeros(3)),
+    ],
+)
+def test_utilities_of_other_kinds_or_texts_are_refused(u_y, u_z):
+    for ask in (population().prefer, population().verdicts):
+        with pytest.raises(ValueError, match=r"^u_y \[.*for each of the 3 kinds"):
+            ask(u_y, u_z)
 
 
 class Letters:

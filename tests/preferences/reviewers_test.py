@@ -197,3 +197,12 @@ def test_names_are_taken_apart_at_underscores_and_capitals():
     assert (
         words.split("parse_HTTPHeader2 maxSize") == "parse http header max size".split()
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("texts", [None, 3, "Read the lines.", ["Read.", None]])
+def test_what_is_no_list_of_texts_is_named(kind, texts):
+    with pytest.raises(TypeError, match="^summaries must be a list of texts"):
+        kind([CODE], texts)
+    with pytest.raises(TypeError, match="^codes must be a list of texts"):
+        kind(texts, ["Read the lines."])
