@@ -74,7 +74,10 @@ DEPARTURES: dict[str, tuple[str, ...]] = {
     "filtered": (
         "keeps the best of each prompt; the paper also filters by a threshold",
     ),
-    "rwr": ("rewards are not normalised over the data set, and weights not clipped",),
+    "rwr": (
+        "rewards are not normalised over the data set, and weights not clipped, but "
+        "divided by the largest of the batch",
+    ),
     "conditional": (
         "rewards are told by one of a few levels; the paper prints two decimals",
         "rewards are not normalised over the data set",

@@ -11,6 +11,7 @@ from nashalign.algorithms.players import data, iterate, nothing, policy
 from nashalign.algorithms.selection import (
     best,
     exponential,
+    largest_scaled_reward,
     likelihood_power,
     mean_log_weight,
 )
@@ -160,6 +161,8 @@ ROWS: dict[str, Method] = {
         loss=objectives.likelihood,
         settings={"tau": 1.0},
         weight=exponential,
+        batch=(("largest", largest_scaled_reward),),
+        exactness="exact without the batch normalisation",
         divides_by_tau=True,
     ),
     # Rewards are told by one of `Setup.levels`, where the paper prints two decimals.

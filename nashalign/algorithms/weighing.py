@@ -33,17 +33,20 @@ def group_losses(
       method: the row.
       groups: with what its loss reads.
       reduce: sums a pytree over devices, as in `learn`.
+
+    Raises:
+      ValueError: loss, weight or regulariser is not one number a group.
     """
     found = {
         name: jax.lax.stop_gradient(statistic(method, _detached(groups), reduce))
         for name, statistic in method.batch
     }
     groups = dataclasses.replace(groups, statistics={**groups.statistics, **found})
-    weight = jax.lax.stop_gradient(method.weight(method, groups))
-    held = method.regulariser(method, groups)
+    weight = jax.lax.stop_gradient(_of_each("weight", method, groups))
+    held = _of_each("regulariser", method, groups)
     if groups.kept is not None:
         weight, held = (jnp.where(groups.kept, x, 0.0) for x in (weight, held))
-    return weight * method.loss(method, groups) + held, weight
+    return weight * _of_each("loss", method, groups) + held, weight
 
 
 def effective_sample_size(
@@ -66,6 +69,18 @@ def effective_sample_size(
     share = weight / jnp.where(total > 0, total, 1.0)
     squares = reduce(jnp.sum(probability * jnp.square(share)))
     return jnp.where(squares > 0, 1 / jnp.where(squares > 0, squares, 1.0), 0.0)
+
+
+def _of_each(column, method, groups):
+    """What a column of the row says of each group, `[B, G]` and nothing else."""
+    found = getattr(method, column)(method, groups)
+    shape = groups.members.shape[:2]
+    if jnp.shape(found) != shape:
+        raise ValueError(
+            f"{method.title}: its {column} must be one number a group, [B, G] = "
+            f"{list(shape)}, not of shape {list(jnp.shape(found))}"
+        )
+    return found
 
 
 def _detached(groups):

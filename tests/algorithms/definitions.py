@@ -656,7 +656,9 @@ OBJECTIVES = {
     "tdpo1": tdpo(detached=False),
     "tdpo2": tdpo(detached=True),
     "filtered": likelihood(best_of_data),
-    "rwr": likelihood(lambda view: view.mass("data") * np.exp(R / view.method.tau)),
+    "rwr": likelihood(
+        lambda view: view.mass("data") * np.exp((R - R.max()) / view.method.tau)
+    ),
     "conditional": conditional,
     "reward_augmented": reward_augmented,
     "preference_degree": told_degree,

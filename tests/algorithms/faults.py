@@ -309,15 +309,15 @@ ALGORITHMS = [
     Fault(
         "weights that are trained through",
         WEIGHING,
-        "weight = jax.lax.stop_gradient(method.weight(method, groups))",
-        "weight = method.weight(method, groups)",
+        'weight = jax.lax.stop_gradient(_of_each("weight", method, groups))',
+        'weight = _of_each("weight", method, groups)',
         expected("soft_po_weighted"),
     ),
     Fault(
         "a regulariser that is weighed",
         WEIGHING,
-        "return weight * method.loss(method, groups) + held, weight",
-        "return weight * (method.loss(method, groups) + held), weight",
+        'return weight * _of_each("loss", method, groups) + held, weight',
+        'return weight * (_of_each("loss", method, groups) + held), weight',
         expected("soft_po_weighted"),
     ),
     Fault(

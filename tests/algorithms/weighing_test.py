@@ -137,3 +137,51 @@ def test_a_group_that_is_dropped_is_not_held_either():
     kept = jnp.array([[True], [False], [True]])
     losses, weights = weighed(method, dataclasses.replace(groups, kept=kept))
     assert losses[1] == weights[1] == 0 and losses[0] != 0 != losses[2]
+
+
+def rewarded(rewards):
+    """Groups `[B, 1]` of one response each, with these rewards."""
+    method = algorithms.configure("rwr", tau=0.1)
+    groups = random_groups(method, P)
+    rewards = jnp.broadcast_to(jnp.asarray(rewards)[:, None], groups.rewards.shape)
+    return method, dataclasses.replace(groups, rewards=rewards)
+
+
+@pytest.mark.parametrize("shift", [0.0, -2000.0, 3.0, 1000.0])
+def test_rewards_weigh_by_their_distance_from_the_largest(shift):
+    rewards = np.array([12.0, 9.5, 11.9], np.float32) + np.float32(shift)
+    _, weights = weighed(*rewarded(rewards))
+    expected = np.exp((rewards - rewards.max()).astype(float) / 0.1)
+    np.testing.assert_allclose(weights, expected, rtol=1e-2)
+    assert weights.max() <= 1
+
+
+def test_the_largest_reward_is_found_by_sums_over_devices():
+    method, groups = rewarded(np.array([12.0, 9.5, -300.0], np.float32))
+    parts = [jax.tree.map(lambda x, i=i: x[i : i + 1], groups) for i in range(3)]
+    shares = jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts)
+
+    def share(groups):
+        def reduce(values):
+            return jax.lax.psum(values, "data")
+
+        return algorithms.group_losses(method, groups, reduce)[1]
+
+    found = jax.pmap(share, axis_name="data", devices=jax.devices()[:3])(shares)
+    expected = np.exp((np.array([12.0, 9.5, -300.0]) - 12.0) / 0.1)
+    np.testing.assert_allclose(found[:, 0, 0], expected, rtol=1e-4, atol=1e-30)
+
+
+@pytest.mark.parametrize("column", ["loss", "weight", "regulariser"])
+@pytest.mark.parametrize(
+    "shape", [lambda b, g, k: (b,), lambda b, g, k: (b, g, k), lambda b, g, k: ()]
+)
+def test_what_is_not_one_number_a_group_is_refused(column, shape):
+    row = algorithms.configure("dpo")
+    groups = random_groups(row, P)
+    wrong = shape(*groups.members.shape)
+    method = dataclasses.replace(
+        row, **{column: lambda method, groups: jnp.ones(wrong)}
+    )
+    with pytest.raises(ValueError, match=f"DPO .offline.: its {column} must be one"):
+        jax.jit(lambda groups: algorithms.group_losses(method, groups))(groups)
