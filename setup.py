@@ -36,6 +36,7 @@ setuptools.setup(
             "nashpy>=0.0.41",
             "open_spiel>=1.6",
             "pytest>=8.0",
+            "pytest-xdist>=3.6",
             "ruff>=0.14",
         ],
         "live": ["torch>=2.4", "transformers>=5.0"],
