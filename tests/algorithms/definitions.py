@@ -16,6 +16,8 @@ that it is the paper's.
 - `self_prompting`: the schedule of the gap, and that writers are mixtures token by
   token.
 - `optune`: the weight, a logistic function of the gap of rewards.
+- `osp`: the strength of a pair, by Bradley-Terry's model of both against the baseline.
+- `onpo`: the loss on pairs; the step that it is to take is the paper's.
 - `soft_po_weighted`: the weight, a power of the pair's likelihood over its mean.
 - `preference_degree`: what is taken out of the winner, its degree, and how that is
   told.
@@ -431,6 +433,7 @@ def beaten(winner, loser, **anchor):
 
 
 def osp(view):
+    """The strength of a pair is the row's own reading, not the paper's formula."""
     tau, policy, ratio = (
         view.settings["tau"],
         view.mass("policy"),
@@ -708,6 +711,7 @@ OBJECTIVES = {
     "inpo": pairs(ipo, "iterate", anchor=proximal, tau=inverse_eta),
     "rspo": rspo,
     "comal": pairs(ipo, "iterate", anchor=proximal, tau=inverse_eta),
+    # The row's own reading of the loss; the paper has the step.
     "onpo": gap_square(
         lambda view: (
             view.settings["eta"] * (2 * wins(view, "iterate") - wins(view, "previous"))

@@ -12,6 +12,7 @@ import pytest
 from nashalign import algorithms, terminal
 from nashalign.algorithms.departures import DEPARTURES
 from tests import token_game
+from tests.algorithms import definitions
 
 ROWS = list(algorithms.TABLE)
 
@@ -231,6 +232,19 @@ def test_every_row_says_where_it_departs_from_its_paper():
     silent = [name for name, lines in DEPARTURES.items() if not lines]
     assert len(silent) <= 10, silent
     assert algorithms.TABLE["optune"].exactness == "exact without the regeneration"
+
+
+def test_where_nobody_has_a_papers_formula_the_definition_says_so():
+    hidden = [
+        name
+        for name, lines in (
+            DEPARTURES | {"mixed_po": algorithms.mixed_po().departures}
+        ).items()
+        if any("not public" in line for line in lines)
+    ]
+    assert {"sequential_po", "self_prompting", "optune", "mixed_po"} < set(hidden)
+    for name in hidden:
+        assert f"\n- `{name}`" in definitions.__doc__, name
 
 
 @pytest.mark.parametrize("number", [2, 8, 129, 1000])
