@@ -8,6 +8,7 @@ the room's `__init__` exports; only from `nashalign.types` may names be imported
 import ast
 import functools
 import pathlib
+import re
 
 import pytest
 
@@ -145,6 +146,12 @@ def test_every_room_is_on_a_floor():
     folders = {path.parent.name for path in ROOT.glob("nashalign/*/__init__.py")}
     files = {path.stem for path in ROOT.glob("nashalign/*.py")} - {"__init__"}
     assert folders | files <= FLOORS.keys()
+
+
+def test_the_floor_plan_of_readme_is_this_one():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    plan = re.findall(r"^\| (-?\d) \| `(?:nashalign/)?(\w+)(?:/|\.py)` ", text, re.M)
+    assert {room: int(floor) for floor, room in plan} == FLOORS
 
 
 @pytest.mark.parametrize(
