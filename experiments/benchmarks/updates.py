@@ -8,6 +8,7 @@ several epochs are what a row's definition demands; the last column is the time 
 each response token takes, which is online IPO's or less where nothing else is demanded.
 
 Run: python -m experiments.benchmarks.updates
+
 Takes: about ten minutes on 2 cores, nearly all of it compiling.
 """
 

@@ -19,6 +19,7 @@ as they are known. What identifies rows are their updates: expected ones
 responses teach (`tests/algorithms/group_gradients_test.py`).
 
 Run: python -m experiments.fixed_points
+
 Takes: 9 minutes on 2 cores; with --quick, 2.
 """
 

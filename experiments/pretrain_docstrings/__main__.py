@@ -1,4 +1,4 @@
-"""Pre-trains the start policy: from a function's code to its one-line summary.
+r"""Pre-trains the start policy: from a function's code to its one-line summary.
 
 What it shows: a Llama decoder of 2.4 M parameters, trained on the docstrings of
 permissively licensed packages for two and a half hours on two CPU cores, writes

@@ -35,6 +35,9 @@ def test_help_names_the_command_and_fits_the_terminal(name, monkeypatch, capsys)
     whole = (" ", "Run:", "usage:")
     own = [line for line in text.splitlines() if not line.startswith(whole)]
     assert max(map(len, own)) <= 72
+    # Nothing stands behind a command but what belongs to it.
+    commands = [line for line in text.splitlines() if "python -m " in line]
+    assert not any("Takes" in line or "    -" in line for line in commands)
 
 
 def test_paragraphs_are_wrapped_and_commands_are_not(monkeypatch):
