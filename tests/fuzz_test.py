@@ -17,7 +17,7 @@ from tests.fuzzing import commands, folders, functions, kept
 from tests.fuzzing.trial import Trial, fault, faults
 
 # Mutated inputs a door, and all of them.
-NUM_TRIALS, ALL = 100, 1_500
+NUM_TRIALS, LEAST_OF_ALL = 100, 1_500
 
 DOORS = {
     "games": functions.trials(functions.exact_games),
@@ -70,6 +70,10 @@ def test_no_mutated_input_is_taken_silently_or_refused_without_a_sentence(
     shown = "\n".join(f"  {name}\n    {wrong}" for name, wrong in found.items())
     assert not found, f"{len(found)} faults in {number} inputs:\n{shown}"
     assert number == NUM_TRIALS
+
+
+def test_there_are_enough_doors():
+    assert NUM_TRIALS * len(DOORS | FOLDERS) >= LEAST_OF_ALL
 
 
 @pytest.mark.parametrize("answer", ["silent", "unreadable", "nameless", "sentence"])
