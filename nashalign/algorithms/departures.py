@@ -158,7 +158,8 @@ DEPARTURES: dict[str, tuple[str, ...]] = {
         "shortest and longest are kept",
     ),
     "mcts_dpo": (
-        "the search is between rounds (`recipes.searched`), not in the row",
+        "the update is DPO's: the search is between rounds (`recipes.searched`), not "
+        "in the row",
         "values and pairs are those of this search; the paper's judge evaluates itself "
         "and adds an outcome",
     ),

@@ -224,7 +224,8 @@ ROWS: dict[str, Method] = {
         refresh=(("previous", "iterate", players.every_period), *_FOLLOWING),
         exactness="exact without the search for the penalty",
     ),
-    # Step pairs of a search tree, labelled by visits (`recipes.searched`).
+    # Its update is DPO's. What is its own is the search that its examples come from:
+    # step pairs of a tree, labelled by visits (`recipes.searched`).
     "mcts_dpo": _online(
         "MCTS-DPO",
         "Xie et al. 2024, arXiv:2405.00451",

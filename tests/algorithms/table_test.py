@@ -232,6 +232,7 @@ def test_every_row_says_where_it_departs_from_its_paper():
     silent = [name for name, lines in DEPARTURES.items() if not lines]
     assert len(silent) <= 10, silent
     assert algorithms.TABLE["optune"].exactness == "exact without the regeneration"
+    assert DEPARTURES["mcts_dpo"][0].startswith("the update is DPO's: the search is ")
 
 
 def test_where_nobody_has_a_papers_formula_the_definition_says_so():
