@@ -106,8 +106,8 @@ MEASURED = ("rl", "online_dpo", "online_slic", "online_ipo", "nash_md_pg", "ipo_
 """Rows whose tau had the highest mean win rate in the sweep; the others follow them.
 
 The win rate is the exact population's, on validation prompts: the choice has seen what
-a user of learned judges would not have. Taus beside each other differ by less than
-their seeds do.
+a user of learned judges would not have. The 95% interval of a chosen tau's difference
+from the tau beside it holds zero.
 """
 
 _CHOSEN: dict[str, dict[str, float]] = {

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+import scipy.stats
 
 from experiments import docstrings, sample
 from experiments.summarise import __main__ as summarise
@@ -296,6 +297,25 @@ def test_the_variance_of_seeds_is_that_of_the_committed_sweep():
     assert len(records) == 90
     found = sweep.seed_variance(records)
     np.testing.assert_allclose(found, sweep.WIN_RATE_VARIANCE, rtol=1e-3)
+
+
+def test_the_committed_sweep_says_of_taus_what_readme_says():
+    found = {}
+    for record in training.read_log(SWEEP):
+        own = found.setdefault(record["name"], {}).setdefault(record["tau"], [])
+        own.append((record["win_rate"], record["kl"]))
+    variance = sweep.WIN_RATE_VARIANCE
+    half_width = scipy.stats.t.ppf(0.975, variance.degrees)
+    half_width *= np.sqrt(2 * variance.value / len(sweep.SEEDS))
+    assert round(half_width, 3) == 0.024
+    for name in settings.MEASURED:
+        taus = sorted(found[name])
+        win_rates, kls = np.mean([found[name][tau] for tau in taus], axis=1).T
+        assert kls[0] - kls[-1] > 3
+        best = int(np.argmax(win_rates))
+        assert settings.chosen_settings()[name].own["tau"] == taus[best]
+        beside = win_rates[[n for n in (best - 1, best + 1) if 0 <= n < len(taus)]]
+        assert (win_rates[best] - beside < half_width).all()
 
 
 @pytest.mark.parametrize(
