@@ -11,7 +11,7 @@ from nashalign.algorithms.players import data, iterate, nothing, policy
 from nashalign.algorithms.selection import (
     best,
     exponential,
-    largest_scaled_reward,
+    largest_reward,
     likelihood_power,
     mean_log_weight,
 )
@@ -161,7 +161,7 @@ ROWS: dict[str, Method] = {
         loss=objectives.likelihood,
         settings={"tau": 1.0},
         weight=exponential,
-        batch=(("largest", largest_scaled_reward),),
+        batch=(("largest", largest_reward),),
         exactness="exact without the batch normalisation",
         divides_by_tau=True,
     ),

@@ -98,16 +98,18 @@ def exponential(method, groups: Groups) -> chex.Array:
     At most one: of common reward models, exp(reward / tau) is beyond float32. To add a
     number to all rewards changes nothing.
     """
-    return jnp.exp(_scaled_reward(method, groups) - groups.statistics["largest"])
+    distance = grouped.rewards(groups)[..., 0] - groups.statistics["largest"]
+    return jnp.exp(distance / method.tau)
 
 
-def largest_scaled_reward(method, groups: Groups, reduce) -> chex.Array:
-    """The largest reward over tau in a batch, found by sums over devices alone.
+def largest_reward(method, groups: Groups, reduce) -> chex.Array:
+    """The largest reward in a batch, found by sums over devices alone.
 
     It lies between the mean and the mean plus all distances from it, and whether any
     group is above a place between is a sum. Thirty halvings are a billionth of that.
     """
-    found = _scaled_reward(method, groups)
+    del method
+    found = grouped.rewards(groups)[..., 0]
     there = groups.probability > 0
     total, count = reduce((jnp.sum(jnp.where(there, found, 0.0)), jnp.sum(there)))
     mean = total / count
@@ -120,11 +122,6 @@ def largest_scaled_reward(method, groups: Groups, reduce) -> chex.Array:
         return jnp.where(above, middle, low), jnp.where(above, high, middle)
 
     return jax.lax.fori_loop(0, 30, halve, (mean, mean + spread))[1]
-
-
-def _scaled_reward(method, groups):
-    """The reward over tau, `[B, G]`."""
-    return grouped.rewards(groups)[..., 0] / method.tau
 
 
 def likelihood_power(method, groups: Groups) -> chex.Array:
