@@ -721,7 +721,7 @@ FAULTS = [
         "nashalign/evaluation/profile.py",
         "rao = _ratio(score**2, fit.information, np.inf)",
         "rao = _ratio(score**2, fit.naive_information, np.inf)",
-        "tests/evaluation/profile_test.py -k narrow_as_they_may",
+        "tests/evaluation/profile_test.py -k costs_no_more_than_it_must",
     ),
     Fault(
         "an interval about the fit in the place of its middle",

@@ -106,6 +106,10 @@ def test_few_clusters_that_all_write_longer_hold_the_win_rate():
     assert LEAST <= measured(7, 400, 64, 2.0, 0.5, 4, 4).coverage <= MOST
 
 
+def test_an_effect_of_length_that_is_not_known_costs_no_more_than_it_must():
+    assert LEAST <= measured(1, 250, 128, 2.0, 0.5).coverage <= MOST
+
+
 def test_unanimous_tables_hold_the_win_rate():
     labels, covariate, index = tables(1, 100, 32, 0.0, 0.98)
     unanimous = labels.min(axis=1) == 1

@@ -57,12 +57,15 @@ def test_ctrl_c_while_importing_ends_the_command_without_a_traceback(
 ):
     stopping = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
     (tmp_path / f"{imported}.py").write_text(stopping)
+    # A shell that runs the tests in the background has Ctrl-C ignored in all below it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     ended = subprocess.run(
         [sys.executable, "-m", command],
         cwd=ROOT.parent,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
     )
+    signal.signal(signal.SIGINT, before)
     assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
 
 
