@@ -665,7 +665,7 @@ FAULTS = [
         "experiments/summarise/summaries.py",
         "own = runs.halves == half",
         "own = runs.halves != None",
-        "tests/experiments/summarise_test.py -k counted_again",
+        "tests/experiments/evidence_test.py -k prompts_alone",
     ),
     Fault(
         "prompts padded on the right",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import docstrings
-from experiments.summarise import evidence, judges
+from experiments.summarise import evidence, judges, summaries
 from nashalign import data
 
 VOTES = {
@@ -107,3 +107,20 @@ def test_a_table_has_both_orders_of_an_answer_and_nothing_where_none_was_given()
     np.testing.assert_array_equal(
         table[0], [[0.5, np.nan, 0.25], [np.nan, 0.5, 1.0], [0.75, 0.0, 0.5]]
     )
+
+
+def test_a_win_rate_on_a_half_is_that_of_its_prompts_alone():
+    own = np.array([True, False, True, True, False])
+    preferred = np.array([0.1, 0.9, 0.2, 0.6, 0.7])
+    runs = summaries.Written(
+        names=("trained", "start"),
+        owners=(0, 1),
+        written=(),
+        utilities=(),
+        clusters=np.array(list("abcde")),
+        halves=np.where(own, docstrings.THIS_PROJECT, docstrings.STANDARD_LIBRARY),
+    )
+    trained, start = summaries._by_half(runs, evidence.table({(0, 1): preferred}, 2))
+    assert trained[docstrings.THIS_PROJECT].mean == pytest.approx(0.3)
+    assert trained[docstrings.STANDARD_LIBRARY].mean == pytest.approx(0.8)
+    assert {half.mean for half in start.values()} == {0.5}
