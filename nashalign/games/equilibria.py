@@ -26,9 +26,10 @@ def nash(preference: chex.Array) -> np.ndarray:
 
     The Nash policy of a game drawn at random is unique. Where it is not, this is a
     vertex of the set of Nash policies: whichever the simplex method stops at, HiGHS's,
-    or one in integers where ties are too near for that (up to sixty responses); not the
-    one of maximal entropy (that is the limit of `regularized_nash` for a uniform
-    reference and vanishing tau). `nash_vertices` returns all.
+    or one that is exact on as many responses as it needs, up to sixty, where ties are
+    too near for that; not the one of maximal entropy (that is the limit of
+    `regularized_nash` for a uniform reference and vanishing tau). `nash_vertices`
+    returns all.
 
     Args:
       preference: `[*B, Y, Y]` preference.
@@ -111,14 +112,30 @@ def _solve_program(game, favoured=None):
     largest = np.abs(game).max()
     # A multiple of a game has the same Nash policies, and may be above what is seen.
     answer = _program(game / largest if largest else game, favoured)
-    exactly = favoured is None and len(game) <= exact.MOST_RESPONSES
-    if exactly and (answer is None or (game @ answer).max() > TOLERANCE):
-        answer = exact.solve(game)
+    if favoured is None and (answer is None or (game @ answer).max() > TOLERANCE):
+        answer = _solve_exactly(game, answer)
     if answer is None:
         raise ArithmeticError("the linear program of a game failed")
     if (game @ answer).max() > TOLERANCE:
         raise ArithmeticError(f"Nash policy is exploitable by {(game @ answer).max()}")
     return answer
+
+
+def _solve_exactly(game, start):
+    """Returns a Nash policy that is exact on the responses it needs; None past a limit.
+
+    Those that a start plays, and one by one the best response to what is exact on those
+    so far (the double oracle of McMahan et al. 2003).
+    """
+    chosen = [0] if start is None else np.flatnonzero(start).tolist()
+    while len(chosen) <= exact.MOST_RESPONSES:
+        policy = np.zeros(len(game))
+        policy[chosen] = exact.solve(game[np.ix_(chosen, chosen)])
+        payoffs = game @ policy
+        if payoffs.max() <= TOLERANCE:
+            return policy
+        chosen.append(int(payoffs.argmax()))
+    return start
 
 
 def _program(game, favoured):

@@ -81,6 +81,17 @@ def test_games_that_are_nearly_tied_have_a_nash_policy(scale, kind):
         assert ((preference - 0.5) @ policy).max() < 1e-10
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e-10])
+def test_near_copies_of_a_few_responses_have_a_nash_policy_however_many(scale):
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        of_which = random.integers(0, 8, 64)
+        payoffs = random.uniform(-0.4, 0.4, (8, 8))[np.ix_(of_which, of_which)]
+        payoffs = payoffs + scale * random.normal(size=(64, 64))
+        game = (payoffs - payoffs.T) / 2
+        assert (game @ games.nash(0.5 + game)).max() < 1e-10
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 9])
 def test_the_simplex_method_in_integers_finds_what_trying_every_support_does(size):
     payoffs = np.triu(np.random.default_rng(size).normal(size=(size, size)), 1) / 10
