@@ -85,7 +85,7 @@ def fits(policy: Any, tokens: chex.Array, mask: chex.Array) -> jax.Array:
       `[*B, S]` bool.
     """
     mask = jnp.asarray(mask, bool)
-    unknown = mask & ((tokens < 0) | (tokens >= policy.vocabulary))
+    unknown = _unknown(policy, tokens, mask)
     return (jnp.cumsum(unknown, -1) == 0) & (jnp.cumsum(mask, -1) <= policy.context)
 
 
@@ -109,9 +109,14 @@ def states(fit: chex.Array, hidden: chex.Array) -> jax.Array:
     return jnp.where(fit[..., None], hidden, jnp.nan)
 
 
+def _unknown(policy, tokens, mask):
+    """Whether each token is outside the vocabulary, and no padding."""
+    return mask & ((tokens < 0) | (tokens >= policy.vocabulary))
+
+
 def _require_known(policy, tokens, mask, name):
     """Requires ids of the vocabulary, but where they are padding."""
-    wrong = mask & ((tokens < 0) | (tokens >= policy.vocabulary))
+    wrong = _unknown(policy, tokens, mask)
     if wrong.any():
         place = np.argwhere(wrong)[0]
         raise ValueError(

@@ -171,13 +171,7 @@ def check_rewards(rewards: chex.Array, where: str) -> np.ndarray:
       ValueError: an entry is not finite; names the place and the first one.
     """
     rewards = np.asarray(checks.numeric(rewards, where))
-    wrong = ~np.isfinite(rewards)
-    if wrong.any():
-        first = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(
-            f"{where}: a reward is a finite number, but entry {first} is "
-            f"{rewards[first]} ({wrong.sum()} of {wrong.size} entries are wrong)."
-        )
+    _require_all(np.isfinite(rewards), rewards, f"{where}: a reward is a finite number")
     return rewards
 
 
@@ -198,12 +192,21 @@ def check_preferred(preferred: chex.Array, where: str) -> np.ndarray:
     if getattr(preferred, "dtype", None) != np.bool_:
         checks.numeric(preferred, where)
     preferred = np.asarray(preferred)
-    wrong = ~((preferred >= 0) & (preferred <= 1))
+    _require_all(
+        (preferred >= 0) & (preferred <= 1),
+        preferred,
+        f"{where}: a preference is a probability in [0, 1]",
+        " Return P(y beats z); a difference of scores needs a sigmoid.",
+    )
+    return preferred
+
+
+def _require_all(lawful, values, law, remedy=""):
+    """Raises a ValueError that names the first entry that is not lawful."""
+    wrong = ~lawful
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"{where}: a preference is a probability in [0, 1], but entry {first} is "
-            f"{preferred[first]} ({wrong.sum()} of {wrong.size} entries are wrong). "
-            "Return P(y beats z); a difference of scores needs a sigmoid."
+            f"{law}, but entry {first} is {values[first]} "
+            f"({wrong.sum()} of {wrong.size} entries are wrong).{remedy}"
         )
-    return preferred
