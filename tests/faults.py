@@ -605,6 +605,13 @@ FAULTS = [
         "tests/preferences/models_test.py -k complements",
     ),
     Fault(
+        "an ensemble with one member on the host is asked on the device",
+        ENSEMBLES,
+        "any(annotators.on_host(member)",
+        "all(annotators.on_host(member)",
+        "tests/preferences/annotators_test.py -k host_where",
+    ),
+    Fault(
         "prompts outside the manifest are used",
         "experiments/docstrings/frozen.py",
         "[by_hash[digest] for digest in hashes if digest in by_hash]",

@@ -1,11 +1,13 @@
 """Annotators: who says which of two responses is better."""
 
 from nashalign.preferences.annotators import (
-    PairAnnotator,
-    ScoreAnnotator,
+    Annotator,
+    PreferenceAnnotator,
+    RewardAnnotator,
     check_preferred,
     check_rewards,
     finite_rewards,
+    on_host,
     preferred_by,
     probabilities,
     scored_by,
@@ -36,17 +38,18 @@ from nashalign.preferences.population import (
 from nashalign.preferences.reviewers import style, terse, thorough
 
 __all__ = [
+    "Annotator",
     "Combine",
     "Ensemble",
     "GamePreference",
     "GameReward",
     "LengthPenalised",
-    "PairAnnotator",
     "PairwiseModel",
     "Population",
     "PopulationAnnotator",
+    "PreferenceAnnotator",
+    "RewardAnnotator",
     "RewardModel",
-    "ScoreAnnotator",
     "average_weights",
     "best_attainable_accuracy",
     "check_preferred",
@@ -57,6 +60,7 @@ __all__ = [
     "length_penalty",
     "locate",
     "mean",
+    "on_host",
     "preferred_by",
     "probabilities",
     "scored_by",

@@ -9,7 +9,7 @@ of two methods, or both:
 `y` and `z` are Responses of equal shape, M comparisons to a prompt. Annotators that
 compute with JAX are pytrees whose leaves are their weights, and can be traced. Those
 that read text run on the host: they take and return numpy arrays, between two compiled
-programs.
+programs. `on_host` says of any annotator which of the two it is.
 """
 
 from typing import Any, Protocol
@@ -23,26 +23,55 @@ from nashalign import checks
 from nashalign.types import Prompts, Responses
 
 
-class PairAnnotator(Protocol):
+class PreferenceAnnotator(Protocol):
     """Says how probably one response beats another."""
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
     ) -> chex.Array:
         """Return `[B, M]`, P(y beats z) in [0, 1]; P(z beats y) is its complement."""
+        ...
 
 
-class ScoreAnnotator(Protocol):
+class RewardAnnotator(Protocol):
     """Gives every response a reward."""
 
     def score(
         self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
     ) -> chex.Array:
         """Return `[B, N]` rewards, comparable among the responses to one prompt."""
+        ...
+
+
+Annotator = PreferenceAnnotator | RewardAnnotator
+
+
+def on_host(annotator: Annotator | None) -> bool:
+    """Return whether an annotator answers on the host, between two compiled programs.
+
+    An annotator may say so itself, by an attribute `host`, true or false. Of one that
+    does not, its form tells: a registered pytree can be an argument of a compiled
+    program and answers on the device; any other object cannot.
+
+    Args:
+      annotator: any annotator; None, where nobody is asked, is not on the host.
+
+    Raises:
+      TypeError: its `host` is neither true nor false.
+    """
+    said = getattr(annotator, "host", None)
+    if isinstance(said, bool | np.bool_):
+        return bool(said)
+    if said is not None:
+        raise TypeError(
+            f"{type(annotator).__name__}.host is {said!r:.60}; it must be True where "
+            "the annotator answers on the host, else False"
+        )
+    return jax.tree_util.all_leaves([annotator])
 
 
 def preferred_by(
-    annotator: Any,
+    annotator: PreferenceAnnotator,
     key: chex.PRNGKey,
     prompts: Prompts,
     y: Responses,
@@ -73,7 +102,7 @@ def preferred_by(
 
 
 def scored_by(
-    annotator: Any,
+    annotator: RewardAnnotator,
     key: chex.PRNGKey,
     prompts: Prompts,
     responses: Responses,

@@ -16,13 +16,13 @@ the same number to every member's reward adds it to each of the three.
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import checks
+from nashalign.preferences import annotators
 from nashalign.types import Prompts, Responses, pytree
 
 Combine = Callable[[chex.Array], chex.Array]
@@ -73,7 +73,7 @@ def _uncertainty_weighted(weight: float) -> Combine:
 @pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ensemble:
-    """Several annotators that compute with JAX, asked as one.
+    """Several annotators asked as one.
 
     Each member has a key of its own. The members' weights are the leaves.
 
@@ -85,13 +85,18 @@ class Ensemble:
       ValueError: there is no member.
     """
 
-    members: tuple[Any, ...]
+    members: tuple[annotators.Annotator, ...]
     combine: Combine = dataclasses.field(metadata=dict(static=True))
 
     def __post_init__(self):
         """Checks that there is somebody to ask."""
         if not self.members:
             raise ValueError("an ensemble has no members; give it at least one")
+
+    @property
+    def host(self) -> bool:
+        """Whether some member answers on the host, so that all are asked there."""
+        return any(annotators.on_host(member) for member in self.members)
 
     def score(
         self, key: chex.PRNGKey | None, prompts: Prompts, responses: Responses

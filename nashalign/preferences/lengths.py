@@ -11,13 +11,13 @@ what there is.
 """
 
 import dataclasses
-from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import checks
+from nashalign.preferences import annotators
 from nashalign.types import Prompts, Responses, pytree
 
 
@@ -31,8 +31,13 @@ class LengthPenalised:
       penalty: `[]`, in units of the annotator's reward a token; 0 leaves it as it is.
     """
 
-    annotator: Any
+    annotator: annotators.RewardAnnotator
     penalty: chex.Numeric
+
+    @property
+    def host(self) -> bool:
+        """Whether the annotator answers on the host."""
+        return annotators.on_host(self.annotator)
 
     def score(
         self, key: chex.PRNGKey, prompts: Prompts, responses: Responses

@@ -12,6 +12,7 @@ y (Condorcet's paradox). It runs on the host in float64 and reads text, once per
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import chex
 import numpy as np
@@ -196,11 +197,13 @@ class PopulationAnnotator:
       population: the reviewers.
       tokenizer: whatever has `decode(ids) -> str`, which stops at the end of sequence.
       codes: text of the code of every example; `prompts.ids` index into it.
+      host: true, as it reads text: see `on_host`.
     """
 
     population: Population
     tokenizer: object
     codes: Sequence[str]
+    host: ClassVar[bool] = True
 
     def utilities(self, prompts: Prompts, responses: Responses) -> np.ndarray:
         """Every kind's utility of every response, `[kinds, B, N]` float64.
