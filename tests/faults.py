@@ -54,6 +54,7 @@ OPTIMISTIC = f"{GAMES}/optimistic.py"
 PROXIMAL = f"{GAMES}/proximal.py"
 FLOWS = f"{GAMES}/gradient_flows.py"
 REGULARIZED = f"{GAMES}/regularized.py"
+PATH = f"{GAMES}/path_following.py"
 DYNAMICS_TEST = "tests/games/dynamics_test.py"
 
 
@@ -542,10 +543,45 @@ FAULTS = [
     ),
     Fault(
         "Jacobian without the normaliser",
-        REGULARIZED,
+        PATH,
         "jacobian -= jacobian.sum(axis=-1)",
         "jacobian -= 0 * jacobian.sum(axis=-1)",
         "tests/games/equilibria_test.py -k few_steps",
+    ),
+    Fault(
+        "derivatives that leave out that the opponent moves too",
+        REGULARIZED,
+        "policy[..., None, :]  # A S",
+        "0 * policy[..., None, :]  # A S",
+        "tests/games/regularized_test.py -k derivatives",
+    ),
+    Fault(
+        "derivatives that forget that probabilities add up to one",
+        REGULARIZED,
+        "pull = (game - advantages[..., None])",
+        "pull = (game - 0 * advantages[..., None])",
+        "tests/games/regularized_test.py -k derivatives",
+    ),
+    Fault(
+        "the taus of a batch dealt out in another order than its games",
+        REGULARIZED,
+        "np.broadcast_to(np.arange(len(flat)).reshape(own), shape).ravel()",
+        "np.arange(math.prod(shape)) % len(flat)",
+        "tests/games/regularized_test.py -k one_by_one",
+    ),
+    Fault(
+        "a cycle that comes to rest because its last change is small",
+        f"{GAMES}/convergence.py",
+        "_width(policies[-1 - quarter :])",
+        "_width(policies[-2:])",
+        "tests/games/convergence_test.py -k cycle",
+    ),
+    Fault(
+        "a drift that is at rest because it is slow",
+        f"{GAMES}/convergence.py",
+        "tolerance * (1 - trend)",
+        "tolerance",
+        "tests/games/convergence_test.py -k drift",
     ),
     Fault(
         "twice as many steps as measured",

@@ -3,7 +3,8 @@
 Knows no models: policies are vectors, preferences are matrices.
 """
 
-from nashalign.games.dynamics import Solver, State, run, voting
+from nashalign.games.convergence import Settling, settling
+from nashalign.games.dynamics import Solver, State, make_solver, run, voting
 from nashalign.games.equilibria import nash, nash_vertices
 from nashalign.games.families import (
     block_cyclic,
@@ -81,6 +82,7 @@ from nashalign.games.token_games import (
 
 __all__ = [
     "BradleyTerryFit",
+    "Settling",
     "Solver",
     "State",
     "TokenGame",
@@ -110,6 +112,7 @@ __all__ = [
     "last_gap",
     "low_rank",
     "magnetic_descent",
+    "make_solver",
     "mirror_descent",
     "multiplayer",
     "nash",
@@ -134,6 +137,7 @@ __all__ = [
     "rspo",
     "run",
     "self_play_pg",
+    "settling",
     "sppo",
     "sweep",
     "three_cycle",

@@ -82,15 +82,35 @@ def make_solver(
 ) -> Solver:
     """Returns the solver that moves by `advance`; the average and the count are kept.
 
+    A dynamics of one's own is the line that makes it differ from others:
+
+        def advance(state, preference):
+            wins = games.win_rates(jnp.exp(state.log_policy), preference)
+            logits = state.log_policy + 0.1 * wins
+            return state._replace(log_policy=jax.nn.log_softmax(logits))
+
+        solver = games.make_solver(advance)
+
+    It compiles, is mapped over, voted on (`voting`) and swept (`sweep`) like those of
+    this room, and its arguments are checked as theirs are.
+
     Args:
-      advance: `(state, preference) -> state` with the next policy and memory, and
-        perhaps another reference; `(state, *preferences)` if it asks several times.
-      remember: the memory to begin with, from `log_reference [*B, Y]`.
-      num_questions: how many preferences `advance` takes.
+      advance: `(state, preference [*B, Y, Y]) -> state` with the next `log_policy`
+        `[*B, Y]`, normalised, nats, and the next `memory`, and perhaps another
+        `log_reference`; `(state, *preferences)` if it asks several times. It is pure,
+        and may be traced; the preference has the precision of the reference. What it
+        does to `average` and `step` is overwritten.
+      remember: the memory to begin with, a pytree of arrays, from
+        `log_reference [*B, Y]`.
+      num_questions: how many preferences `advance` takes, >= 1.
 
     Returns:
       The solver.
+
+    Raises:
+      ValueError: if it asks less than once.
     """
+    checks.whole(num_questions, "num_questions")
 
     def init(reference):
         reference = doors.policy(reference, "reference", positive=True)

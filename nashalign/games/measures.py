@@ -178,7 +178,7 @@ def kl(policy: chex.Array, reference: chex.Array) -> jax.Array:
 
     Args:
       policy: `[*B, Y]` policy pi; may have zeros.
-      reference: `[*B, Y]` policy mu.
+      reference: `[*B, Y]` policy mu; the batches are broadcast.
 
     Returns:
       `[*B]` nats, >= 0; infinite where the reference lacks a response of the policy.
@@ -188,10 +188,8 @@ def kl(policy: chex.Array, reference: chex.Array) -> jax.Array:
     """
     policy = doors.policy(policy, "policy")
     reference = doors.policy(reference, "reference")
-    chex.assert_equal_shape_suffix([policy, reference], 1)
-    shape = jnp.broadcast_shapes(jnp.shape(policy), jnp.shape(reference))
-    log_reference = jnp.broadcast_to(jnp.log(jnp.asarray(reference)), shape)
-    return _kl(jnp.broadcast_to(policy, shape), log_reference)
+    policy, reference = _broadcast(policy, reference)
+    return _kl(policy, jnp.log(reference))
 
 
 def total_variation(policy: chex.Array, other: chex.Array) -> jax.Array:
@@ -201,17 +199,27 @@ def total_variation(policy: chex.Array, other: chex.Array) -> jax.Array:
 
     Args:
       policy: `[*B, Y]` policy p.
-      other: `[*B, Y]` policy q.
+      other: `[*B, Y]` policy q; the batches are broadcast.
 
     Returns:
       `[*B]` distance in [0, 1].
 
     Raises:
-      ValueError: if one is no policy.
+      ValueError: if one is no policy, or they are not over the same responses.
     """
     policy, other = doors.policy(policy, "policy"), doors.policy(other, "other")
-    chex.assert_equal_shape([policy, other])
-    return jnp.abs(jnp.asarray(policy) - jnp.asarray(other)).sum(axis=-1) / 2
+    policy, other = _broadcast(policy, other)
+    return jnp.abs(policy - other).sum(axis=-1) / 2
+
+
+def _broadcast(policy, other):
+    """Returns two policies with one batch, or raises if their responses differ."""
+    if policy.shape[-1:] != other.shape[-1:]:
+        raise ValueError(
+            f"policies of shapes {list(policy.shape)} and {list(other.shape)} are not "
+            "over the same responses, their last axis"
+        )
+    return jnp.broadcast_arrays(jnp.asarray(policy), jnp.asarray(other))
 
 
 def _log_best_response(opponent, preference, reference, tau):

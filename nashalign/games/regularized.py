@@ -1,41 +1,37 @@
 r"""Regularised equilibria: the one Nash policy of a KL-regularised game, exactly.
 
-It solves pi proportional to mu exp(P(y > pi) / tau). Damped iterations find it when tau
-is large; here it is followed down from there: with advantages v, and A = P - 1/2,
+It solves pi proportional to mu exp(P(y > pi) / tau), and is found by following it down
+from large tau (`path_following`), in NumPy and float64 on the host.
 
-    v = A w,    w = pi = softmax(log mu + v / tau),
+How it moves with the game, the reference and tau follows from the equation alone: with
+A = P - 1/2, S = diag(pi) - pi pi^T and u = log mu + A pi / tau, of which pi is the
+softmax,
 
-is solved by Newton's method while log tau decreases, each solution extrapolated along
-the path's tangent. A is antisymmetric, so that the Jacobian is invertible at every tau
-and the path never turns back. Games of a batch go down together.
+    (tau - A S) du = tau dlog mu + dP pi - A pi dtau / tau,    dpi = S du,
 
-The same path serves when w is another function of pi (`token_games`). Everything here
-is NumPy in float64 on the host.
+a linear system that has a solution wherever there is a Nash policy, as A is
+antisymmetric. Inside `jax.grad`, `jax.jit` and `jax.vmap` the host is asked for the
+policy, and the device solves the system.
 """
 
+import math
 from collections.abc import Callable
 
 import chex
+import jax
+import jax.numpy as jnp
 import numpy as np
-import scipy.special
 
 from nashalign import checks
-from nashalign.games import doors, preferences
-
-# tau max|log pi - log BR(pi)| of every answer, in win probability.
-TOLERANCE = 1e-10
-
-# `opponent(log_policy [N, Y]) -> (w [N, Y], pull)`, pull(A) = A dw/d log_policy,
-# `[N, Y, Y]`.
-Opponent = Callable[[np.ndarray], tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]]
+from nashalign.games import doors, path_following
 
 # Entries of the matrices that go down together: 32 MB each.
 _MOST_ENTRIES = 4_000_000
 
 
 def regularized_nash(
-    preference: chex.Array, reference: chex.Array, tau: float
-) -> np.ndarray:
+    preference: chex.Array, reference: chex.Array, tau: chex.Numeric
+) -> np.ndarray | jax.Array:
     r"""Returns the Nash policy of each KL-regularised game.
 
     .. math:: \pi(y) \propto \mu(y) \exp(P(y > \pi) / \tau)
@@ -43,133 +39,157 @@ def regularized_nash(
     As tau grows it tends to the reference; as tau vanishes, to the Nash policy nearest
     to the reference in KL(pi || mu). Munos et al. 2023 (arXiv:2312.00886), eq. 2.
 
+    It has derivatives of any order, forwards and backwards, in all three arguments.
+    The reference's are those of mu over its sum; a preference's, one for each entry,
+    as if P(y > z) moved without P(z > y). They grow like 1 / tau: at a small tau they
+    need float64.
+
     Args:
       preference: `[*B, Y, Y]` preference.
       reference: `[Y]` or `[*B, Y]` policy mu, positive everywhere.
-      tau: strength of the regularisation, > 0; made for 1e-3 to 10.
+      tau: `[]` or `[*B]` strength of the regularisation, > 0; made for 1e-3 to 10. The
+        three batches are broadcast: one game at many tau is solved in one call.
 
     Returns:
-      `[*B, Y]` policy, float64, with tau max|log pi - log BR(pi)| <= 1e-10.
+      `[*B, Y]` policy with tau max|log pi - log BR(pi)| <= 1e-10: NumPy in float64. If
+      something is traced, a JAX array in the precision of the arguments, and NaN where
+      one breaks its law.
 
     Raises:
       ValueError: if an argument breaks its law.
-      ArithmeticError: if the path breaks off before that accuracy.
+      ArithmeticError: if the path breaks off before that accuracy; inside a compiled
+        program, JAX's error with its text.
     """
-    doors.game(preference=preference, reference=reference)
-    preference = preferences.check(preference)
-    log_reference = np.log(preferences.check_policy(reference, "reference"))
-    shape = np.broadcast_shapes(log_reference.shape, preference.shape[:-1])
-    games = np.broadcast_to(preference, (*shape, shape[-1])).reshape(
-        -1, *preference.shape[-2:]
+    preference, reference = doors.game(preference=preference, reference=reference)
+    reference = doors.policy(reference, "reference", positive=True)
+    tau = checks.number(tau, "tau", above=0)
+    shape = _batch(preference, reference, tau)
+    if checks.known(preference, reference, tau):
+        preference = np.asarray(preference, np.float64)
+        log_reference = np.log(np.asarray(reference, np.float64))
+        return np.exp(_solve(preference, log_reference, np.asarray(tau), shape))
+    dtype = jnp.result_type(preference, reference, tau, jnp.float32)
+    preference, reference, tau = (
+        jnp.asarray(value, dtype) for value in (preference, reference, tau)
     )
-    anchors = np.broadcast_to(log_reference, shape).reshape(-1, shape[-1])
-    size = max(1, _MOST_ENTRIES // games[0].size) if len(games) else 1
-    log_policies = [
-        follow_path(games[i : i + size], anchors[i : i + size], tau, _itself)
-        for i in range(0, len(games), size)
+    # Of one rank, they stay together where `jax.vmap` puts an axis in front.
+    return jnp.exp(
+        _log_nash(
+            _lifted(preference, len(shape) + 2),
+            jnp.log(_lifted(reference, len(shape) + 1)),
+            _lifted(tau, len(shape)),
+        )
+    )
+
+
+def _batch(preference, reference, tau):
+    """Returns the shape `[*B]` of all games, or raises a ValueError."""
+    games = np.broadcast_shapes(reference.shape[:-1], preference.shape[:-2])
+    try:
+        return np.broadcast_shapes(games, np.shape(tau))
+    except ValueError:
+        raise ValueError(
+            f"tau of shape {list(np.shape(tau))} is not of the batch {list(games)} of "
+            "the games and the reference: give one tau, or one for each game"
+        ) from None
+
+
+def _lifted(value, rank):
+    """Returns an array with axes of length 1 in front of its own."""
+    return value.reshape((1,) * (rank - value.ndim) + value.shape)
+
+
+@jax.custom_jvp
+def _log_nash(preference, log_reference, tau):
+    """Returns log pi `[*B, Y]`, of arguments with as many batch axes each."""
+    shape = (*_batch(preference, log_reference, tau), preference.shape[-1])
+    answer = jax.ShapeDtypeStruct(shape, preference.dtype)
+    return jax.pure_callback(
+        _solve_lawful,
+        answer,
+        preference,
+        log_reference,
+        tau,
+        vmap_method="expand_dims",
+    )
+
+
+@_log_nash.defjvp
+def _derive(primals, tangents):
+    """Returns log pi and its derivative along the tangents, by the linear system."""
+    preference, _, tau = primals
+    turn, shift, change = tangents
+    log_policy = _log_nash(*primals)
+    policy = jnp.exp(log_policy)
+    game, tau, change = preference - 0.5, tau[..., None], change[..., None]
+    advantages = _times(game, policy)
+    pull = (game - advantages[..., None]) * policy[..., None, :]  # A S
+    identity = _lifted(jnp.eye(policy.shape[-1], dtype=policy.dtype), pull.ndim)
+    system = tau[..., None] * identity - pull
+    right = tau * shift + _times(turn, policy) - advantages * change / tau
+    moved = jnp.linalg.solve(system, right[..., None])[..., 0]
+    return log_policy, moved - jnp.sum(policy * moved, axis=-1, keepdims=True)
+
+
+def _times(matrix, vector):
+    """Returns the product of each matrix `[*B, Y, Y]` with its vector `[*B, Y]`."""
+    return jnp.matmul(matrix, vector[..., None])[..., 0]
+
+
+def _solve_lawful(preference, log_reference, tau):
+    """Returns log pi where a compiled program asks, NaN where it marked an argument."""
+    dtype = preference.dtype
+    preference, log_reference, tau = (
+        np.asarray(value, np.float64) for value in (preference, log_reference, tau)
+    )
+    broken = np.isnan(preference).any(axis=(-1, -2)) | np.isnan(tau)
+    broken = broken | np.isnan(log_reference).any(axis=-1)
+    policies = _solve(
+        np.where(np.isnan(preference), 0.5, preference),
+        np.where(np.isnan(log_reference), 0.0, log_reference),
+        np.where(np.isnan(tau), 1.0, tau),
+        broken.shape,
+    )
+    return np.where(broken[..., None], np.nan, policies).astype(dtype)
+
+
+def _solve(preference, log_reference, tau, shape):
+    """Returns log pi `[*B, Y]` of games of batch shape `[*B]`, some at a time."""
+    size = preference.shape[-1]
+    count, step = math.prod(shape), max(1, _MOST_ENTRIES // size**2)
+    parts = [
+        _entries(preference, shape, 2),
+        _entries(log_reference, shape, 1),
+        _entries(tau, shape, 0),
     ]
-    return np.exp(np.concatenate([anchors[:0], *log_policies])).reshape(shape)
+    found = [
+        path_following.follow_path(
+            *(part(slice(start, start + step)) for part in parts), _itself
+        )
+        for start in range(0, count, step)
+    ]
+    return np.concatenate([np.zeros((0, size)), *found]).reshape(*shape, size)
 
 
-def follow_path(
-    preference: np.ndarray, log_reference: np.ndarray, tau: float, opponent: Opponent
-) -> np.ndarray:
-    r"""Solves pi = softmax(log mu + P w(pi) / tau) of each game, following tau down.
+def _entries(
+    values: np.ndarray, shape: tuple[int, ...], rank: int
+) -> Callable[[slice], np.ndarray]:
+    """Returns a function of some entries of the batch, which copies no more than those.
 
     Args:
-      preference: `[N, Y, Y]` preference.
-      log_reference: `[N, Y]` logarithm of mu, nats.
-      tau: strength of the regularisation, > 0.
-      opponent: the policy w that responses are scored against, a function of pi, with
-        its derivative.
-
-    Returns:
-      `[N, Y]` log pi, float64, with tau max|log pi - log BR(w(pi))| <= 1e-10.
-
-    Raises:
-      ValueError: if tau is not positive.
-      ArithmeticError: if the path breaks off before that accuracy.
+      values: `[*b, ...]` array whose own batch is broadcast to `[*B]`.
+      shape: `[*B]`.
+      rank: number of axes behind the batch's.
     """
-    chex.assert_shape(preference, (*log_reference.shape, log_reference.shape[-1]))
-    tau = float(checks.setting(tau, "tau", above=0))
-    problem = (preference - 0.5, log_reference, opponent)
-    # At tau = 1 the best response is already a contraction.
-    log_tau, end = np.log(max(tau, 1.0)), np.log(tau)
-    advantages, tangent = np.zeros_like(log_reference), np.zeros_like(log_reference)
-    stride = 0.0
-    while True:
-        trial = max(log_tau - stride, end)
-        guess = advantages + tangent * (trial - log_tau)
-        found = _correct(guess, np.exp(trial), *problem)
-        if found is not None:
-            log_tau, (advantages, tangent, iterations) = trial, found
-            if log_tau == end:
-                break
-            stride = 0.25 if stride == 0 else stride * (2.0 if iterations < 4 else 1.0)
-        elif stride < 1e-6:
-            raise ArithmeticError(
-                f"no fixed point found below tau = {np.exp(log_tau):.3g}, on the way "
-                f"to {tau:.3g}: the path turns back or the game is ill-conditioned"
-            )
-        else:
-            stride /= 2
-    # One step more squares what error is left.
-    found = _correct(advantages, tau, *problem)
-    return _checked(advantages if found is None else found[0], tau, *problem)
+    own = values.shape[: values.ndim - rank]
+    flat = values.reshape(-1, *values.shape[values.ndim - rank :])
+    if own == shape:
+        return lambda some: flat[some]
+    numbers = np.broadcast_to(np.arange(len(flat)).reshape(own), shape).ravel()
+    return lambda some: flat[numbers[some]]
 
 
 def _itself(log_policy):
     """Returns the policy as its own opponent, with its derivative."""
     policy = np.exp(log_policy)
     return policy, lambda matrix: matrix * policy[:, None, :]
-
-
-def _correct(advantages, tau, game, log_reference, opponent):
-    """Returns Newton's solution at tau and the path's tangent there, or None.
-
-    Between them, how many linear systems it took, at least one.
-    """
-    tangent = None
-    for iteration in range(9):
-        log_policy = _log_softmax(log_reference + advantages / tau)
-        weights, pull = opponent(log_policy)
-        residual = advantages - _times(game, weights)
-        error = np.abs(residual).max(initial=0.0)
-        if tangent is not None and error < TOLERANCE / 5:
-            return advantages, tangent, iteration
-        # A win rate's advantage is at most 1/2: whatever is beyond has diverged.
-        if not error < 10:
-            return None
-        # d log pi = (dv - <pi, dv>) / tau
-        jacobian = pull(game)
-        jacobian /= -tau
-        jacobian -= jacobian.sum(axis=-1)[:, :, None] * np.exp(log_policy)[:, None, :]
-        np.einsum("nyy->ny", jacobian)[...] += 1
-        # v depends on log tau as on a direction -v of its own: J dv = (J - 1) v.
-        both = np.stack([residual, advantages], axis=-1)
-        correction, pulled = np.moveaxis(np.linalg.solve(jacobian, both), -1, 0)
-        advantages, tangent = advantages - correction, advantages - pulled
-    return None
-
-
-def _checked(advantages, tau, game, log_reference, opponent):
-    """Returns log pi, or raises if it is not a solution."""
-    log_policy = _log_softmax(log_reference + advantages / tau)
-    wins = _times(game, opponent(log_policy)[0])
-    response = _log_softmax(log_reference + wins / tau)
-    error = tau * np.abs(log_policy - response).max(initial=0.0)
-    if not error <= TOLERANCE:
-        raise ArithmeticError(
-            f"fixed point at tau = {tau:.3g} is only {error:.1e} true"
-        )
-    return log_policy
-
-
-def _times(game, weights):
-    """Returns A w of each game, `[N, Y]`."""
-    return np.matmul(game, weights[:, :, None])[:, :, 0]
-
-
-def _log_softmax(logits):
-    """Returns normalised log-probabilities, `[N, Y]`."""
-    return logits - scipy.special.logsumexp(logits, axis=-1, keepdims=True)

@@ -22,7 +22,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from nashalign import checks
-from nashalign.games import preferences, regularized
+from nashalign.games import path_following, preferences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,7 +223,7 @@ def token_mixture_fixed_point(
     anchors = log_reference.reshape(-1, size)
     opponent = _mixture_opponent(tree, anchors, mix)
     games = preference.reshape(-1, size, size)
-    log_policy = regularized.follow_path(games, anchors, tau, opponent)
+    log_policy = path_following.follow_path(games, anchors, tau, opponent)
     return np.exp(log_policy).reshape(log_reference.shape)
 
 

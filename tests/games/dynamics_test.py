@@ -131,6 +131,26 @@ def test_speed_near_the_equilibrium_of_rock_paper_scissors(factory, factor, tau,
     assert measured == pytest.approx(factor(1 - eta * tau, eta), rel=2e-5)
 
 
+def test_a_dynamics_of_ones_own_is_run_averaged_and_counted():
+    def advance(state, preference):
+        wins = games.win_rates(state.memory, preference)
+        logits = state.log_reference + wins / 0.5
+        return state._replace(
+            log_policy=jax.nn.log_softmax(logits), memory=jnp.exp(state.log_policy)
+        )
+
+    solver = games.make_solver(advance, jnp.exp)
+    state, path = games.run(solver, solver.init(REFERENCE), PREFERENCE, num_steps=3)
+    first = games.best_response(REFERENCE, PREFERENCE, REFERENCE, 0.5)
+    third = games.best_response(first, PREFERENCE, REFERENCE, 0.5)
+    np.testing.assert_allclose(np.exp(path), [first, first, third], rtol=1e-5)
+    mean = (REFERENCE + 2 * first + third) / 4
+    np.testing.assert_allclose(state.average, mean, rtol=1e-5)
+    assert state.step == 3 and solver.num_questions == 1
+    with pytest.raises(ValueError, match="num_questions must be at least 1, not 0"):
+        games.make_solver(advance, num_questions=0)
+
+
 def test_one_preference_serves_a_batch_of_references():
     reference = np.random.default_rng(1).dirichlet(np.ones(4), size=3)
     solver = games.extragradient(tau=0.1, eta=0.5)

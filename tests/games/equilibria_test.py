@@ -8,7 +8,7 @@ import scipy.optimize
 import scipy.special
 
 from nashalign import games
-from nashalign.games import exact, regularized
+from nashalign.games import exact, path_following
 
 # Liu et al. 2024 (COMAL): b beats a and c beats b with 0.9, a beats c with 0.8.
 COMAL = np.array([[0.5, 0.1, 0.8], [0.9, 0.5, 0.1], [0.2, 0.9, 0.5]])
@@ -241,7 +241,7 @@ def test_the_path_takes_few_steps_down_to_a_small_tau():
         policy = np.exp(log_policy)
         return policy, lambda matrix: matrix * policy[:, None, :]
 
-    log_policy = regularized.follow_path(
+    log_policy = path_following.follow_path(
         preference[None], np.log(reference)[None], 1e-3, opponent
     )[0]
     expected = games.regularized_nash(preference, reference, 1e-3)

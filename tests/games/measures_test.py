@@ -169,10 +169,23 @@ def test_a_negative_tau_is_refused():
         games.best_response(POLICY, PREFERENCE, REFERENCE, 0.0)
 
 
-def test_one_reference_serves_many_policies():
-    policies = np.random.default_rng(0).dirichlet(np.ones(5), size=3)
-    expected = [games.kl(policy, REFERENCE) for policy in policies]
-    np.testing.assert_allclose(games.kl(policies, REFERENCE), expected, rtol=1e-6)
+@pytest.mark.parametrize("distance", [games.kl, games.total_variation])
+def test_the_batches_of_two_policies_are_broadcast(distance):
+    random = np.random.default_rng(0)
+    policies = random.dirichlet(np.ones(5), size=(3, 1))
+    others = random.dirichlet(np.ones(5), size=2)
+    expected = [[distance(p, q) for q in others] for p in policies[:, 0]]
+    np.testing.assert_allclose(distance(policies, others), expected, rtol=1e-6)
+    one = distance(POLICY, others[0])
+    np.testing.assert_array_equal(distance([POLICY], others[0]), [one])
+    np.testing.assert_array_equal(distance(POLICY, others[:1]), [one])
+
+
+@pytest.mark.parametrize("distance", [games.kl, games.total_variation])
+def test_policies_over_other_responses_are_not_compared(distance):
+    for other in ([0.5, 0.5], [1.0]):
+        with pytest.raises(ValueError, match=r"\[5\] and .* same responses"):
+            distance(POLICY, np.array(other))
 
 
 def test_a_gap_in_float32_is_never_negative():
