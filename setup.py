@@ -39,6 +39,7 @@ setuptools.setup(
             "pytest-xdist>=3.6",
             "ruff>=0.14",
         ],
+        "notebooks": ["ipykernel>=6.29", "jupyterlab>=4.2"],
         "live": ["torch>=2.4", "transformers>=5.0"],
     },
 )

@@ -1,4 +1,8 @@
-"""Settings of every test: eight virtual devices, and JAX's strict modes."""
+"""Settings of every test: eight virtual devices, JAX's strict modes, and the lanes.
+
+Of three lanes, `python -m pytest` is the default. `-m fast` is about a minute, of what
+compiles little; `--full` adds the tests marked `full`, the largest sizes.
+"""
 
 import os
 import pathlib
@@ -17,6 +21,52 @@ jax.config.update(
 )
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+_TESTS = pathlib.Path(__file__).parent
+# Folders and files whose tests are fast, but for those that are marked slow or full.
+_FAST = [
+    _TESTS / name
+    for name in (
+        "architecture_test.py",
+        "checks_test.py",
+        "faults_test.py",
+        "types_test.py",
+        "games/convergence_test.py",
+        "games/doors_test.py",
+        "games/equilibria_test.py",
+        "games/families_test.py",
+        "games/measures_test.py",
+        "games/other_libraries_test.py",
+        "games/preferences_test.py",
+        "games/structure_test.py",
+        "games/token_games_test.py",
+        "losses",
+        "policies/extrapolation_test.py",
+        "policies/logits_test.py",
+    )
+]
+
+
+def pytest_addoption(parser):
+    """Adds the option of the full lane."""
+    parser.addoption(
+        "--full", action="store_true", help="run the tests that are marked full, too"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Marks the fast tests, and leaves out those of the full lane unless asked."""
+    kept, left_out = [], []
+    for item in items:
+        full = item.get_closest_marker("full") is not None
+        if not full and item.get_closest_marker("slow") is None:
+            if any(item.path.is_relative_to(path) for path in _FAST):
+                item.add_marker("fast")
+        (left_out if full and not config.getoption("full") else kept).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
 
 # Each compiled program holds memory maps, of which Linux allows a process 65,530; then
 # loading the next one is a segmentation fault.
