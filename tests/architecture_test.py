@@ -34,6 +34,12 @@ ROOMS = [room for room in FLOORS if (ROOT / f"nashalign/{room}/__init__.py").is_
 FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}
 # Heavy frameworks that must not be needed at run time.
 FORBIDDEN_PACKAGES = {"torch", "tensorflow", "transformers", "trl"}
+# Words of the task in experiments/docstrings: the library knows no task.
+TENANT = re.compile(
+    r"harvest|docstring|reviewer|\bterse\b|\bthorough|summari[sz]"
+    r"|\\n\"{3}",
+    re.IGNORECASE,
+)
 
 
 def modules():
@@ -140,6 +146,40 @@ def test_module_keeps_to_the_floor_plan(path):
 @pytest.mark.parametrize("path", modules())
 def test_module_has_a_name_that_says_what_is_in_it(path):
     assert not FORBIDDEN_NAMES & set(path.removesuffix(".py").split("/"))
+
+
+LIBRARY = [path for path in modules() if path.startswith("nashalign/")]
+
+
+@pytest.mark.parametrize("path", LIBRARY)
+def test_no_module_of_the_library_knows_the_task_of_an_experiment(path):
+    lines = (ROOT / path).read_text().splitlines()
+    numbered = enumerate(lines, 1)
+    assert not [f"{path}:{n}: {line}" for n, line in numbered if TENANT.search(line)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from experiments.docstrings import builder",
+        'SUFFIX = \'\\n"""\'',
+        "def harvest(sources):",
+        "class Docstrings(Builder):",
+        '"""The Reviewers of one kind."""',
+        'return {"terse": terse}',
+        "u_y = thorough(codes, texts)",
+        "# The summariser's prompts.",
+    ],
+)
+def test_a_word_of_the_tenant_is_found(line):
+    assert TENANT.search(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["summary = read_json(path)", '"""A summary of the run."""', "x = '\\n'"]
+)
+def test_words_of_statistics_are_no_words_of_the_tenant(line):
+    assert not TENANT.search(line)
 
 
 def test_every_room_is_on_a_floor():

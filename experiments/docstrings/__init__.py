@@ -19,3 +19,4 @@ from experiments.docstrings.frozen import content_hash as content_hash
 from experiments.docstrings.frozen import load as load
 from experiments.docstrings.frozen import test_functions as test_functions
 from experiments.docstrings.frozen import without_test_texts as without_test_texts
+from experiments.docstrings.harvest import SUFFIX as SUFFIX

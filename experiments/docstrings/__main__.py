@@ -7,10 +7,10 @@ libraries of three interpreters:
         LIB/python3.13
 
 Test functions of the standard library are all those of held-out packages
-(`data.split_of`) that are the same in every library given. This project's own are drawn
-evenly from its modules, by their hashes. Training and validation functions are those
-that a harvest of the standard library and of the dependencies finds; of the standard
-library's, those that are the same everywhere.
+(`harvest.split_of`) that are the same in every library given. This project's own are
+drawn evenly from its modules, by their hashes. Training and validation functions are
+those that a harvest of the standard library and of the dependencies finds; of the
+standard library's, those that are the same everywhere.
 """
 
 import ast
@@ -22,8 +22,8 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from experiments import door
-from experiments.docstrings import frozen
-from nashalign import data, terminal, training
+from experiments.docstrings import frozen, harvest, sources
+from nashalign import terminal, training
 
 NUM_TEST = 512
 MOST_IN_A_CLUSTER = NUM_TEST // 20
@@ -55,7 +55,9 @@ def main(config: Config) -> None:
     standard = standard_library(config.libraries[0], common)
     own = own_functions(config.root, NUM_TEST - len(standard))
     console = terminal.console()
-    found = data.harvest.harvest(data.standard_library() + data.dependencies(), console)
+    found = harvest.harvest(
+        sources.standard_library() + sources.dependencies(), console
+    )
     test = [pair for pair, _ in standard + own]
     pairs = frozen.without_test_texts(
         {split: found.pairs[split] for split in frozen.MANIFESTS}, test
@@ -96,15 +98,15 @@ def check(config: Config) -> None:
     training.require_writable(config.destination)
 
 
-def functions(folder: pathlib.Path) -> list[tuple[data.Pair, str]]:
+def functions(folder: pathlib.Path) -> list[tuple[harvest.Pair, str]]:
     """Returns the functions of a folder of packages, each with its module's name."""
     found = []
-    for source in data.sources.folder(folder):
+    for source in sources.folder(folder):
         module = source.path.relative_to(folder).with_suffix("")
         name = ".".join(module.parts).removesuffix(".__init__")
         try:
-            text = data.decoded(source.path.read_bytes())
-            pairs = list(data.pairs_of(text, source.package))
+            text = harvest.decoded(source.path.read_bytes())
+            pairs = list(harvest.pairs_of(text, source.package))
         except SyntaxError:
             continue
         found += [(pair, name) for pair in pairs]
@@ -113,7 +115,7 @@ def functions(folder: pathlib.Path) -> list[tuple[data.Pair, str]]:
 
 def standard_library(
     folder: pathlib.Path, common: set[str]
-) -> list[tuple[data.Pair, str]]:
+) -> list[tuple[harvest.Pair, str]]:
     """Returns held-out functions of a library with their clusters, sorted by hash.
 
     Args:
@@ -123,7 +125,8 @@ def standard_library(
     modules = {
         pair: module
         for pair, module in functions(folder)
-        if data.split_of(pair.package) == "test" and frozen.content_hash(pair) in common
+        if harvest.split_of(pair.package) == "test"
+        and frozen.content_hash(pair) in common
     }
     sizes = collections.Counter(modules.values())
     for module, size in sizes.items():
@@ -136,8 +139,8 @@ def standard_library(
 
 
 def _classes(
-    folder: pathlib.Path, module: str, wanted: dict[data.Pair, str]
-) -> dict[data.Pair, str]:
+    folder: pathlib.Path, module: str, wanted: dict[harvest.Pair, str]
+) -> dict[harvest.Pair, str]:
     """Returns the methods of a module that are wanted, with their classes' names."""
     text = (folder / f"{module.replace('.', '/')}.py").read_text("utf-8")
     package, lines = module.split(".")[0], text.split("\n")
@@ -145,12 +148,12 @@ def _classes(
     for node in ast.parse(text).body:
         if isinstance(node, ast.ClassDef):
             own = "\n".join(lines[node.lineno - 1 : node.end_lineno])
-            for pair in data.pairs_of(own, package):
+            for pair in harvest.pairs_of(own, package):
                 found[pair] = f"{module}.{node.name}"
     return {pair: name for pair, name in found.items() if pair in wanted}
 
 
-def own_functions(root: pathlib.Path, number: int) -> list[tuple[data.Pair, str]]:
+def own_functions(root: pathlib.Path, number: int) -> list[tuple[harvest.Pair, str]]:
     """Returns functions of this project, evenly from its modules, sorted by hash.
 
     Every module gives its first by hash, then every module its second, and so on.
@@ -158,7 +161,7 @@ def own_functions(root: pathlib.Path, number: int) -> list[tuple[data.Pair, str]
     modules = collections.defaultdict(list)
     codes = set()
     for pair, module in _by_hash(functions(root)):
-        if pair.package in data.harvest.OWN_PACKAGES and pair.code not in codes:
+        if pair.package in harvest.OWN_PACKAGES and pair.code not in codes:
             codes.add(pair.code)
             modules[module].append(pair)
     ranked = [
@@ -171,8 +174,8 @@ def own_functions(root: pathlib.Path, number: int) -> list[tuple[data.Pair, str]
 
 
 def _by_hash(
-    found: Iterable[tuple[data.Pair, str]],
-) -> Sequence[tuple[data.Pair, str]]:
+    found: Iterable[tuple[harvest.Pair, str]],
+) -> Sequence[tuple[harvest.Pair, str]]:
     """Returns functions in the order of their hashes, which is no order at all."""
     return sorted(found, key=lambda entry: frozen.content_hash(entry[0]))
 

@@ -8,7 +8,7 @@ import pathlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from nashalign import data
+from experiments.docstrings import harvest, sources
 
 FOLDER = pathlib.Path(__file__).parent
 TEST = STANDARD_FUNCTIONS, OWN_FUNCTIONS = "standard_library.txt", "own_functions.jsonl"
@@ -35,13 +35,13 @@ class Function:
         would be more than a twentieth of the test prompts; of others their package.
     """
 
-    pair: data.Pair
+    pair: harvest.Pair
     cluster: str
 
     @property
     def half(self) -> str:
         """Whose code it is: one of `HALVES`, or `OTHERS`."""
-        if self.pair.package in data.harvest.OWN_PACKAGES:
+        if self.pair.package in harvest.OWN_PACKAGES:
             return THIS_PROJECT
         known = self.pair.package in sys.stdlib_module_names
         return STANDARD_LIBRARY if known else OTHERS
@@ -77,7 +77,7 @@ class PromptSet:
         return f"data {self.fingerprint} (prompts missing here: {counts})"
 
 
-def content_hash(pair: data.Pair) -> str:
+def content_hash(pair: harvest.Pair) -> str:
     """Returns 16 hexadecimal digits that stand for a function, its docstring included.
 
     Any change of its package, name, code or summary is another hash.
@@ -105,8 +105,11 @@ def load(
     if packages not in PACKAGES:
         known = ", ".join(PACKAGES)
         raise ValueError(f"packages is {packages!r}, and must be one of {known}.")
+    # TensorFlow Datasets takes seconds to import, which only a harvest is worth.
+    from experiments.docstrings import builder
+
     source = "dependencies" if packages == FROZEN else packages
-    corpus = data.docstrings(folder, source)
+    corpus = builder.docstrings(folder, source)
     test = test_functions(names)
     found = {
         split: corpus.pairs(split) for split in MANIFESTS if split in corpus.splits
@@ -137,12 +140,12 @@ def test_functions(names: pathlib.Path = FOLDER) -> list[Function]:
     """Returns the test functions that are here: all, or all but some of the standard
     library's, where the interpreter is of another version than those it was made for.
     """
-    library = data.standard_library()
+    library = sources.standard_library()
     return standard_functions(library, names) + list(_own_functions(names))
 
 
 def standard_functions(
-    library: Iterable[data.Source], names: pathlib.Path = FOLDER
+    library: Iterable[sources.Source], names: pathlib.Path = FOLDER
 ) -> list[Function]:
     """Returns the test functions among the source files of a standard library."""
     clusters = _standard_clusters(names)
@@ -150,8 +153,8 @@ def standard_functions(
     found = {}
     for source in library:
         if source.package in packages:
-            text = data.decoded(source.path.read_bytes())
-            for pair in data.pairs_of(text, source.package):
+            text = harvest.decoded(source.path.read_bytes())
+            for pair in harvest.pairs_of(text, source.package):
                 found[content_hash(pair)] = pair
     return [
         Function(pair=found[digest], cluster=cluster)
@@ -161,11 +164,11 @@ def standard_functions(
 
 
 def without_test_texts(
-    pairs: Mapping[str, Sequence[data.Pair]], test: Sequence[data.Pair]
-) -> dict[str, list[data.Pair]]:
+    pairs: Mapping[str, Sequence[harvest.Pair]], test: Sequence[harvest.Pair]
+) -> dict[str, list[harvest.Pair]]:
     """Returns pairs without those that are copies of a test function.
 
-    A copy has its code, or its name and summary (`data.harvest.deduplicate`).
+    A copy has its code, or its name and summary (`harvest.deduplicate`).
 
     Args:
       pairs: split name -> pairs to learn from, unique.
@@ -174,8 +177,8 @@ def without_test_texts(
     Returns:
       The same without copies.
     """
-    splits = dict.fromkeys(data.harvest.SPLITS, ()) | dict(pairs) | {"test": test}
-    unique = data.harvest.deduplicate(splits)
+    splits = dict.fromkeys(harvest.SPLITS, ()) | dict(pairs) | {"test": test}
+    unique = harvest.deduplicate(splits)
     return {split: unique[split] for split in pairs}
 
 
@@ -193,7 +196,7 @@ def _own_functions(names: pathlib.Path) -> tuple[Function, ...]:
     for line in (names / OWN_FUNCTIONS).read_text("utf-8").splitlines():
         record = json.loads(line)
         module = record.pop("module")
-        found.append(Function(pair=data.Pair(**record), cluster=module))
+        found.append(Function(pair=harvest.Pair(**record), cluster=module))
     return tuple(found)
 
 

@@ -59,7 +59,7 @@ def report(
     lines = list(summaries.values())
     if not readable:
         lines.sort(key=lambda own: -own.win_rate.mean if own.win_rate else 0.0)
-    caption = f"{evaluation.summary_caption(over)} {_KEYS}"
+    caption = f"{evaluation.summary_caption(over, voter='reviewer')} {_KEYS}"
     console.print(
         evaluation.summary_table(lines, title="Test prompts", caption=caption)
     )
@@ -115,15 +115,15 @@ def samples(
         function = task.functions[task.prompts["test"].ids[rows[place]]]
         shown.append(
             evaluation.Sample(
-                code=function.pair.code,
-                summaries={name: texts[name][place][0] for name in names},
+                prompt=function.pair.code,
+                responses={name: texts[name][place][0] for name in names},
                 preferred={
                     name: float(preferences[place, index, start])
                     for index, name in enumerate(names)
                     if index != start
                 },
                 read=task.read(function.pair.code),
-                written=function.pair.summary,
+                author=function.pair.summary,
                 source=f"{function.cluster}: {function.pair.name}",
             )
         )
@@ -135,6 +135,10 @@ def samples(
         "to the start policy's."
     )
     with training.replacing(folder / "samples.html") as path:
-        evaluation.write_samples_html(path, shown, keys=keys, description=description)
-    text = evaluation.samples_markdown(shown, keys=keys)
+        evaluation.write_samples_html(
+            path, shown, keys=keys, description=description, response="summary"
+        )
+    text = evaluation.samples_markdown(
+        shown, keys=keys, response="summary", language="python"
+    )
     training.write_text(folder / "samples.md", text)

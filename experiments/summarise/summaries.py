@@ -131,7 +131,7 @@ def summaries(
         "learned_win_rate": runs.intervals(
             [learned.get((run, last), tie) for run in range(last + 1)]
         ),
-        "reviewers": [
+        "kinds": [
             dict(zip(by_kind, own, strict=True))
             for own in zip(*by_kind.values(), strict=True)
         ],

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import docstrings
+from experiments.docstrings import reviewers
 from experiments.summarise.config import Text
 from nashalign import data, policies, preferences, sampling, training
 from nashalign.types import Prompts, Responses, pytree
@@ -20,7 +21,7 @@ _BATCH = 64
 # A docstring that says nothing but the score; the summary is in the next one. After a
 # score in the midst of its own docstring the start policy is at a loss (win rate .28
 # over itself, and .49 after this).
-_LEVELS = tuple(f'quality {level}"""{data.SUFFIX}' for level in range(5))
+_LEVELS = tuple(f'quality {level}"""{docstrings.SUFFIX}' for level in range(5))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,12 @@ class Task:
 
     def read(self, code: str) -> str:
         """Returns the beginning of a code that its prompt holds."""
-        return data.code_read(self.tokenizer, code, length=self.prompt_length)
+        return data.text_read(
+            self.tokenizer,
+            code,
+            length=self.prompt_length,
+            suffix=docstrings.SUFFIX,
+        )
 
     def at(self, split: str, rows: Sequence[int]) -> list[docstrings.Function]:
         """Returns the functions at some rows of a split."""
@@ -253,7 +259,10 @@ def load(policy: pathlib.Path, folder: pathlib.Path, text: Text) -> Task:
     functions, prompts = [], {}
     for split, own in data_set.functions.items():
         encoded = data.prompt_ids(
-            tokenizer, [one.pair.code for one in own], length=text.prompt_length
+            tokenizer,
+            [one.pair.code for one in own],
+            length=text.prompt_length,
+            suffix=docstrings.SUFFIX,
         )
         prompts[split] = dataclasses.replace(encoded, ids=encoded.ids + len(functions))
         functions += own
@@ -270,7 +279,7 @@ def load(policy: pathlib.Path, folder: pathlib.Path, text: Text) -> Task:
         prompts=prompts,
         prompt_length=text.prompt_length,
         annotator=preferences.PopulationAnnotator(
-            preferences.three_reviewers(),
+            reviewers.three_reviewers(),
             tokenizer,
             [own.pair.code for own in functions],
         ),

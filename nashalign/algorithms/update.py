@@ -1,7 +1,7 @@
 """The one update that trains every method: roll out, annotate, learn.
 
 `update` is pure and compiles into one program when the annotator is made of JAX
-functions. With an annotator on the host (reviewers, an LLM) it splits at its natural
+functions. With an annotator on the host (a program, an LLM) it splits at its natural
 place: `rollout` and `learn` are compiled, `annotate` runs between them. A row with an
 extragradient step does so twice, with draws of each half's own: first from
 `looking(state)`, to `learn(..., look_ahead=True)`.

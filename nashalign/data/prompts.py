@@ -10,8 +10,6 @@ import numpy as np
 from nashalign import checks, types
 from nashalign.data import tokenizer as tokenizer_lib
 
-SUFFIX = '\n"""'
-
 T = TypeVar("T")
 
 Fit = Callable[[list[int], int], list[int] | None]
@@ -51,25 +49,25 @@ def drop(tokens: list[int], budget: int) -> None:
 
 def prompt_ids(
     tokenizer: tokenizer_lib.Tokenizer,
-    codes: Sequence[str],
+    texts: Sequence[str],
     *,
     length: int,
-    suffix: str = SUFFIX,
+    suffix: str = "",
     fit: Fit = keep_beginning,
     markup: bool = False,
 ) -> PromptIds:
-    """Returns prompts: the begin token, the code, and the suffix that asks for text.
+    """Returns prompts: the begin token, a text, and the suffix that asks for more.
 
-    Code and suffix are one text, tokenized as the model's own tokenizer does. Where
-    the code is too long, its tokens are cut, and those of the suffix follow as they
-    stand behind any text.
+    Text and suffix are tokenized as one, as the model's own tokenizer does. Where the
+    text is too long, its tokens are cut, and those of the suffix follow as they stand
+    behind any text.
 
     Args:
       tokenizer: the tokenizer; without a begin token, prompts have none.
-      codes: the texts, of which only the code is ever cut: the suffix is always whole.
+      texts: one for each prompt; only they are ever cut: the suffix is always whole.
       length: the most tokens a prompt may have, begin token and suffix included.
-      suffix: what follows the code and precedes the response.
-      fit: what to do with code that is too long: `keep_beginning`, `keep_end` or
+      suffix: what follows each text and precedes the response; nothing by default.
+      fit: what to do with a text that is too long: `keep_beginning`, `keep_end` or
         `drop`. The result counts how many it met.
       markup: whether the texts are written in the markup of the model, as its chat
         template renders them: special tokens that they spell become their ids, and no
@@ -80,15 +78,21 @@ def prompt_ids(
       The prompts kept and the counts.
 
     Raises:
-      ValueError: if begin token and suffix alone do not fit.
+      ValueError: if begin token and suffix alone do not fit, or a prompt has no token
+        at all.
     """
     begin, end = _frame(tokenizer, length, suffix, markup)
     budget = length - len(begin) - len(end)
     if tokenizer.has_chat_template and not markup:
-        _warn_of_markup(tokenizer, codes)
-    whole = tokenizer.encode([code + suffix for code in codes], markup=markup)
+        _warn_of_markup(tokenizer, texts)
+    whole = tokenizer.encode([text + suffix for text in texts], markup=markup)
+    if not begin and [] in whole:
+        raise ValueError(
+            f"text {whole.index([])} is empty, and nothing is put before or behind it: "
+            "there is no token to answer to; leave it out or give a suffix."
+        )
     long = [i for i, tokens in enumerate(whole) if len(tokens) > length - len(begin)]
-    alone = tokenizer.encode([codes[index] for index in long], markup=markup)
+    alone = tokenizer.encode([texts[index] for index in long], markup=markup)
     fitted: list[list[int] | None] = list(whole)
     for index, tokens in zip(long, alone, strict=True):
         kept = tokens if len(tokens) <= budget else fit(tokens, budget)
@@ -103,49 +107,49 @@ def prompt_ids(
     )
 
 
-def code_read(
+def text_read(
     tokenizer: tokenizer_lib.Tokenizer,
-    code: str,
+    text: str,
     *,
     length: int,
-    suffix: str = SUFFIX,
+    suffix: str = "",
 ) -> str:
-    """Returns the beginning of a code that its prompt holds, cut on the right.
+    """Returns the beginning of a text that its prompt holds, cut on the right.
 
     Args:
       tokenizer: the tokenizer.
-      code: the text.
+      text: as it was given to `prompt_ids`.
       length: the most tokens a prompt may have, as for `prompt_ids`.
-      suffix: what follows the code.
+      suffix: what follows the text.
 
     Returns:
-      All of the code where it fits.
+      All of the text where it fits.
 
     Raises:
       ValueError: if begin token and suffix alone do not fit.
     """
     begin, end = _frame(tokenizer, length, suffix)
-    (whole,) = tokenizer.encode([code + suffix])
+    (whole,) = tokenizer.encode([text + suffix])
     if len(begin) + len(whole) <= length:
-        return code
-    return tokenizer.beginning(code, length - len(begin) - len(end))
+        return text
+    return tokenizer.beginning(text, length - len(begin) - len(end))
 
 
 def _frame(tokenizer, length, suffix, markup=False) -> tuple[list[int], list[int]]:
-    """The tokens before and after the code, which leave room for some of it."""
+    """The tokens before and after a text, which leave room for some of it."""
     begin = [] if markup or tokenizer.bos_id is None else [tokenizer.bos_id]
     (end,) = tokenizer.continuations([suffix], markup=markup)
     if length <= len(begin) + len(end):
         raise ValueError(
-            f"A prompt of {length} tokens has no room for code beside the "
+            f"A prompt of {length} tokens has no room for text beside the "
             f"{len(begin) + len(end)} of its frame; allow more."
         )
     return begin, end
 
 
-def _warn_of_markup(tokenizer, codes):
+def _warn_of_markup(tokenizer, texts):
     """Says that special tokens are spelt in texts that were not said to be markup."""
-    spelt = tokenizer.spelt(codes)
+    spelt = tokenizer.spelt(texts)
     if spelt:
         warnings.warn(
             f"Prompts spell {', '.join(spelt)}, which is read as text; where they are "

@@ -20,27 +20,30 @@ class Sample:
     """One prompt and a response of each policy.
 
     Attributes:
-      code: text of the prompt.
-      summaries: what each policy wrote, by its name.
-      preferred: P(the policy's summary beats the start policy's), in [0, 1], by the
+      prompt: its text.
+      responses: what each policy wrote, by its name.
+      preferred: P(the policy's response beats the start policy's), in [0, 1], by the
         name of the policy; policies without one (the start policy) show a dash.
-      read: the beginning of the code that the policies' prompt held; None: all of it.
-      written: what the author of the code wrote, if it is shown.
-      source: where the code is from.
+      read: the beginning of the text that the policies were given; None: all of it.
+      author: the response of whoever wrote the data set, if it is shown.
+      source: where the prompt is from.
+
+    Raises:
+      ValueError: what was read is no beginning of the prompt.
     """
 
-    code: str
-    summaries: Mapping[str, str]
+    prompt: str
+    responses: Mapping[str, str]
     preferred: Mapping[str, float] = dataclasses.field(default_factory=dict)
     read: str | None = None
-    written: str | None = None
+    author: str | None = None
     source: str = ""
 
     def __post_init__(self):
-        """Requires that what was read is a beginning of the code."""
-        if self.read is not None and not self.code.startswith(self.read):
+        """Requires that what was read is a beginning of the prompt."""
+        if self.read is not None and not self.prompt.startswith(self.read):
             raise ValueError(
-                f"read is {self.read!r:.60}, which is not how the code begins"
+                f"read is {self.read!r:.60}, which is not how the prompt begins"
             )
 
 
@@ -52,10 +55,10 @@ _LEGEND = (
 
 
 def _parts(sample):
-    """The code in two: what the policies have read, and what they have not."""
-    code = sample.code.rstrip()
-    length = len(code if sample.read is None else sample.read)
-    return terminal.visible(code[:length]), terminal.visible(code[length:])
+    """The prompt in two: what the policies have read, and what they have not."""
+    text = sample.prompt.rstrip()
+    length = len(text if sample.read is None else sample.read)
+    return terminal.visible(text[:length]), terminal.visible(text[length:])
 
 
 def _any_cut(samples):
@@ -65,12 +68,12 @@ def _any_cut(samples):
 
 def _rows(sample):
     """Author, methods in the paper's order, start policy: name, text, probability."""
-    names = list(sample.summaries)
-    if sample.written is not None:
-        yield "author", sample.written, None
+    names = list(sample.responses)
+    if sample.author is not None:
+        yield "author", sample.author, None
     for place in paper.order(names):
         name = names[place]
-        yield name, sample.summaries[name], sample.preferred.get(name)
+        yield name, sample.responses[name], sample.preferred.get(name)
 
 
 def _one_line(text):
@@ -79,24 +82,32 @@ def _one_line(text):
 
 
 def samples_markdown(
-    samples: Sequence[Sample], *, keys: Mapping[str, str] = _NO_KEYS
+    samples: Sequence[Sample],
+    *,
+    keys: Mapping[str, str] = _NO_KEYS,
+    response: str = "response",
+    language: str = "",
 ) -> str:
-    """Samples as Markdown: the code in a fence, the summaries in a table.
+    """Samples as Markdown: each prompt in a fence, its responses in a table.
 
     Args:
       samples: prompts with their responses.
       keys: what a command line calls a policy, by its name; some may have none.
+      response: what a response is called in this task, at the head of its column.
+      language: of the prompts, for the colours of their fences, such as `python`.
 
     Returns:
       Markdown text.
     """
     legend = f"{_CUT} {_LEGEND}\n\n" if _any_cut(samples) else ""
-    return legend + "\n".join(_markdown_sample(sample, keys) for sample in samples)
+    return legend + "\n".join(
+        _markdown_sample(sample, keys, response, language) for sample in samples
+    )
 
 
-def _markdown_sample(sample, keys):
-    """One prompt; the fence is longer than any that the code holds."""
-    runs = re.findall(r"`{3,}", sample.code)
+def _markdown_sample(sample, keys, response, language):
+    """One prompt; the fence is longer than any that it holds."""
+    runs = re.findall(r"`{3,}", sample.prompt)
     fence = "`" * max([3, *(len(run) + 1 for run in runs)])
     rows = [
         [
@@ -106,11 +117,11 @@ def _markdown_sample(sample, keys):
         ]
         for name, text, preferred in _rows(sample)
     ]
-    table = tables.markdown_table(["policy", "beats start", "summary"], rows)
+    table = tables.markdown_table(["policy", "beats start", response], rows)
     table = table.replace("| :-- | --: | --: |", "| :-- | --: | :-- |", 1)
     read, unread = _parts(sample)
-    code = f"{read}{_CUT}{unread}" if unread else read
-    return f"{fence}python\n{code}\n{fence}\n\n{table}"
+    text = f"{read}{_CUT}{unread}" if unread else read
+    return f"{fence}{language}\n{text}\n{fence}\n\n{table}"
 
 
 def write_samples_html(
@@ -120,6 +131,7 @@ def write_samples_html(
     keys: Mapping[str, str] = _NO_KEYS,
     title: str = "Samples",
     description: str = "",
+    response: str = "response",
 ) -> None:
     """Write the samples as a page that opens in any browser.
 
@@ -130,9 +142,11 @@ def write_samples_html(
       title: head of the page.
       description: paragraph below it: which prompts, how they were chosen, how the
         responses were drawn.
+      response: as for `samples_markdown`.
     """
     sections = "".join(
-        _html_sample(number, sample, keys) for number, sample in enumerate(samples, 1)
+        _html_sample(number, sample, keys, response)
+        for number, sample in enumerate(samples, 1)
     )
     page = _PAGE.format(
         title=_escaped(title),
@@ -144,8 +158,8 @@ def write_samples_html(
     pathlib.Path(path).write_text(page, encoding="utf-8")
 
 
-def _html_sample(number, sample, keys):
-    """One prompt: its code beside the table of summaries."""
+def _html_sample(number, sample, keys, response):
+    """One prompt beside the table of its responses."""
     rows = "".join(
         _ROW.format(
             name=_escaped(name) + _html_key(keys.get(name)),
@@ -157,7 +171,8 @@ def _html_sample(number, sample, keys):
     return _SECTION.format(
         number=number,
         source=_escaped(sample.source),
-        code=_html_code(sample),
+        prompt=_html_prompt(sample),
+        response=_escaped(response),
         rows=rows,
     )
 
@@ -172,8 +187,8 @@ def _html_key(key):
     return f" <small>{_escaped(key)}</small>" if key else ""
 
 
-def _html_code(sample):
-    """The code; where the prompt was cut, the rest is marked."""
+def _html_prompt(sample):
+    """The prompt; where it was cut, the rest is marked."""
     read, unread = map(html.escape, _parts(sample))
     return f'{read}<span class="unread">{unread}</span>' if unread else read
 
@@ -204,16 +219,16 @@ _PAGE = """<!doctype html>
 </html>
 """
 
-# The mark is the style's, so that code copied from the page is the code.
+# The mark is the style's, so that text copied from the page is the prompt.
 _HTML_LEGEND = f"""<p class="legend"><span class="unread"></span> and grey:
 {_LEGEND}</p>
 """
 
 _SECTION = """<section>
 <h2>{number} <small>{source}</small></h2>
-<pre><code>{code}</code></pre>
+<pre><code>{prompt}</code></pre>
 <table>
-<thead><tr><th>policy</th><th>summary</th><th>beats start</th></tr></thead>
+<thead><tr><th>policy</th><th>{response}</th><th>beats start</th></tr></thead>
 <tbody>
 {rows}</tbody>
 </table>

@@ -1,4 +1,4 @@
-"""One line a method: what it won, what it cost, and what each reviewer thought.
+"""One line a method: what it won, what it cost, and what each kind of voter thought.
 
 A column is data: a heading, how to read its value from a method's summary, and how to
 write it. Columns that no method has a value for are left out. The terminal puts two
@@ -22,11 +22,12 @@ from nashalign.evaluation import tables
 from nashalign.evaluation.intervals import Interval
 
 
-def summary_caption(over: str = "prompts") -> str:
+def summary_caption(over: str = "prompts", *, voter: str = "voter") -> str:
     """What is to be said below the summary.
 
     Args:
       over: what its intervals are over.
+      voter: what a member of the population is called in this task.
 
     Returns:
       A few sentences.
@@ -34,7 +35,7 @@ def summary_caption(over: str = "prompts") -> str:
     return (
         f"± is half of the 95% interval over {over}. Win rates against the start "
         "policy: under the exact population (win), at equal lengths (LC), under the "
-        "learned preference model (model), and by kind of reviewer. Exploitability and "
+        f"learned preference model (model), and by kind of {voter}. Exploitability and "
         "the weight in the Nash mixture are within the set of policies shown; of "
         "bootstrap draws, the shares in which a policy is unbeaten by the others "
         "(unb.), and in the Nash mixture (in)."
@@ -57,7 +58,7 @@ class Summary:
       win_rate: against the start policy, under the exact population.
       length_controlled: the same at equal lengths.
       learned_win_rate: the same under the learned preference model.
-      reviewers: win rate against the start policy by kind of reviewer.
+      kinds: win rate against the start policy by kind of voter in the population.
       parts: the same under the exact population on parts of the prompts, by their name.
       kl: divergence from the reference, nats a response.
       length: tokens a response, EOS included.
@@ -80,7 +81,7 @@ class Summary:
     win_rate: Interval | None = None
     length_controlled: Interval | None = None
     learned_win_rate: Interval | None = None
-    reviewers: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
+    kinds: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
     parts: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
     kl: Interval | None = None
     length: Interval | None = None
@@ -179,7 +180,7 @@ def _named_columns(field, summaries):
     return [Column(name, name, read(name), tables.share) for name in names]
 
 
-_reviewer_columns = functools.partial(_named_columns, "reviewers")
+_kind_columns = functools.partial(_named_columns, "kinds")
 _part_columns = functools.partial(_named_columns, "parts")
 
 
@@ -194,11 +195,11 @@ def _used(columns, summaries):
 
 def _columns(summaries):
     """Every column in use, one number (and its half-width) each."""
-    reviewers = [*_reviewer_columns(summaries), *_part_columns(summaries)]
+    named = [*_kind_columns(summaries), *_part_columns(summaries)]
     game = (_EXPLOITABILITY, _UNBEATEN, _NASH, _NASH_SHARE)
     rest = (_KL, _LENGTH, _CUT, *game, _TIME, _SPEED, _STEPS, _DIVERGED)
     settings = (*_SETTINGS, _OTHERS)
-    return _used([*settings, *_WIN_RATES, *reviewers, *rest], summaries)
+    return _used([*settings, *_WIN_RATES, *named, *rest], summaries)
 
 
 def _text(column, summary):
@@ -223,7 +224,7 @@ def summary_table(
       `rich.table.Table`.
     """
     stacks = [[column] for column in _used(_WIN_RATES, summaries)]
-    stacks += [[column] for column in _reviewer_columns(summaries)]
+    stacks += [[column] for column in _kind_columns(summaries)]
     game = ([_EXPLOITABILITY, _UNBEATEN], [_NASH, _NASH_SHARE])
     for columns in ([_KL], [_LENGTH, _CUT], *game, [_TIME, _SPEED, _STEPS]):
         stacks += [used] if (used := _used(columns, summaries)) else []

@@ -31,11 +31,10 @@ from nashalign.preferences.models import (
 from nashalign.preferences.population import (
     Population,
     PopulationAnnotator,
+    Utility,
     best_attainable_accuracy,
     intransitive_share,
-    three_reviewers,
 )
-from nashalign.preferences.reviewers import style, terse, thorough
 
 __all__ = [
     "Annotator",
@@ -50,6 +49,7 @@ __all__ = [
     "PreferenceAnnotator",
     "RewardAnnotator",
     "RewardModel",
+    "Utility",
     "average_weights",
     "best_attainable_accuracy",
     "check_preferred",
@@ -64,10 +64,6 @@ __all__ = [
     "preferred_by",
     "probabilities",
     "scored_by",
-    "style",
-    "terse",
-    "thorough",
-    "three_reviewers",
     "uncertainty_weighted",
     "vote_loss",
     "worst_case",

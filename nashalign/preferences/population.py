@@ -1,6 +1,6 @@
-r"""A population of reviewers: an exact preference that no reward explains.
+r"""A population of voters: an exact preference that no reward explains.
 
-Reviewers of kind k have a utility u_k of a text and vote with logistic noise of
+Voters of kind k have a utility u_k of a text and vote with logistic noise of
 temperature T_k. A share w_k of the population is of kind k, so that
 
     P(y beats z) = \sum_k w_k sigmoid((u_k(y) - u_k(z)) / T_k).
@@ -11,7 +11,7 @@ y (Condorcet's paradox). It runs on the host in float64 and reads text, once per
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import chex
@@ -19,16 +19,19 @@ import numpy as np
 from scipy.special import expit
 
 from nashalign import checks, games
-from nashalign.preferences import annotators, reviewers
+from nashalign.preferences import annotators
 from nashalign.types import Prompts, Responses
+
+Utility = Callable[[Sequence[str], Sequence[str]], np.ndarray]
+"""Of `n` prompts and the response to each: `[n]` float64."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Population:
-    """Reviewers of several kinds, each kind with its share and its temperature.
+    """Voters of several kinds, each kind with its share and its temperature.
 
     Attributes:
-      reviewers: utility functions by the name of the kind; see `reviewers.py`.
+      voters: utility functions by the name of the kind.
       weights: share of each kind, positive, summing to one.
       temperatures: noise of each kind's votes, in units of its utility, positive.
 
@@ -36,20 +39,20 @@ class Population:
       ValueError: lengths differ, or a weight or temperature is out of range.
     """
 
-    reviewers: Mapping[str, reviewers.Utility]
+    voters: Mapping[str, Utility]
     weights: Sequence[float]
     temperatures: Sequence[float]
 
     def __post_init__(self):
         """Checks the numbers."""
-        if not len(self.reviewers) == len(self.weights) == len(self.temperatures):
+        if not len(self.voters) == len(self.weights) == len(self.temperatures):
             raise ValueError(
-                f"population: {len(self.reviewers)} kinds of reviewer, "
+                f"population: {len(self.voters)} kinds of voter, "
                 f"{len(self.weights)} weights and {len(self.temperatures)} "
                 "temperatures; give one weight and one temperature to each kind"
             )
-        if not self.reviewers:
-            raise ValueError("population: there is nobody in it; give reviewers")
+        if not self.voters:
+            raise ValueError("population: there is nobody in it; give voters")
         for name in ("weights", "temperatures"):
             for number in getattr(self, name):
                 if np.ndim(checks.setting(number, f"population: one of the {name}")):
@@ -71,10 +74,10 @@ class Population:
     @property
     def kinds(self) -> tuple[str, ...]:
         """Names of the kinds, in the order of every `[kinds, ...]` array."""
-        return tuple(self.reviewers)
+        return tuple(self.voters)
 
     def alone(self, kind: str) -> "Population":
-        """The reviewers of one kind, who agree but for the noise of their votes.
+        """The voters of one kind, who agree but for the noise of their votes.
 
         Args:
           kind: one of `kinds`.
@@ -89,22 +92,22 @@ class Population:
             )
         place = self.kinds.index(kind)
         return Population(
-            reviewers={kind: self.reviewers[kind]},
+            voters={kind: self.voters[kind]},
             weights=(1.0,),
             temperatures=(self.temperatures[place],),
         )
 
-    def utilities(self, codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
-        """Every kind's utility of every summary, `[kinds, n]` float64.
+    def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
+        """Every kind's utility of every response, `[kinds, n]` float64.
 
         Args:
-          codes: `n` texts of code, signature and the beginning of the body.
-          summaries: `n` summaries, each of the code at its place.
+          prompts: `n` texts.
+          responses: `n` texts, each an answer to the prompt at its place.
 
         Returns:
           `[kinds, n]`; reshape the last axis as the texts are arranged.
         """
-        return np.stack([u(codes, summaries) for u in self.reviewers.values()])
+        return np.stack([u(prompts, responses) for u in self.voters.values()])
 
     def verdicts(self, u_y: chex.Array, u_z: chex.Array) -> np.ndarray:
         """Each kind's own P(y beats z) = sigmoid((u(y) - u(z)) / T), `[kinds, ...]`.
@@ -169,13 +172,13 @@ class Population:
         *,
         num_voters: int = 1,
     ) -> np.ndarray:
-        """The share of hard votes for y, of reviewers drawn for each comparison.
+        """The share of hard votes for y, of voters drawn for each comparison.
 
         Args:
           rng: source of the draws.
           u_y: `[kinds, ...]` utilities of y.
           u_z: `[kinds, ...]` utilities of z; broadcast against u_y.
-          num_voters: reviewers drawn with replacement for each comparison.
+          num_voters: how many are drawn with replacement for each comparison.
 
         Returns:
           `[...]` float64: each vote is one with probability `prefer(u_y, u_z)`, else
@@ -194,15 +197,15 @@ class PopulationAnnotator:
     """The population as an annotator: decodes the responses and reads them.
 
     Attributes:
-      population: the reviewers.
+      population: the voters.
       tokenizer: whatever has `decode(ids) -> str`, which stops at the end of sequence.
-      codes: text of the code of every example; `prompts.ids` index into it.
+      prompts: text of every example's prompt; `Prompts.ids` index into them.
       host: true, as it reads text: see `on_host`.
     """
 
     population: Population
     tokenizer: object
-    codes: Sequence[str]
+    prompts: Sequence[str]
     host: ClassVar[bool] = True
 
     def utilities(self, prompts: Prompts, responses: Responses) -> np.ndarray:
@@ -216,25 +219,23 @@ class PopulationAnnotator:
           `[kinds, B, N]`.
 
         Raises:
-          ValueError: an id has no code.
+          ValueError: an id has no text.
         """
         tokens, mask = np.asarray(responses.tokens), np.asarray(responses.mask)
         ids = np.asarray(prompts.ids)
-        if ids.min() < 0 or ids.max() >= len(self.codes):
+        if ids.min() < 0 or ids.max() >= len(self.prompts):
             raise ValueError(
                 f"population annotator: prompt ids run from {ids.min()} to "
-                f"{ids.max()}, but there are {len(self.codes)} codes; pass the codes "
-                "of the split that the prompts were taken from"
+                f"{ids.max()}, but there are {len(self.prompts)} texts; pass those of "
+                "the split that the prompts were taken from"
             )
         batch, num_responses, _ = tokens.shape
-        codes = [self.codes[i] for i in np.repeat(ids, num_responses)]
+        asked = [self.prompts[i] for i in np.repeat(ids, num_responses)]
         rows = zip(
-            tokens.reshape(len(codes), -1), mask.reshape(len(codes), -1), strict=True
+            tokens.reshape(len(asked), -1), mask.reshape(len(asked), -1), strict=True
         )
-        summaries = [self.tokenizer.decode(row[own].tolist()) for row, own in rows]
-        return self.population.utilities(codes, summaries).reshape(
-            -1, batch, num_responses
-        )
+        texts = [self.tokenizer.decode(row[own].tolist()) for row, own in rows]
+        return self.population.utilities(asked, texts).reshape(-1, batch, num_responses)
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
@@ -253,25 +254,6 @@ class PopulationAnnotator:
         del key
         u_y, u_z = self.utilities(prompts, y), self.utilities(prompts, z)
         return self.population.prefer(u_y, u_z)
-
-
-def three_reviewers() -> Population:
-    """The population of the main job: terse, thorough and style.
-
-    Shares and temperatures are chosen so that majorities run in a circle often enough
-    to tell a general preference from a reward: in about 4% of the triples of a small
-    language model's samples at temperature 1 (`intransitive_share` measures it). Shares
-    near, but not at, one third let any two kinds outvote the third and leave few ties.
-    """
-    return Population(
-        reviewers={
-            "terse": reviewers.terse,
-            "thorough": reviewers.thorough,
-            "style": reviewers.style,
-        },
-        weights=(0.35, 0.40, 0.25),
-        temperatures=(0.03, 0.01, 0.03),
-    )
 
 
 def best_attainable_accuracy(preferred: chex.Array) -> float:

@@ -1,11 +1,14 @@
 """Prompts, responses and batches: what is cut, where it is padded, what repeats."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from nashalign import data
 
-CODES = ["def f(x):\n    return x", "x" * 60 + "y" * 60, "z"]
+SUFFIX = "\n---"
+TEXTS = ["def f(x):\n    return x", "x" * 60 + "y" * 60, "z"]
 
 
 @pytest.fixture(scope="module")
@@ -15,56 +18,83 @@ def tokenizer(tmp_path_factory):
     return data.train_tokenizer([], folder, vocabulary=259)
 
 
-def test_a_prompt_is_begin_token_code_and_suffix(tokenizer):
-    prompts = data.prompt_ids(tokenizer, CODES[:1], length=64)
+def test_a_prompt_is_begin_token_text_and_suffix(tokenizer):
+    prompts = data.prompt_ids(tokenizer, TEXTS[:1], length=64, suffix=SUFFIX)
     assert prompts.tokens[0][0] == tokenizer.bos_id
-    assert tokenizer.decode(prompts.tokens[0]) == CODES[0] + data.SUFFIX
+    assert tokenizer.decode(prompts.tokens[0]) == TEXTS[0] + SUFFIX
     assert (prompts.cut, prompts.dropped) == (0, 0)
 
 
 def test_a_long_prompt_is_cut_on_the_right_keeps_its_suffix_and_is_counted(tokenizer):
-    prompts = data.prompt_ids(tokenizer, CODES, length=32)
+    prompts = data.prompt_ids(tokenizer, TEXTS, length=32, suffix=SUFFIX)
     assert [len(tokens) for tokens in prompts.tokens] == [27, 32, 6]
-    assert tokenizer.decode(prompts.tokens[1]) == "x" * 27 + data.SUFFIX
+    assert tokenizer.decode(prompts.tokens[1]) == "x" * 27 + SUFFIX
     assert (prompts.cut, prompts.dropped) == (1, 0)
     np.testing.assert_array_equal(prompts.ids, [0, 1, 2])
 
 
-@pytest.mark.parametrize("code", [*CODES, "x" * 26 + "é" + "y"])
+@pytest.mark.parametrize("text", [*TEXTS, "x" * 26 + "é" + "y"])
 @pytest.mark.parametrize("length", [32, 128])
-def test_what_a_prompt_has_read_of_its_code_is_what_its_tokens_spell(
-    tokenizer, code, length
+def test_what_a_prompt_has_read_of_its_text_is_what_its_tokens_spell(
+    tokenizer, text, length
 ):
-    [tokens] = data.prompt_ids(tokenizer, [code], length=length).tokens
-    read = data.code_read(tokenizer, code, length=length)
+    [tokens] = data.prompt_ids(tokenizer, [text], length=length, suffix=SUFFIX).tokens
+    read = data.text_read(tokenizer, text, length=length, suffix=SUFFIX)
     # Where half of a character was read, it was not read.
-    shown = tokenizer.decode(tokens).removesuffix(data.SUFFIX).rstrip("\ufffd")
-    assert code.startswith(read) and read == shown
+    shown = tokenizer.decode(tokens).removesuffix(SUFFIX).rstrip("\ufffd")
+    assert text.startswith(read) and read == shown
 
 
 def test_a_prompt_that_just_fits_is_not_cut(tokenizer):
-    prompts = data.prompt_ids(tokenizer, ["x" * 27], length=32, fit=data.drop)
+    prompts = data.prompt_ids(
+        tokenizer, ["x" * 27], length=32, suffix=SUFFIX, fit=data.drop
+    )
     assert len(prompts.tokens[0]) == 32
     assert (prompts.cut, prompts.dropped) == (0, 0)
 
 
 def test_a_long_prompt_can_be_cut_on_the_left(tokenizer):
-    prompts = data.prompt_ids(tokenizer, CODES, length=32, fit=data.keep_end)
-    assert tokenizer.decode(prompts.tokens[1]) == "y" * 27 + data.SUFFIX
+    prompts = data.prompt_ids(
+        tokenizer, TEXTS, length=32, suffix=SUFFIX, fit=data.keep_end
+    )
+    assert tokenizer.decode(prompts.tokens[1]) == "y" * 27 + SUFFIX
     assert prompts.cut == 1
 
 
 def test_a_long_prompt_can_be_dropped_and_the_others_keep_their_ids(tokenizer):
-    prompts = data.prompt_ids(tokenizer, CODES, length=32, fit=data.drop)
+    prompts = data.prompt_ids(tokenizer, TEXTS, length=32, suffix=SUFFIX, fit=data.drop)
     np.testing.assert_array_equal(prompts.ids, [0, 2])
     assert len(prompts.tokens) == 2
     assert (prompts.cut, prompts.dropped) == (0, 1)
 
 
-def test_a_length_without_room_for_code_is_an_error(tokenizer):
-    assert len(data.prompt_ids(tokenizer, ["xy"], length=6).tokens[0]) == 6
-    with pytest.raises(ValueError, match="no room for code beside the 5"):
-        data.prompt_ids(tokenizer, ["xy"], length=5)
+def test_a_length_without_room_for_text_is_an_error(tokenizer):
+    assert (
+        len(data.prompt_ids(tokenizer, ["xy"], length=6, suffix=SUFFIX).tokens[0]) == 6
+    )
+    with pytest.raises(ValueError, match="no room for text beside the 5"):
+        data.prompt_ids(tokenizer, ["xy"], length=5, suffix=SUFFIX)
+
+
+def test_without_a_suffix_nothing_stands_behind_the_text(tokenizer):
+    prompts = data.prompt_ids(tokenizer, ["x" * 31, "y" * 32, "z"], length=32)
+    begin = [tokenizer.bos_id]
+    assert prompts.tokens == [begin + tokenizer.encode(["x" * 31])[0]] + [
+        begin + tokenizer.encode([kept])[0] for kept in ("y" * 31, "z")
+    ]
+    assert (prompts.cut, prompts.dropped) == (1, 0)
+    assert data.text_read(tokenizer, "y" * 32, length=32) == "y" * 31
+    assert data.text_read(tokenizer, "x" * 31, length=32) == "x" * 31
+
+
+def test_a_prompt_of_no_token_at_all_is_an_error(tokenizer):
+    assert data.prompt_ids(tokenizer, [""], length=8).tokens == [[tokenizer.bos_id]]
+    bare = dataclasses.replace(tokenizer, bos_id=None)
+    with pytest.raises(ValueError, match="text 1 is empty"):
+        data.prompt_ids(bare, ["x", ""], length=8)
+    assert data.prompt_ids(bare, [""], length=8, suffix="x").tokens == [
+        tokenizer.encode(["x"])[0]
+    ]
 
 
 def test_prompts_are_padded_on_the_left():
@@ -134,7 +164,7 @@ def test_a_batch_larger_than_the_data_is_an_error(batch_size):
 
 
 def test_prompt_batches_carry_the_ids_of_their_prompts(tokenizer):
-    prompts = data.prompt_ids(tokenizer, CODES, length=32, fit=data.drop)
+    prompts = data.prompt_ids(tokenizer, TEXTS, length=32, suffix=SUFFIX, fit=data.drop)
     batch = data.prompt_batches(prompts, batch_size=2, length=32, pad_id=0, seed=0)
     for step in range(5):
         drawn = batch(step)
@@ -142,7 +172,7 @@ def test_prompt_batches_carry_the_ids_of_their_prompts(tokenizer):
         assert sorted(drawn.ids) == [0, 2]
         for row, index in zip(drawn.tokens, drawn.ids, strict=True):
             text = tokenizer.decode(row[row != tokenizer.pad_id])
-            assert text == CODES[index] + data.SUFFIX
+            assert text == TEXTS[index] + SUFFIX
 
 
 def test_token_strings_are_padded_and_cut():

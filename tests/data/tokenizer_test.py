@@ -1,8 +1,6 @@
 """Tokenizers: trained here and loaded from folders of several styles."""
 
 import json
-import pathlib
-import zlib
 
 import pytest
 import tokenizers
@@ -175,7 +173,7 @@ def test_a_prompt_begins_with_a_token_where_the_folder_says_so(folder, config, b
     tokenizer = configure(folder, **BOS, **config)
     assert tokenizer.bos_id == (1 if begins else None)
     tokens = data.prompt_ids(tokenizer, ["x = y"], length=64).tokens[0]
-    assert tokens == [1] * begins + tokenizer.encode(["x = y" + data.SUFFIX])[0]
+    assert tokens == [1] * begins + tokenizer.encode(["x = y"])[0]
 
 
 @pytest.mark.parametrize("kind", ["GPT2Tokenizer", "LlamaTokenizer"])
@@ -269,17 +267,17 @@ def marking(folder):
     return configure(folder, bos_token="<s>", eos_token="</s>")
 
 
-def test_code_and_suffix_are_one_text_and_a_response_goes_on_from_it(tmp_path):
+def test_text_and_suffix_are_one_and_a_response_goes_on_from_it(tmp_path):
     tokenizer = marking(tmp_path)
-    code, suffix = "def f(x):", data.SUFFIX
-    prompts = data.prompt_ids(tokenizer, [code, code * 9], length=20)
-    assert prompts.tokens[0] == [1, *tokenizer.encode([code + suffix])[0]]
-    assert tokenizer.decode(prompts.tokens[0]) == code + suffix
-    # Fifteen tokens of the code, the first of which is the marker.
-    assert tokenizer.decode(prompts.tokens[1]) == (code * 9)[:14] + suffix
+    text, suffix = "def f(x):", '\n"""'
+    prompts = data.prompt_ids(tokenizer, [text, text * 9], length=20, suffix=suffix)
+    assert prompts.tokens[0] == [1, *tokenizer.encode([text + suffix])[0]]
+    assert tokenizer.decode(prompts.tokens[0]) == text + suffix
+    # Fifteen tokens of the text, the first of which is the marker.
+    assert tokenizer.decode(prompts.tokens[1]) == (text * 9)[:14] + suffix
     responses = data.encode_responses(tokenizer, [["ab c"]], length=9)
     own = responses.tokens[responses.mask][:-1]
-    assert tokenizer.decode([*prompts.tokens[0], *own]) == code + suffix + "ab c"
+    assert tokenizer.decode([*prompts.tokens[0], *own]) == text + suffix + "ab c"
 
 
 @pytest.mark.parametrize("text", ["Return", " x", "\n\n", '\n"""', "", "'s", "\t "])
@@ -290,20 +288,3 @@ def test_a_continuation_and_what_it_stands_behind_are_the_text(folder, tmp_path,
         (start,) = tokenizer.encode(["def f"])
         (end,) = tokenizer.continuations([text])
         assert tokenizer.decode(start + end) == "def f" + text
-
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def test_prompts_of_the_start_policy_do_not_change_by_a_token():
-    tokenizer = data.load_tokenizer(ROOT / "experiments/start_policy")
-    lines = (ROOT / "experiments/docstrings/own_functions.jsonl").read_text()
-    codes = [json.loads(line)["code"] for line in lines.splitlines()]
-    codes += ["x = 1  \n", "s = 'it\u2019s \u03c0'\t", "    ", "\r\n" * 30]
-    found = data.prompt_ids(tokenizer, codes, length=48)
-    assert 100 < found.cut < len(codes)
-    # What it was trained on: its parts encoded one by one.
-    (end,) = tokenizer.encode([data.SUFFIX])
-    parts = [tokens[: 47 - len(end)] for tokens in tokenizer.encode(codes)]
-    assert found.tokens == [[1, *tokens, *end] for tokens in parts]
-    assert zlib.crc32(json.dumps(found.tokens[:-4]).encode()) == 555_476_384

@@ -6,14 +6,14 @@ import pytest
 from nashalign import evaluation
 
 SAMPLE = evaluation.Sample(
-    code='def less(a, b):\n    return a < b  # "<script>x()</script>" & ```more```\n',
-    summaries={
+    prompt='def less(a, b):\n    return a < b  # "<script>x()</script>" & ```more```\n',
+    responses={
         "start": "Return <b>true</b>.",
         "RL": "",
         "IPO": "Compare a\nand b | c.",
     },
     preferred={"IPO": 0.7344, "RL": 0.5},
-    written="Whether a < b.",
+    author="Whether a < b.",
     source="package.<module>.less",
 )
 
@@ -55,7 +55,7 @@ def test_texts_are_escaped_and_come_back_as_they_were(page):
     assert parsed.open == []
     assert "script" not in parsed.tags and "b" not in parsed.tags
     text = "".join(parsed.texts)
-    assert SAMPLE.code.rstrip() in text
+    assert SAMPLE.prompt.rstrip() in text
     for expected in ("Return <b>true</b>.", "Ten <samples>", "package.<module>.less"):
         assert expected in text
 
@@ -78,12 +78,22 @@ def test_rows_are_author_methods_in_the_papers_order_and_start(page):
 
 
 def test_markdown_keeps_the_table_and_the_fence_whole():
-    text = evaluation.samples_markdown([SAMPLE])
+    text = evaluation.samples_markdown([SAMPLE], language="python")
     lines = text.splitlines()
     assert lines[0] == "````python" and lines[3] == "````"
-    assert lines[1:3] == SAMPLE.code.splitlines()
+    assert lines[1:3] == SAMPLE.prompt.splitlines()
     assert "| IPO | .734 | Compare a and b \\| c. |" in lines
     assert "| start | – | Return \\<b\\>true\\</b\\>. |" in lines
+
+
+def test_the_task_says_what_its_responses_are_called(tmp_path):
+    text = evaluation.samples_markdown([SAMPLE], response="summary")
+    assert "| policy | beats start | summary |" in text and "````\n" in text
+    path = tmp_path / "page.html"
+    evaluation.write_samples_html(path, [SAMPLE], response="<summary>")
+    head = "<th>policy</th><th>&lt;summary&gt;</th><th>beats start</th>"
+    assert head in path.read_text("utf-8")
+    assert "| beats start | response |" in evaluation.samples_markdown([SAMPLE])
 
 
 def test_a_policys_key_stands_beside_its_name(tmp_path):
@@ -99,8 +109,8 @@ def test_a_policys_key_stands_beside_its_name(tmp_path):
 def test_names_are_no_markup_and_control_characters_are_shown(tmp_path):
     text = "clear\x1b[2J the *screen*"
     sample = evaluation.Sample(
-        code="def f():\n    return '\x1b[31m'",
-        summaries={"a|b <i>[x](y)": text},
+        prompt="def f():\n    return '\x1b[31m'",
+        responses={"a|b <i>[x](y)": text},
         preferred={},
         source="\x1b[2Jpackage",
     )
@@ -118,8 +128,8 @@ def test_the_page_greys_what_no_policy_has_read_and_says_so_once(tmp_path):
     path = tmp_path / "samples.html"
     evaluation.write_samples_html(path, [SAMPLE, CUT, CUT], title="Ten")
     page = path.read_text("utf-8")
-    assert SAMPLE.code.rstrip() in "".join(Page(page).texts)
-    unread = html.escape(SAMPLE.code.removeprefix(CUT.read).rstrip())
+    assert SAMPLE.prompt.rstrip() in "".join(Page(page).texts)
+    unread = html.escape(SAMPLE.prompt.removeprefix(CUT.read).rstrip())
     assert page.count(f'&lt;scr<span class="unread">{unread}</span></code>') == 2
     assert (
         page.count('<p class="legend">') == 1
@@ -135,12 +145,12 @@ def test_markdown_marks_where_the_policies_have_stopped_reading():
     assert "✂" not in evaluation.samples_markdown([SAMPLE])
 
 
-def test_code_that_was_read_to_its_last_visible_character_has_no_mark(tmp_path):
-    for read in (SAMPLE.code.rstrip(), SAMPLE.code, None):
+def test_a_prompt_that_was_read_to_its_last_visible_character_has_no_mark(tmp_path):
+    for read in (SAMPLE.prompt.rstrip(), SAMPLE.prompt, None):
         sample = dataclasses.replace(SAMPLE, read=read)
         assert "✂" not in evaluation.samples_markdown([sample])
 
 
-def test_what_was_read_is_the_beginning_of_the_code():
-    with pytest.raises(ValueError, match="read .* is not how the code begins"):
+def test_what_was_read_is_the_beginning_of_the_prompt():
+    with pytest.raises(ValueError, match="read .* is not how the prompt begins"):
         dataclasses.replace(SAMPLE, read="def more")

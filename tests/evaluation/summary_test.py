@@ -15,10 +15,10 @@ ROWS = [
         win_rate=Interval(0.612, 0.021),
         length_controlled=Interval(0.603, 0.022),
         learned_win_rate=Interval(0.661, 0.013),
-        reviewers={
-            "terse": Interval(0.71, 0.031),
-            "thorough": Interval(0.55, 0.032),
-            "style": Interval(0.64, 0.033),
+        kinds={
+            "brief": Interval(0.71, 0.031),
+            "careful": Interval(0.55, 0.032),
+            "polite": Interval(0.64, 0.033),
         },
         parts={"new code": Interval(0.633, 0.04), "old code": Interval(0.591, 0.05)},
         kl=Interval(4.81, 0.31),
@@ -59,7 +59,7 @@ def test_the_terminal_shows_everything_in_80_columns():
     )
     assert (name, key, settings) == ("Nash-MD-PG", "nash_md_pg", "0.02")
     assert "/ –" not in text  # a setting that a policy has not is not written
-    for heading in ("terse", "thorough", "style", "Nash-MD-PG", "start"):
+    for heading in ("brief", "careful", "polite", "Nash-MD-PG", "start"):
         assert heading in text
 
 
@@ -79,7 +79,7 @@ def test_markdown_has_a_column_for_each_number():
     assert row.startswith("| **Nash-MD-PG** (`nash_md_pg`) |")
     assert cells["mix"] == "0.125"
     assert cells["win rate"] == ".612±.021"
-    assert cells["thorough"] == ".550±.032"
+    assert cells["careful"] == ".550±.032"
     assert cells["old code"] == ".591±.050"
     assert cells["KL (nats)"] == "4.81±0.31"
     assert cells["unbeaten"] == "12%" and cells["in Nash mixture"] == "71%"
@@ -96,7 +96,7 @@ def test_captions_say_what_intervals_are_over():
 def test_a_column_that_nobody_fills_is_left_out():
     rows = [evaluation.Summary(method="IPO", tau=0.1, kl=Interval(1.0, 0.1))]
     assert evaluation.summary_markdown(rows).startswith("|  | tau | KL (nats) |\n")
-    assert "thorough" not in printed(rows) and "/ mix" not in printed(rows)
+    assert "careful" not in printed(rows) and "/ mix" not in printed(rows)
 
 
 def test_csv_holds_full_precision_and_half_widths(tmp_path):
@@ -106,7 +106,7 @@ def test_csv_holds_full_precision_and_half_widths(tmp_path):
     assert (row["method"], row["key"]) == ("Nash-MD-PG", "nash_md_pg")
     assert float(row["win rate"]) == 0.612
     assert float(row["win rate half-width"]) == 0.021
-    assert float(row["style half-width"]) == 0.033
+    assert float(row["polite half-width"]) == 0.033
     assert float(row["time"]) == 95.4
     assert start["win rate"] == "" and float(start["exploitability"]) == 0.2
 

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 import experiments
-from experiments import checks, door, sample
+from experiments import checks, door
+from experiments.docstrings import sample
 from nashalign import training
 
 ROOT = pathlib.Path(experiments.__file__).parent

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import docstrings
+from experiments.docstrings import harvest
 from experiments.summarise import evidence, judges, summaries
-from nashalign import data
 
 VOTES = {
     "tokens": np.arange(24).reshape(2, 4, 3),
@@ -21,7 +21,9 @@ DATA_SET = docstrings.PromptSet(
     functions={
         "test": [
             docstrings.Function(
-                pair=data.Pair(f"f{number}", package, f"def f{number}(): ...", "Do."),
+                pair=harvest.Pair(
+                    f"f{number}", package, f"def f{number}(): ...", "Do."
+                ),
                 cluster=f"{package}.part",
             )
             for number, package in enumerate(["nashalign", "difflib", "nashalign"])

@@ -14,7 +14,8 @@ import optax
 import pytest
 import scipy.stats
 
-from experiments import docstrings, sample
+from experiments import docstrings
+from experiments.docstrings import harvest, sample
 from experiments.summarise import __main__ as summarise
 from experiments.summarise import (
     align,
@@ -31,7 +32,7 @@ from experiments.summarise import judges as judging
 from nashalign import algorithms, data, evaluation, policies, preferences, training
 from nashalign.types import pytree
 
-OWN = tuple(sorted(data.harvest.OWN_PACKAGES))
+OWN = tuple(sorted(harvest.OWN_PACKAGES))
 SWEEP = pathlib.Path(sweep.__file__).parent / "results" / "sweep.jsonl"
 TEXTS = ['def reset(self):\n    self.count = 0\n"""Reset the counter."""'] * 4
 
@@ -195,9 +196,12 @@ def test_nobody_elses_text_is_on_the_pages_and_what_was_not_read_is_marked(
         read, _, unread = shown.partition("✂")
         assert read + unread in own
         [tokens] = data.prompt_ids(
-            loaded.tokenizer, [read + unread], length=loaded.prompt_length
+            loaded.tokenizer,
+            [read + unread],
+            length=loaded.prompt_length,
+            suffix=docstrings.SUFFIX,
         ).tokens
-        assert loaded.tokenizer.decode(tokens) == read + data.SUFFIX
+        assert loaded.tokenizer.decode(tokens) == read + docstrings.SUFFIX
     assert any("✂" in shown for shown in marked)
 
 
@@ -666,7 +670,7 @@ def test_a_run_is_parted_into_rounds_and_stages(
 
 def test_each_period_of_sequential_po_has_the_votes_of_another_kind(data_set, loaded):
     def lengths(sign):
-        return lambda codes, texts: sign * np.array([float(len(x)) for x in texts])
+        return lambda prompts, texts: sign * np.array([float(len(x)) for x in texts])
 
     # Three who disagree about every pair whose texts are not of one length.
     population = preferences.Population(

@@ -115,8 +115,8 @@ _SAMPLE = {
 }
 COMMANDS: dict[str, dict[str, Words]] = {
     "experiments.summarise": _SUMMARISE,
-    "experiments.pretrain_docstrings": _PRETRAIN,
-    "experiments.sample": _SAMPLE,
+    "experiments.docstrings.pretrain": _PRETRAIN,
+    "experiments.docstrings.sample": _SAMPLE,
     "experiments.theorems": {"--only": _NAME, "--output": _nowhere},
     "experiments.tabular": {"--output": _nowhere},
     "experiments.fixed_points": {"--rows": _NAME, "--output": _nowhere},
@@ -149,7 +149,7 @@ def commands(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Tria
     """Command lines, in this process."""
     model, file = model_folder(folder), folder / "module.py"
     file.write_text("def f(x):\n    return x\n")
-    first = {"experiments.sample": [str(model), str(file)]}
+    first = {"experiments.docstrings.sample": [str(model), str(file)]}
     places = [(module, flag) for module in COMMANDS for flag in COMMANDS[module]]
     number = 0
     while True:

@@ -14,6 +14,8 @@ import numpy as np
 import rich.console
 import safetensors.numpy
 
+from experiments.docstrings import harvest
+from experiments.docstrings.sources import Source
 from nashalign import data, evaluation, policies, training
 from tests.fuzzing import bytes_of_files
 from tests.fuzzing.trial import Trial
@@ -409,7 +411,7 @@ def sources(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial
 def _harvested(*paths: pathlib.Path) -> bool:
     """Whether the sound file's function is found beside the other file."""
     quiet = rich.console.Console(file=io.StringIO())
-    files = [data.Source("rich", path) for path in paths]
-    found = data.harvest.harvest(files, quiet)
+    files = [Source("rich", path) for path in paths]
+    found = harvest.harvest(files, quiet)
     names = {pair.name for own in found.pairs.values() for pair in own}
     return "f" in names and found.files == 2

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.docstrings import reviewers
 from nashalign import (
     algorithms,
     data,
@@ -459,19 +460,19 @@ def _ids(random, good):
 def preference_functions() -> list[Function]:
     """Reviewers, games as annotators, ensembles."""
     rewards = np.array([[1.0, 0.0], [0.5, 0.5]])
-    population = preferences.three_reviewers()
+    population = reviewers.three_reviewers()
     texts = {"codes": ["def f(x):", "x = 1"], "summaries": ["Do it.", "Return one."]}
-    reviewers = [
-        Function(f"preferences.{own.__name__}", own, texts, {"summaries": _fewer})
-        for own in (preferences.terse, preferences.thorough, preferences.style)
+    kinds = [
+        Function(f"reviewers.{own.__name__}", own, texts, {"summaries": _fewer})
+        for own in population.voters.values()
     ]
     return [
-        *reviewers,
+        *kinds,
         Function(
             "preferences.Population",
             preferences.Population,
             {
-                "reviewers": population.reviewers,
+                "voters": population.voters,
                 "weights": population.weights,
                 "temperatures": population.temperatures,
             },

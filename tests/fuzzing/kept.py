@@ -10,8 +10,8 @@ import jax
 import numpy as np
 import rich.console
 
+from experiments.docstrings import builder, sources
 from experiments.summarise import courses
-from nashalign import data
 from nashalign.types import Examples, Prompts, Responses
 from tests.fuzzing import bytes_of_files
 from tests.fuzzing.trial import Trial
@@ -93,9 +93,9 @@ def corpora(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial
         for n in range(8)
     )
     source.write_text(functions)
-    files = [data.Source("jax", source)]
+    files = [sources.Source("jax", source)]
     whole = folder / "whole"
-    expected = data.docstrings(whole, sources=files, console=_QUIET).pairs("train")
+    expected = builder.docstrings(whole, sources=files, console=_QUIET).pairs("train")
     while True:
         copy = folder / "copy"
         shutil.rmtree(copy, ignore_errors=True)
@@ -106,7 +106,9 @@ def corpora(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial
         kind = path.name.split("-")[0]
         yield Trial(
             name=f"data set: {kind}: {what}",
-            call=lambda copy=copy: data.docstrings(copy, console=_QUIET).pairs("train"),
+            call=lambda copy=copy: builder.docstrings(copy, console=_QUIET).pairs(
+                "train"
+            ),
             says=(str(copy),),
             right=lambda found: found == expected,
         )

@@ -10,7 +10,7 @@ from nashalign.types import Prompts, Responses
 
 
 def constant(value):
-    return lambda codes, summaries: np.full(len(summaries), float(value))
+    return lambda prompts, responses: np.full(len(responses), float(value))
 
 
 def population(weights=(0.5, 0.3, 0.2), temperatures=(0.1, 0.2, 0.5)):
@@ -18,7 +18,7 @@ def population(weights=(0.5, 0.3, 0.2), temperatures=(0.1, 0.2, 0.5)):
     return preferences.Population(kinds, weights, temperatures)
 
 
-# Columns are three responses; each kind of reviewer ranks them one place further on.
+# Columns are three responses; each kind of voter ranks them one place further on.
 CYCLE = np.array([[2.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.0, 2.0]])
 
 
@@ -149,7 +149,7 @@ def test_utilities_have_a_row_for_each_kind():
         ({"weights": (0.5, 0.4, 0.2)}, "sum to 1.1"),
         ({"weights": (1.5, -0.3, -0.2)}, "positive"),
         ({"temperatures": (0.1, 0.0, 0.1)}, "positive"),
-        ({"reviewers": {}, "weights": (), "temperatures": ()}, "nobody in it"),
+        ({"voters": {}, "weights": (), "temperatures": ()}, "nobody in it"),
     ],
 )
 def test_impossible_population_is_an_error_that_says_what_is_wrong(change, message):
@@ -173,16 +173,32 @@ def test_utilities_of_other_kinds_or_texts_are_refused(u_y, u_z):
             ask(u_y, u_z)
 
 
-class Letters:
+class Words:
     """A tokenizer of words: token i is WORDS[i], and 0 ends."""
 
-    WORDS = ("<eos>", "Return", "Returns", "the", "name", "name.", "of", "user.", "a")
+    WORDS = ("<eos>", "a", "red", "fox", "saw", "two", "cats", "today", "!")
 
     def decode(self, ids):
         return " ".join(self.WORDS[i] for i in ids if i)
 
 
-CODES = ("def f(x): ...", "def get_user(name): ...")
+ASKED = ("Who saw whom?", "How many cats?")
+
+
+def shared_letters(prompts, responses):
+    """A utility that reads both texts: different letters that they share."""
+    pairs = zip(prompts, responses, strict=True)
+    return np.array([float(len(set(x) & set(y))) for x, y in pairs])
+
+
+def brevity(prompts, responses):
+    """A utility of few letters."""
+    return np.array([-float(len(text)) for text in responses])
+
+
+JUDGE = preferences.Population(
+    {"shared": shared_letters, "brief": brevity}, (0.6, 0.4), (3.0, 5.0)
+)
 
 
 def responses(*rows):
@@ -198,32 +214,27 @@ def responses(*rows):
 PROMPTS = Prompts(
     tokens=np.zeros((2, 1), int), mask=np.ones((2, 1), bool), ids=np.array([1, 0])
 )
-LONG, SHORT, NOT_IMPERATIVE = (1, 3, 4, 6, 3, 7, 0), (1, 3, 5, 0), (2, 3, 5, 0)
+LONG, SHORT, OTHER = (1, 2, 3, 4, 5, 6, 0), (5, 6, 0), (1, 3, 0)
 
 
-def test_annotator_decodes_the_responses_and_reads_the_code_of_each_id():
-    judge = preferences.three_reviewers()
-    annotator = preferences.PopulationAnnotator(judge, Letters(), CODES)
-    y, z = responses(LONG, SHORT), responses(SHORT, NOT_IMPERATIVE)
-    u_y = judge.utilities(
-        [CODES[1], CODES[0]], ["Return the name of the user.", "Return the name."]
-    )
-    u_z = judge.utilities(
-        [CODES[1], CODES[0]], ["Return the name.", "Returns the name."]
-    )
+def test_annotator_decodes_the_responses_and_reads_the_prompt_of_each_id():
+    annotator = preferences.PopulationAnnotator(JUDGE, Words(), ASKED)
+    y, z = responses(LONG, SHORT), responses(SHORT, OTHER)
+    u_y = JUDGE.utilities([ASKED[1], ASKED[0]], ["a red fox saw two cats", "two cats"])
+    u_z = JUDGE.utilities([ASKED[1], ASKED[0]], ["two cats", "a fox"])
     preferred = annotator.prefer(None, PROMPTS, y, z)
     assert preferred.shape == (2, 1)
-    np.testing.assert_array_equal(preferred[:, 0], judge.prefer(u_y, u_z))
+    np.testing.assert_array_equal(preferred[:, 0], JUDGE.prefer(u_y, u_z))
+    other = JUDGE.utilities(ASKED, ["a red fox saw two cats", "two cats"])
+    assert not np.isclose(JUDGE.prefer(u_y, u_z), JUDGE.prefer(other, u_z)).any()
     swapped = annotator.prefer(None, PROMPTS, z, y)
     np.testing.assert_allclose(preferred + swapped, 1, rtol=0, atol=1e-15)
 
 
-def test_id_without_code_is_an_error():
-    annotator = preferences.PopulationAnnotator(
-        preferences.three_reviewers(), Letters(), CODES[:1]
-    )
+def test_id_without_a_text_is_an_error():
+    annotator = preferences.PopulationAnnotator(JUDGE, Words(), ASKED[:1])
     y = responses(LONG, SHORT)
-    with pytest.raises(ValueError, match="there are 1 codes"):
+    with pytest.raises(ValueError, match="there are 1 texts"):
         annotator.prefer(None, PROMPTS, y, y)
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import rich.console
 
-from nashalign import data
-from nashalign.data import builder, harvest
+from experiments.docstrings import builder, harvest, sources
 
 QUIET = rich.console.Console(file=io.StringIO())
 
@@ -28,14 +27,14 @@ def files(tmp_path):
                 for i, word in enumerate(["one", "two", "three"])
             )
         )
-        found.append(data.Source(package, path))
+        found.append(sources.Source(package, path))
     broken = tmp_path / "broken.py"
     broken.write_text("def f(:\n")
-    return [*found, data.Source("broken", broken)]
+    return [*found, sources.Source("broken", broken)]
 
 
 def test_what_is_written_comes_back(tmp_path, files):
-    corpus = data.docstrings(tmp_path / "data", sources=files, console=QUIET)
+    corpus = builder.docstrings(tmp_path / "data", sources=files, console=QUIET)
     assert {split: len(kept) for split, kept in corpus.splits.items()} == {
         "train": 3,
         "validation": 3,
@@ -56,9 +55,9 @@ def test_what_is_written_comes_back(tmp_path, files):
 
 
 def test_a_second_call_reads_what_the_first_one_built(tmp_path, files, monkeypatch):
-    first = data.docstrings(tmp_path, sources=files, console=QUIET)
+    first = builder.docstrings(tmp_path, sources=files, console=QUIET)
     monkeypatch.setattr(harvest, "harvest", None)
-    second = data.docstrings(tmp_path, console=QUIET)
+    second = builder.docstrings(tmp_path, console=QUIET)
     assert second.pairs("train") == first.pairs("train")
     assert (second.files, second.unparsable) == (4, 1)
 
@@ -71,8 +70,8 @@ def test_a_build_that_breaks_off_leaves_nothing_to_read(tmp_path, files, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(builder.Docstrings, "_generate_examples", broken)
         with pytest.raises(KeyboardInterrupt):
-            data.docstrings(tmp_path, sources=files, console=QUIET)
-    corpus = data.docstrings(tmp_path, sources=files, console=QUIET)
+            builder.docstrings(tmp_path, sources=files, console=QUIET)
+    corpus = builder.docstrings(tmp_path, sources=files, console=QUIET)
     assert len(corpus.splits["train"]) == 3
 
 
@@ -81,7 +80,7 @@ def test_what_a_killed_build_left_is_cleared_away_and_nothing_is_said_of_downloa
 ):
     left = tmp_path / "docstrings" / "dependencies" / "incomplete.ABC_1.0.0"
     left.mkdir(parents=True)
-    data.docstrings(tmp_path, sources=files, console=QUIET)
+    builder.docstrings(tmp_path, sources=files, console=QUIET)
     assert not left.exists()
     assert "ownload" not in "".join(capsys.readouterr())
 
@@ -90,7 +89,7 @@ def test_a_second_process_waits_for_the_first_one_to_build(tmp_path, files):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         with builder._alone_in(tmp_path, "dependencies"):
             second = pool.submit(
-                data.docstrings, tmp_path, sources=files, console=QUIET
+                builder.docstrings, tmp_path, sources=files, console=QUIET
             )
             with pytest.raises(TimeoutError):
                 second.result(timeout=0.5)
@@ -100,16 +99,16 @@ def test_a_second_process_waits_for_the_first_one_to_build(tmp_path, files):
 @pytest.mark.parametrize("packages", ["dependency", "instaled"])
 def test_a_misspelt_choice_names_the_near_match(tmp_path, packages):
     with pytest.raises(ValueError, match="did you mean 'dependencies'|'installed'"):
-        data.docstrings(tmp_path, packages)
+        builder.docstrings(tmp_path, packages)
 
 
 def test_nothing_found_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="no documented function"):
-        data.docstrings(tmp_path, sources=[], console=QUIET)
+        builder.docstrings(tmp_path, sources=[], console=QUIET)
 
 
 def test_an_absent_split_is_an_error_that_names_the_others(tmp_path, files):
-    corpus = data.docstrings(tmp_path, sources=files[:1], console=QUIET)
+    corpus = builder.docstrings(tmp_path, sources=files[:1], console=QUIET)
     with pytest.raises(ValueError, match="no split 'test'.*train"):
         corpus.pairs("test")
 
@@ -117,13 +116,14 @@ def test_an_absent_split_is_an_error_that_names_the_others(tmp_path, files):
 def test_tensorflow_is_never_imported(tmp_path):
     script = (
         "import sys, pathlib\n"
-        "from nashalign import data\n"
+        "from experiments import docstrings\n"
         "assert 'tensorflow_datasets' not in sys.modules\n"
         "path = pathlib.Path(sys.argv[1])\n"
         "(path / 'json.py').write_text('def f(x):\\n"
         '    """Return the very thing."""\\n    return x\\n\')\n'
-        "source = data.Source('json', path / 'json.py')\n"
-        "corpus = data.docstrings(path / 'data', sources=[source])\n"
+        "from experiments.docstrings import builder, sources\n"
+        "source = sources.Source('json', path / 'json.py')\n"
+        "corpus = builder.docstrings(path / 'data', sources=[source])\n"
         "assert corpus.splits['train'][0]['name'] == b'f'\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
@@ -131,11 +131,11 @@ def test_tensorflow_is_never_imported(tmp_path):
 
 
 def test_a_damaged_data_set_says_what_to_delete_whatever_is_damaged(tmp_path, files):
-    data.docstrings(tmp_path, sources=files, console=QUIET)
+    builder.docstrings(tmp_path, sources=files, console=QUIET)
     folder = tmp_path / "docstrings" / "dependencies" / "1.0.0"
 
     def read():
-        corpus = data.docstrings(tmp_path, sources=files, console=QUIET)
+        corpus = builder.docstrings(tmp_path, sources=files, console=QUIET)
         return {split: corpus.pairs(split) for split in corpus.splits}
 
     sound = read()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nashalign.data import sentences
+from experiments.docstrings import sentences
 
 PLAIN = {
     "Reset the internal state.": "Reset the internal state.",

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from nashalign.data import sources
+from experiments.docstrings import sources
 
 
 def install(root, name, requires=(), files=()):

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import rich.console
 import tensorflow_datasets as tfds
 
+from experiments.docstrings import harvest, sources
+from experiments.docstrings.sources import Source
 from nashalign import terminal
-from nashalign.data import harvest, sources
-from nashalign.data.sources import Source
 
 COUNTS = ("files", "unparsable", "duplicates")
 

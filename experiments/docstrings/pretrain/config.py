@@ -45,7 +45,7 @@ class Config:
       seed: of everything drawn.
     """
 
-    output: pathlib.Path = pathlib.Path("runs/pretrain_docstrings")
+    output: pathlib.Path = pathlib.Path("runs/pretrain")
     destination: pathlib.Path | None = None
     site_packages: tuple[pathlib.Path, ...] = ()
     start: pathlib.Path | None = None

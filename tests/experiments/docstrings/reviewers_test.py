@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nashalign.preferences import reviewers, words
+from experiments.docstrings import reviewers, words
 
 CODE = """def read_lines(path, max_lines=None):
     with open(path) as source_file:

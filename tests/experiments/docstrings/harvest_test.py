@@ -6,9 +6,8 @@ import textwrap
 import pytest
 import rich.console
 
-from nashalign import data
-from nashalign.data import harvest
-from nashalign.data.sources import Source
+from experiments.docstrings import harvest
+from experiments.docstrings.sources import Source
 
 QUIET = rich.console.Console(file=io.StringIO())
 
@@ -122,8 +121,8 @@ def test_functions_without_docstrings_have_the_same_code_as_with_them():
     bare = documented.replace('    """Reset the internal state."""\n', "")
     expected = [(pair.name, pair.code) for pair in pairs(documented)]
     assert len(expected) == 2
-    assert data.functions_of(documented) == data.functions_of(bare) == expected
-    assert data.functions_of("def f(x): return x\n") == []
+    assert harvest.functions_of(documented) == harvest.functions_of(bare) == expected
+    assert harvest.functions_of("def f(x): return x\n") == []
 
 
 def test_a_form_feed_does_not_shift_the_lines():
@@ -211,19 +210,19 @@ def test_no_file_ends_the_harvest_and_each_is_counted(tmp_path, content):
     for name, written in (("bad", content), ("good", sound)):
         path = tmp_path / f"{name}.py"
         path.write_bytes(written)
-        found.append(data.Source(name, path))
+        found.append(Source(name, path))
     result = harvest.harvest(found, QUIET)
     assert (result.files, result.unparsable) == (2, 1)
     assert sum(map(len, result.pairs.values())) == 1
     with pytest.raises(SyntaxError):
-        data.functions_of(data.decoded(content))
+        harvest.functions_of(harvest.decoded(content))
 
 
 def test_a_function_below_many_elifs_is_found_or_the_file_is_not_python():
     branches = "".join(f"elif x == {n}:\n    pass\n" for n in range(900))
     text = f"if x:\n    pass\n{branches}else:\n    def f(x):\n        return x\n"
     try:
-        assert [name for name, _ in data.functions_of(text)] == ["f"]
+        assert [name for name, _ in harvest.functions_of(text)] == ["f"]
     except SyntaxError as error:
         # The parser of some versions gives up earlier than ours.
         assert isinstance(error.__cause__, RecursionError | MemoryError)

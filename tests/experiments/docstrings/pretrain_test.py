@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from experiments import docstrings
-from experiments.pretrain_docstrings import __main__ as pretrain
-from experiments.pretrain_docstrings import card, corpus, sequences
-from experiments.pretrain_docstrings.config import Config
+from experiments.docstrings import harvest
+from experiments.docstrings.pretrain import __main__ as pretrain
+from experiments.docstrings.pretrain import card, corpus, sequences
+from experiments.docstrings.pretrain.config import Config
 from nashalign import data, policies, training
-from nashalign.data import harvest
 
 PAIRS = [
     harvest.Pair(
@@ -189,7 +189,7 @@ def test_a_model_whose_card_is_silent_about_its_training_is_refused(tmp_path, te
 
 
 def test_the_card_of_the_start_policy_says_how_it_was_trained():
-    folder = pathlib.Path(pretrain.__file__).parents[1] / "start_policy"
+    folder = pathlib.Path(pretrain.__file__).parents[2] / "start_policy"
     said = card.training_before(Config(start=folder))
     assert said.startswith("- **Training**") and "Validation loss" not in said
 

@@ -13,9 +13,9 @@ import numpy as np
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
-from experiments.pretrain_docstrings import card
-from experiments.pretrain_docstrings.config import Config
-from experiments.pretrain_docstrings.sequences import Batches, Sequences, filled
+from experiments.docstrings.pretrain import card
+from experiments.docstrings.pretrain.config import Config
+from experiments.docstrings.pretrain.sequences import Batches, Sequences, filled
 from nashalign import policies, training
 from nashalign.types import pytree
 

@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from experiments.pretrain_docstrings.config import Config
+from experiments.docstrings import harvest
+from experiments.docstrings.pretrain.config import Config
 from nashalign import data
 
 
@@ -19,12 +20,14 @@ class Sequences:
 
 
 def encode(
-    config: Config, tokenizer: data.Tokenizer, pairs: list[data.Pair]
+    config: Config, tokenizer: data.Tokenizer, pairs: list[harvest.Pair]
 ) -> Sequences:
     """Returns prompts and summaries as rows of tokens; a long summary is cut."""
     codes = [pair.code for pair in pairs]
     summaries = [pair.summary for pair in pairs]
-    prompts = data.prompt_ids(tokenizer, codes, length=config.prompt_length)
+    prompts = data.prompt_ids(
+        tokenizer, codes, length=config.prompt_length, suffix=harvest.SUFFIX
+    )
     length = config.prompt_length + config.response_length
     tokens = np.full((len(pairs), length), tokenizer.pad_id, np.int16)
     prompt_lengths = np.asarray([len(row) for row in prompts.tokens])

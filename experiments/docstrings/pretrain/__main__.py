@@ -10,14 +10,15 @@ never saw.
 Commands (the corpus is a second environment, filled with `pip install --no-deps`; the
 second goes on from the model of the first):
 
-    python -m experiments.pretrain_docstrings --site-packages CORPUS/site-packages
-    python -m experiments.pretrain_docstrings --site-packages CORPUS/site-packages \
+    python -m experiments.docstrings.pretrain --site-packages CORPUS/site-packages
+    python -m experiments.docstrings.pretrain --site-packages CORPUS/site-packages \
         --start MODEL --output runs/pretrain_on --destination experiments/start_policy
 
-Only training packages are trained on (`data.split_of`), by the same hash as everywhere,
-and a text that also occurs in a test or validation package is never a training text.
-The schedule follows the clock, not the steps, so that a busy machine trains less, not
-longer. Started again on the same output folder, it goes on from its last checkpoint.
+Only training packages are trained on (`harvest.split_of`), by the same hash as
+everywhere, and a text that also occurs in a test or validation package is never a
+training text. The schedule follows the clock, not the steps, so that a busy machine
+trains less, not longer. Started again on the same output folder, it goes on from its
+last checkpoint.
 """
 
 import dataclasses
@@ -26,10 +27,11 @@ import sys
 import jax
 import numpy as np
 
-from experiments import checks, door, sample
-from experiments.pretrain_docstrings import card, corpus, fit
-from experiments.pretrain_docstrings.config import Config, llama_config
-from experiments.pretrain_docstrings.sequences import encode
+from experiments import checks, docstrings, door
+from experiments.docstrings import sample
+from experiments.docstrings.pretrain import card, corpus, fit
+from experiments.docstrings.pretrain.config import Config, llama_config
+from experiments.docstrings.pretrain.sequences import encode
 from nashalign import data, policies, terminal, training
 
 
@@ -114,7 +116,9 @@ def _train(config: Config) -> None:
         policy,
         params,
         tokenizer,
-        data.prompt_ids(tokenizer, codes, length=config.prompt_length),
+        data.prompt_ids(
+            tokenizer, codes, length=config.prompt_length, suffix=docstrings.SUFFIX
+        ),
         prompt_length=config.prompt_length,
         response_length=config.response_length,
         seed=config.seed,
@@ -141,7 +145,7 @@ def _start(config: Config, policy: policies.Policy) -> policies.Params:
 
 
 command = door.command(
-    main, Config, name="experiments.pretrain_docstrings", about=__doc__
+    main, Config, name="experiments.docstrings.pretrain", about=__doc__
 )
 
 if __name__ == "__main__":

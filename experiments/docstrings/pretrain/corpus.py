@@ -11,7 +11,8 @@ import numpy as np
 import rich.console
 
 from experiments import docstrings
-from experiments.pretrain_docstrings.config import Config
+from experiments.docstrings import harvest, sources
+from experiments.docstrings.pretrain.config import Config
 from nashalign import data, json_file, training
 
 LEARNED = ("train", "validation")
@@ -25,7 +26,9 @@ _COUNTS = {
 }
 
 
-def corpus(config: Config, console: rich.console.Console) -> dict[str, list[data.Pair]]:
+def corpus(
+    config: Config, console: rich.console.Console
+) -> dict[str, list[harvest.Pair]]:
     """Returns the training and validation pairs, harvested at the first call only.
 
     The test functions of `experiments.docstrings`, and copies of them, are left out.
@@ -74,13 +77,13 @@ def _again(config: Config) -> str:
     return f"Delete {_counts_file(config)} to harvest again"
 
 
-def _read(path: pathlib.Path, number: int, remedy: str) -> list[data.Pair]:
+def _read(path: pathlib.Path, number: int, remedy: str) -> list[harvest.Pair]:
     """The pairs of a split, which are as many as were counted."""
     lines = path.read_bytes().splitlines()
     if len(lines) != number:
         reason = f"it has {len(lines):,} lines, not {number:,}"
         raise training.damaged(path, reason, remedy)
-    names = {field.name for field in dataclasses.fields(data.Pair)}
+    names = {field.name for field in dataclasses.fields(harvest.Pair)}
     found = []
     for place, line in enumerate(lines, 1):
         try:
@@ -90,17 +93,17 @@ def _read(path: pathlib.Path, number: int, remedy: str) -> list[data.Pair]:
             raise training.damaged(path, reason, remedy) from error
         if pair.keys() != names or not all(isinstance(x, str) for x in pair.values()):
             raise training.damaged(path, f"line {place} is no pair", remedy)
-        found.append(data.Pair(**pair))
+        found.append(harvest.Pair(**pair))
     return found
 
 
-def _harvested(config: Config, console: rich.console.Console) -> data.Harvest:
+def _harvested(config: Config, console: rich.console.Console) -> harvest.Harvest:
     """Returns what is found in the packages, copies of test functions left out."""
-    files = data.standard_library() + data.dependencies()
+    files = sources.standard_library() + sources.dependencies()
     for folder in config.site_packages:
-        files += data.sources.folder(folder)
+        files += sources.folder(folder)
     wanted = [file for file in files if file.package not in config.excluded]
-    found = data.harvest.harvest(wanted, console)
+    found = harvest.harvest(wanted, console)
     test = [function.pair for function in docstrings.test_functions()]
     learned = {split: found.pairs[split] for split in LEARNED}
     kept = docstrings.without_test_texts(learned, test)
@@ -111,7 +114,7 @@ def _harvested(config: Config, console: rich.console.Console) -> data.Harvest:
     )
 
 
-def _counted(found: data.Harvest) -> dict:
+def _counted(found: harvest.Harvest) -> dict:
     """Returns what the model card says about a harvest."""
     packages = {
         split: len({pair.package for pair in pairs})
@@ -127,7 +130,7 @@ def _counted(found: data.Harvest) -> dict:
     }
 
 
-def _capped(pairs: list[data.Pair], most: int, seed: int) -> list[data.Pair]:
+def _capped(pairs: list[harvest.Pair], most: int, seed: int) -> list[harvest.Pair]:
     """Returns at most `most` pairs of every package, drawn at random."""
     taken = collections.Counter()
     kept = []
@@ -138,13 +141,13 @@ def _capped(pairs: list[data.Pair], most: int, seed: int) -> list[data.Pair]:
     return kept
 
 
-def tokenizer_of(config: Config, pairs: list[data.Pair]) -> data.Tokenizer:
+def tokenizer_of(config: Config, pairs: list[harvest.Pair]) -> data.Tokenizer:
     """Returns the tokenizer, trained on the texts as the model will see them."""
     folder = config.output / "tokenizer"
     if config.start is not None:
         return data.load_tokenizer(config.start)
     if not (folder / "tokenizer_config.json").exists():
-        texts = (f'{p.code[:200]}\n"""{p.summary}' for p in pairs[:60_000])
+        texts = (f"{p.code[:200]}{harvest.SUFFIX}{p.summary}" for p in pairs[:60_000])
         return data.train_tokenizer(texts, folder, vocabulary=config.vocabulary)
     return data.load_tokenizer(folder)
 

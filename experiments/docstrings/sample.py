@@ -1,6 +1,6 @@
 """Prints a one-line summary for the functions and methods of a Python file.
 
-Run: python -m experiments.sample FOLDER FILE.py
+Run: python -m experiments.docstrings.sample FOLDER FILE.py
 
 FOLDER is a Hugging Face folder with its tokenizer: one of `policies/` in the output of
 `experiments.summarise`, or `experiments/start_policy`. Takes a few seconds.
@@ -16,6 +16,7 @@ import rich.text
 import tyro
 
 from experiments import checks, door
+from experiments.docstrings import harvest
 from nashalign import data, policies, sampling, terminal
 
 
@@ -55,7 +56,10 @@ def main(config: Config) -> None:
             f"context of {config.folder}; lower one."
         )
     encoded = data.prompt_ids(
-        tokenizer, [code for _, code in functions], length=config.prompt_length
+        tokenizer,
+        [code for _, code in functions],
+        length=config.prompt_length,
+        suffix=harvest.SUFFIX,
     )
     if encoded.cut:
         console.print(
@@ -117,7 +121,7 @@ def summaries(
 def _functions(file: pathlib.Path) -> list[tuple[str, str]]:
     """Names and code of the file's functions, or an error that says what is wrong."""
     try:
-        functions = data.functions_of(data.decoded(file.read_bytes()))
+        functions = harvest.functions_of(harvest.decoded(file.read_bytes()))
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}.") from error
     except SyntaxError as error:
@@ -127,7 +131,9 @@ def _functions(file: pathlib.Path) -> list[tuple[str, str]]:
     return functions
 
 
-command = door.command(main, Config, name="experiments.sample", about=__doc__)
+command = door.command(
+    main, Config, name="experiments.docstrings.sample", about=__doc__
+)
 
 if __name__ == "__main__":
     sys.exit(command(sys.argv[1:]))

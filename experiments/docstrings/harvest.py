@@ -21,10 +21,13 @@ from collections.abc import Iterable, Iterator, Sequence
 import rich.console
 import rich.progress
 
-from nashalign.data import sentences
-from nashalign.data.sources import Source
+from experiments.docstrings import sentences
+from experiments.docstrings.sources import Source
 
 SPLITS = ("train", "validation", "test")
+
+SUFFIX = '\n"""'
+"""What follows a function's code in a prompt: the marks that open its docstring."""
 
 MAX_LINES = 12
 MAX_CHARACTERS = 600

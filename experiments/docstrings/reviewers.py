@@ -21,13 +21,12 @@ only *thorough* reads the body. PEP 257: Goodger and van Rossum (2001).
 import collections
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from nashalign.preferences import words as lexicon
-
-Utility = Callable[[Sequence[str], Sequence[str]], np.ndarray]
+from experiments.docstrings import words as lexicon
+from nashalign import preferences
 
 _SHORTEST = 3
 _LENGTH_SCALE = 10.0  # words by which a longer sentence loses a factor e
@@ -102,6 +101,22 @@ def style(codes: Sequence[str], summaries: Sequence[str]) -> np.ndarray:
     _require_texts(codes, summaries)
     pairs = zip(codes, summaries, strict=True)
     return np.array([_style(*pair) for pair in pairs], np.float64)
+
+
+def three_reviewers() -> preferences.Population:
+    """The population of the main job: terse, thorough and style.
+
+    Shares and temperatures are chosen so that majorities run in a circle often enough
+    to tell a general preference from a reward: in about 4% of the triples of a small
+    language model's samples at temperature 1 (`preferences.intransitive_share`
+    measures it). Shares near, but not at, one third let any two kinds outvote the third
+    and leave few ties.
+    """
+    return preferences.Population(
+        voters={"terse": terse, "thorough": thorough, "style": style},
+        weights=(0.35, 0.40, 0.25),
+        temperatures=(0.03, 0.01, 0.03),
+    )
 
 
 def _require_texts(codes, summaries) -> None:

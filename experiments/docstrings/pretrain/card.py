@@ -3,8 +3,8 @@
 import pathlib
 import shutil
 
-from experiments.pretrain_docstrings import corpus
-from experiments.pretrain_docstrings.config import Config, llama_config
+from experiments.docstrings.pretrain import corpus
+from experiments.docstrings.pretrain.config import Config, llama_config
 from nashalign import json_file, policies
 
 
@@ -83,7 +83,7 @@ nashalign's experiments and knows nothing but docstrings.
   {counts[duplicates]:,} duplicates and {counts[unparsable]} unparsable files left out.
   Validation and test packages, chosen by a fixed hash of the name, were not trained on,
   nor was this project's own code, nor copies of their texts in other packages.
-{before}- **Training{after}**: `python -m experiments.pretrain_docstrings`,
+{before}- **Training{after}**: `python -m experiments.docstrings.pretrain`,
   {record[minutes]:.0f} minutes on two CPU cores with Muon, {record[step]:,} steps of
   {config.batch_tokens:,} tokens, {record[sequences]:,} pairs seen; in the first part,
   {config.short_share:.0%} of the time, prompts had {config.short_prompt_length} tokens

@@ -12,14 +12,13 @@ import rich.console
 
 from experiments import docstrings
 from experiments.docstrings import __main__ as make
-from experiments.docstrings import frozen
-from nashalign import data
+from experiments.docstrings import builder, frozen, harvest, sources
 
 QUIET = rich.console.Console(file=io.StringIO())
 
 
 def pair(name, package="jax", code=None, summary=None):
-    return data.Pair(
+    return harvest.Pair(
         name, package, code or f"def {name}():\n    pass", summary or f"Do {name}."
     )
 
@@ -57,8 +56,8 @@ def installed(monkeypatch):
 
     def given(**splits):
         corpus = types.SimpleNamespace(splits=splits, pairs=splits.__getitem__)
-        monkeypatch.setattr(data, "docstrings", lambda *_: corpus, raising=False)
-        monkeypatch.setattr(data, "standard_library", list)
+        monkeypatch.setattr(builder, "docstrings", lambda *_: corpus)
+        monkeypatch.setattr(sources, "standard_library", list)
 
     return given
 
@@ -81,8 +80,10 @@ def test_nearly_all_test_prompts_are_found_on_any_release(test_set):
 
 
 def test_every_test_prompt_is_held_out(test_set):
-    assert {data.split_of(function.pair.package) for function in test_set} == {"test"}
-    assert data.split_of("Nashalign") == data.split_of("experiments") == "test"
+    assert {harvest.split_of(function.pair.package) for function in test_set} == {
+        "test"
+    }
+    assert harvest.split_of("Nashalign") == harvest.split_of("experiments") == "test"
 
 
 def test_of_others_there_are_hashes_and_names_of_modules_alone():
@@ -91,7 +92,7 @@ def test_of_others_there_are_hashes_and_names_of_modules_alone():
             assert re.fullmatch(r"[0-9a-f]{16}( [\w.]+)?", line), (name, line)
     for line in lines_of(frozen.OWN_FUNCTIONS):
         record = json.loads(line)
-        assert record["package"] in data.harvest.OWN_PACKAGES
+        assert record["package"] in harvest.OWN_PACKAGES
         assert record["module"].split(".")[0] == record["package"]
 
 
