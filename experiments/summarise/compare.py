@@ -80,7 +80,7 @@ def compare(
         for name, runs in aligned.items()
         if (alive := [own for own in runs if own.diverged is None])
     }
-    found[evaluation.paper.START] = [Aligned(params=task.start.params)]
+    found[evaluation.START] = [Aligned(params=task.start.params)]
     rows = task.rows("test", settings.num_prompts, seed)
     runs = _write(task, found, rows, seed)
     population = task.annotator.population

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from experiments.summarise import paper
 from experiments.summarise import task as tasks
 from nashalign import evaluation, terminal, training
 
@@ -37,23 +38,31 @@ def report(
     folder.mkdir(parents=True, exist_ok=True)
     console = terminal.console()
     keys = {name: own.key for name, own in summaries.items() if own.key}
-    caption = f"{evaluation.win_rate_caption(over, names)} {_KEYS}"
+    caption = f"{evaluation.win_rate_caption(over, names, paper.TABLE_2)} {_KEYS}"
     for judge, matrix in matrices.items():
         stem = folder / _FILES[judge]
         with training.replacing(stem.with_suffix(".csv")) as path:
-            evaluation.write_win_rate_csv(path, names, matrix, keys=keys)
+            evaluation.write_win_rate_csv(
+                path, names, matrix, keys=keys, published=paper.TABLE_2
+            )
         if readable:
             title = f"Win rates, judged by the {judge}"
-            shown = {"keys": keys, "title": title, "caption": caption}
-            console.print(evaluation.win_rate_table(names, matrix, **shown))
+            shown = {"keys": keys, "published": paper.TABLE_2, "caption": caption}
+            console.print(
+                evaluation.win_rate_table(names, matrix, title=title, **shown)
+            )
             console.print(fingerprint, style="dim", markup=False)
             figure = evaluation.win_rate_figure(
-                names, matrix, title=title, over="prompts and seeds"
+                names,
+                matrix,
+                published=paper.TABLE_2,
+                title=title,
+                over="prompts and seeds",
             )
             with training.replacing(stem.with_suffix(".png")) as path:
                 evaluation.save_figure(figure, path)
             text = evaluation.win_rate_markdown(
-                names, matrix, keys=keys, caption=caption
+                names, matrix, keys=keys, published=paper.TABLE_2, caption=caption
             )
             training.write_text(stem.with_suffix(".md"), f"{text}\n{fingerprint}\n")
     lines = list(summaries.values())
@@ -109,7 +118,7 @@ def samples(
     """
     names = tuple(written)
     texts = {name: task.texts(w.responses) for name, w in written.items()}
-    start = names.index(evaluation.paper.START)
+    start = names.index(evaluation.START)
     shown = []
     for place in task.shown("test", rows, number):
         function = task.functions[task.prompts["test"].ids[rows[place]]]

@@ -4,7 +4,6 @@ Takes arrays and texts, never models: whoever samples and asks the annotators co
 these functions.
 """
 
-from nashalign.evaluation import paper
 from nashalign.evaluation.curves import learning_curves_figure
 from nashalign.evaluation.divergence import (
     kl_to_reference,
@@ -27,10 +26,12 @@ from nashalign.evaluation.figures import (
 )
 from nashalign.evaluation.frontier import frontier_figure, pool_seeds
 from nashalign.evaluation.intervals import Interval, Variance, mean_interval
+from nashalign.evaluation.layout import METHODS, START, order
 from nashalign.evaluation.length_control import (
     LengthControlled,
     length_controlled_win_rate,
 )
+from nashalign.evaluation.published import Published
 from nashalign.evaluation.ranking import ranking_figure
 from nashalign.evaluation.samples import Sample, samples_markdown, write_samples_html
 from nashalign.evaluation.seeds import (
@@ -63,6 +64,9 @@ __all__ = [
     "GameShares",
     "Interval",
     "LengthControlled",
+    "METHODS",
+    "Published",
+    "START",
     "Sample",
     "Summary",
     "Variance",
@@ -76,7 +80,7 @@ __all__ = [
     "length_controlled_win_rate",
     "mean_interval",
     "of_mean",
-    "paper",
+    "order",
     "parts_table",
     "pool_seeds",
     "pooled_variance",

@@ -16,8 +16,9 @@ import matplotlib.axes
 import matplotlib.figure
 import numpy as np
 
-from nashalign.evaluation import paper, tables
+from nashalign.evaluation import layout, tables
 from nashalign.evaluation.intervals import Interval
+from nashalign.evaluation.published import Published
 
 _COLOURS = (
     "#0072B2",  # blue
@@ -29,7 +30,7 @@ _COLOURS = (
 )
 _MARKERS = "oDs^vP"
 _GREY = "#666666"
-# Methods that figures of exact games show beside the paper's.
+# Methods that figures of exact games show beside those of `layout.METHODS`.
 _EXACT = {
     "EGPO": ("#000000", "X"),
     "mirror descent": ("#AA4499", "d"),
@@ -79,9 +80,9 @@ def styles(names: Sequence[str]) -> dict[str, Style]:
       Mapping from name to `Style`.
     """
     cycle = itertools.cycle(map(Style, _COLOURS, _MARKERS))
-    drawn = dict(zip(paper.METHODS, cycle, strict=False))
+    drawn = dict(zip(layout.METHODS, cycle, strict=False))
     drawn |= {name: Style(*style) for name, style in _EXACT.items()}
-    drawn[paper.START] = Style(_GREY, "*")
+    drawn[layout.START] = Style(_GREY, "*")
     others = [name for name in names if _SAME.get(name, name) not in drawn]
     drawn |= dict(zip(others, cycle, strict=False))
     return {name: drawn[_SAME.get(name, name)] for name in names}
@@ -101,33 +102,36 @@ def win_rate_figure(
     names: Sequence[str],
     win_rates: Interval,
     *,
+    published: Published | None = None,
     title: str = "This run",
     over: str = "prompts",
 ) -> matplotlib.figure.Figure:
-    """Heat map of the win-rate matrix beside the paper's, on one scale of colours.
+    """Heat map of the win-rate matrix, on one scale of colours with a published one.
 
-    The paper's has the policies that are in ours; with fewer than two it is left out.
+    Of that, the policies are drawn that are in ours; fewer than two are left out.
 
     Args:
-      names: names of the M policies, in any order; laid out in the paper's.
+      names: names of the M policies, in any order; laid out in `order`'s.
       win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
+      published: what is drawn beside it, if anything is.
       title: head of the left panel: which annotator, which prompts.
       over: what the intervals are over.
 
     Returns:
       The figure.
     """
-    places = paper.order(names)
+    places = layout.order(names)
     ours = Interval(
         *(part[np.ix_(places, places)] for part in map(np.asarray, win_rates))
     )
     panels = [([names[i] for i in places], ours)]
     heads = [f"{title}\n± half of the 95% interval over {over}"]
-    if shared := paper.compared(names):
-        rows = [paper.METHODS.index(name) for name in shared]
-        theirs = Interval(*(np.array(own)[np.ix_(rows, rows)] for own in paper.TABLE_2))
+    if shared := published.compared(names) if published else ():
+        rows = [published.methods.index(name) for name in shared]
+        both = published.mean, published.std
+        theirs = Interval(*(np.array(own)[np.ix_(rows, rows)] for own in both))
         panels.append((shared, theirs))
-        heads.append(f"{paper.SOURCE}\n± std over 9 pairings of seeds")
+        heads.append(f"{published.source}\n{published.spread}")
     # A panel is as wide as its cells, or as its head.
     widths = [max(0.86 * len(own), 4.6 - 0.5 * len(panels)) for own, _ in panels]
     figure = Figure(

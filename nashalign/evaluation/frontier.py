@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.figure
 import numpy as np
 
-from nashalign.evaluation import figures, paper
+from nashalign.evaluation import figures, layout
 
 
 def pool_seeds(
@@ -24,12 +24,12 @@ def pool_seeds(
         start policy, in [0, 1]); runs that differ in nothing but the seed are pooled.
 
     Returns:
-      For each method, in the paper's order, arrays `[num_taus]` by name, tau rising:
+      For each method, in the order of tables, arrays `[num_taus]` by name, tau rising:
       `tau`, and mean and sample standard deviation over seeds (0 for one seed) as `kl`,
       `kl_std`, `win_rate`, `win_rate_std`.
     """
     names = list(dict.fromkeys(record["method"] for record in records))
-    return {names[i]: _by_tau(records, names[i]) for i in paper.order(names)}
+    return {names[i]: _by_tau(records, names[i]) for i in layout.order(names)}
 
 
 def _by_tau(records, name):
@@ -73,7 +73,7 @@ def frontier_figure(
     overview = left.subplots()
     for name, line in lines.items():
         _draw_line(overview, line, styles[name], label=name)
-    _draw_start(overview, label=paper.START)
+    _draw_start(overview, label=layout.START)
     figure.legend(
         *overview.get_legend_handles_labels(),
         loc="outside lower center",

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nashalign import terminal
-from nashalign.evaluation import paper, tables
+from nashalign.evaluation import layout, tables
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,11 +67,11 @@ def _any_cut(samples):
 
 
 def _rows(sample):
-    """Author, methods in the paper's order, start policy: name, text, probability."""
+    """Author, methods in their order, start policy: name, text, probability."""
     names = list(sample.responses)
     if sample.author is not None:
         yield "author", sample.author, None
-    for place in paper.order(names):
+    for place in layout.order(names):
         name = names[place]
         yield name, sample.responses[name], sample.preferred.get(name)
 

@@ -1,10 +1,10 @@
-"""The win-rate matrix, laid out as the paper's table 2: terminal, Markdown and CSV.
+"""The win-rate matrix: terminal, Markdown and CSV.
 
 Each cell holds our win rate of the row's policy over the column's with the half-width
-of its 95% interval, and below it the paper's with its standard deviation over nine
-pairings of seeds. The two spreads answer different questions (an interval for a mean
-over prompts, and over seeds where there are several; the scatter of single seeds) and
-are not to be compared.
+of its 95% interval, and below it the one that a paper has published, if there is one,
+with the spread that it prints. The two spreads may answer different questions (an
+interval for a mean over prompts, and over seeds where there are several; the scatter of
+single seeds) and are not to be compared.
 """
 
 import csv
@@ -19,39 +19,39 @@ import rich.table
 import rich.text
 
 from nashalign import terminal
-from nashalign.evaluation import paper
+from nashalign.evaluation import layout
 from nashalign.evaluation.intervals import Interval
+from nashalign.evaluation.published import Published
 
 _NO_KEYS: Mapping[str, str] = {}
 
 
 def win_rate_caption(
-    over: str = "prompts", names: Sequence[str] = paper.METHODS
+    over: str = "prompts",
+    names: Sequence[str] = (),
+    published: Published | None = None,
 ) -> str:
     """What is to be said below the matrix.
 
     Args:
       over: what its intervals are over.
       names: names of its policies.
+      published: what stands below our numbers, if anything does.
 
     Returns:
       A few sentences.
     """
     ours = f"± half of the 95% interval over {over}."
-    if not paper.compared(names):
+    if published is None or not published.compared(names):
         return f"Preference for the row's policy over the column's, {ours}"
     return (
         f"Preference for the row's policy over the column's. Upper line: ours {ours} "
-        f"Lower line: {paper.SOURCE} ± standard deviation over nine pairings of seeds; "
-        "the paper has no start policy."
+        f"Lower line: {published.source} {published.note}"
     )
 
 
-CAPTION = win_rate_caption()
-
-
 def share(mean: float, spread: float | None = None) -> str:
-    """Write a share as the paper does: three decimals, no leading zero.
+    """Write a share as papers do: three decimals, no leading zero.
 
     Args:
       mean: the share.
@@ -69,24 +69,28 @@ def win_rate_table(
     win_rates: Interval,
     *,
     keys: Mapping[str, str] = _NO_KEYS,
+    published: Published | None = None,
     title: str = "Win rates",
-    caption: str = CAPTION,
+    caption: str | None = None,
 ) -> rich.table.Table:
     """The matrix for the terminal; 80 columns hold six methods and the start policy.
 
     Ours is green where the whole interval is above one half, red where it is below.
 
     Args:
-      names: names of the M policies, in any order; laid out in the paper's.
+      names: names of the M policies, in any order; laid out in `order`'s.
       win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
       keys: what a command line calls a policy, by its name; some may have none.
+      published: what stands below our numbers, if anything does.
       title: what was asked: which annotator, which prompts.
-      caption: text below the table.
+      caption: text below the table; `win_rate_caption`'s where it is left out.
 
     Returns:
       `rich.table.Table`.
     """
     places = _places(names, win_rates)
+    if caption is None:
+        caption = win_rate_caption(names=names, published=published)
     table = rich.table.Table(
         title=title,
         caption=caption,
@@ -102,32 +106,35 @@ def win_rate_table(
         table.add_column(head, justify="right", no_wrap=True)
     for i in places:
         label = rich.text.Text(names[i], "bold")
-        label.append(_below(names, i, keys), "dim not bold")
-        table.add_row(label, *(_terminal_cell(names, win_rates, i, j) for j in places))
+        label.append(_below(names, i, keys, published), "dim not bold")
+        cells = (_terminal_cell(names, win_rates, i, j, published) for j in places)
+        table.add_row(label, *cells)
     return table
 
 
-def _theirs(names, i, j):
-    """The paper's win rate of one policy over another; None where it has none."""
-    shown = {names[i], names[j]} <= {*paper.compared(names)}
-    return paper.win_rate(names[i], names[j]) if shown else None
+def _theirs(names, i, j, published):
+    """The published win rate of one policy over another; None where there is none."""
+    if published is None or not published.compared(names):
+        return None
+    return published.win_rate(names[i], names[j])
 
 
-def _below(names, i, keys):
+def _below(names, i, keys, published):
     """The second line of a policy's label: its key, or whose the numbers are."""
     key = keys.get(names[i])
     if key is None:
-        return "\n  paper" if names[i] in paper.compared(names) else ""
-    # A label wider than the longest of the paper's names would not fit either.
+        theirs = published.compared(names) if published else ()
+        return "\n  paper" if names[i] in theirs else ""
+    # A label wider than the longest of the methods' names would not fit either.
     return "\n" + (key.replace("_", "_\n", 1) if len(key) > 10 else key)
 
 
-def _terminal_cell(names, win_rates, i, j):
-    """Two lines: ours, coloured by its verdict, and the paper's."""
+def _terminal_cell(names, win_rates, i, j, published):
+    """Ours, coloured by its verdict, and below it the published number."""
     ours = Interval(win_rates.mean[i, j], win_rates.half_width[i, j])
     colour = {1: "green", 0: "", -1: "red"}[verdict(ours)]
     cell = rich.text.Text(share(*ours), colour)
-    theirs = _theirs(names, i, j)
+    theirs = _theirs(names, i, j, published)
     return cell.append("\n" + share(*theirs), "dim") if theirs else cell
 
 
@@ -149,36 +156,40 @@ def win_rate_markdown(
     win_rates: Interval,
     *,
     keys: Mapping[str, str] = _NO_KEYS,
-    caption: str = CAPTION,
+    published: Published | None = None,
+    caption: str | None = None,
 ) -> str:
     """The matrix as a Markdown table; bold where the whole interval is above one half.
 
     Args:
-      names: names of the M policies, in any order; laid out in the paper's.
+      names: names of the M policies, in any order; laid out in `order`'s.
       win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
       keys: as for `win_rate_table`.
-      caption: paragraph below the table.
+      published: as for `win_rate_table`.
+      caption: paragraph below the table; `win_rate_caption`'s where it is left out.
 
     Returns:
       Markdown text.
     """
     places = _places(names, win_rates)
+    if caption is None:
+        caption = win_rate_caption(names=names, published=published)
     shown = [markdown_text(name) for name in names]
     rows = [
         [
             f"**{shown[i]}**{markdown_key(keys.get(names[i]))}",
-            *(_markdown_cell(names, win_rates, i, j) for j in places),
+            *(_markdown_cell(names, win_rates, i, j, published) for j in places),
         ]
         for i in places
     ]
     return markdown_table(["", *(shown[j] for j in places)], rows) + f"\n{caption}\n"
 
 
-def _markdown_cell(names, win_rates, i, j):
-    """Ours, and the paper's in italics on a line of its own."""
+def _markdown_cell(names, win_rates, i, j, published):
+    """Ours, and the published number in italics on a line of its own."""
     ours = Interval(win_rates.mean[i, j], win_rates.half_width[i, j])
     mark = "**" if verdict(ours) > 0 else ""
-    theirs = _theirs(names, i, j)
+    theirs = _theirs(names, i, j, published)
     return f"{mark}{share(*ours)}{mark}" + (f"<br>*{share(*theirs)}*" if theirs else "")
 
 
@@ -232,17 +243,19 @@ def write_win_rate_csv(
     win_rates: Interval,
     *,
     keys: Mapping[str, str] = _NO_KEYS,
+    published: Published | None = None,
 ) -> None:
-    """Write the matrix to a CSV file at full precision, in the paper's layout.
+    """Write the matrix to a CSV file at full precision.
 
-    A line a policy; for each opponent its win rate, half-width, and the paper's number
-    with its standard deviation (empty where the paper has none).
+    A line a policy; for each opponent its win rate, half-width, and a paper's number
+    with its standard deviation (empty where there is none).
 
     Args:
       path: file to write.
-      names: names of the M policies, in any order; laid out in the paper's.
+      names: names of the M policies, in any order; laid out in `order`'s.
       win_rates: `Interval` of `[M, M]`, from `win_rate_matrix`.
       keys: as for `win_rate_table`; without any there is no column of them.
+      published: as for `win_rate_table`.
     """
     places = _places(names, win_rates)
     with pathlib.Path(path).open("w", encoding="utf-8", newline="") as file:
@@ -253,7 +266,8 @@ def write_win_rate_csv(
             cells = [names[i], keys.get(names[i], "")][: len(head)]
             for j in places:
                 ours = (win_rates.mean[i, j], win_rates.half_width[i, j])
-                theirs = paper.win_rate(names[i], names[j]) or ("", "")
+                theirs = published and published.win_rate(names[i], names[j])
+                theirs = theirs or ("", "")
                 cells += [*map(float, ours), *("" if t != t else t for t in theirs)]
             writer.writerow(cells)
 
@@ -297,6 +311,6 @@ def read_win_rate_csv(path: str | pathlib.Path) -> tuple[list[str], Interval]:
 
 
 def _places(names, win_rates):
-    """The paper's order, after a check that there is a name for each policy."""
+    """The order of the rows, after a check that there is a name for each policy."""
     chex.assert_shape([win_rates.mean, win_rates.half_width], (len(names), len(names)))
-    return paper.order(names)
+    return layout.order(names)

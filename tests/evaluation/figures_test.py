@@ -7,9 +7,10 @@ import pytest
 import scipy.stats
 
 from nashalign import evaluation
-from nashalign.evaluation import figures, paper
+from nashalign.evaluation import figures
+from tests.published import PUBLISHED
 
-NAMES = ["start", *reversed(paper.METHODS)]
+NAMES = ["start", *reversed(evaluation.METHODS)]
 
 
 def texts(figure):
@@ -75,17 +76,18 @@ def test_figures_are_written_large_and_not_blank(draw, tmp_path):
     assert 0.01 < ink.mean() < 0.9
 
 
-def test_the_matrix_is_drawn_in_the_papers_order_beside_the_papers_numbers():
-    figure = evaluation.win_rate_figure(NAMES, win_rates())
+def test_the_matrix_is_drawn_in_the_order_of_tables_beside_a_published_one():
+    figure = evaluation.win_rate_figure(NAMES, win_rates(), published=PUBLISHED)
     left, right = figure.axes[:2]
     labels = [label.get_text() for label in left.get_yticklabels()]
-    assert labels == [*paper.METHODS, "start"]
+    assert labels == [*evaluation.METHODS, "start"]
     (start_over_rl,) = [
         text.get_text() for text in left.texts if text.get_position() == (5, 6)
     ]
     assert start_over_rl == ".100\n±.031"
-    assert ".791\n±.012" in [text.get_text() for text in right.texts]
-    assert any("2403.08635" in text for text in texts(figure))
+    assert ".755\n±.015" in [text.get_text() for text in right.texts]
+    assert any("2401.00000" in text for text in texts(figure))
+    assert len(evaluation.win_rate_figure(NAMES, win_rates()).axes) == 2
 
 
 @pytest.mark.parametrize(
@@ -96,16 +98,17 @@ def test_the_matrix_is_drawn_in_the_papers_order_beside_the_papers_numbers():
         (["RL", "start", "mine", "IPO-MD"], ["IPO-MD", "RL"]),
     ],
 )
-def test_the_paper_is_drawn_where_it_compares_two_of_the_policies(names, theirs):
+def test_a_published_matrix_is_drawn_where_it_compares_two_policies(names, theirs):
     matrix = evaluation.Interval(*np.full((2, len(names), len(names)), 0.5))
-    ours, *more = evaluation.win_rate_figure(names, matrix).axes[:-1]
+    figure = evaluation.win_rate_figure(names, matrix, published=PUBLISHED)
+    ours, *more = figure.axes[:-1]
     assert [[own.get_text() for own in axes.get_yticklabels()] for axes in more] == (
         [theirs] if theirs else []
     )
     for axes in (ours, *more):
         assert axes.get_ylim() == (len(names) - 0.5, -0.5)
     if theirs:
-        assert ".778\n±.004" in [text.get_text() for text in more[0].texts]
+        assert ".706\n±.021" in [text.get_text() for text in more[0].texts]
 
 
 def test_a_curve_is_drawn_only_for_methods_that_logged_the_metric():
@@ -148,7 +151,7 @@ def test_every_figure_is_one_that_a_notebook_shows():
 def test_a_policy_looks_the_same_in_every_figure():
     some, all_of_them = figures.styles(["RL", "mine"]), figures.styles([*NAMES, "mine"])
     assert some["RL"] == all_of_them["RL"] and some["mine"] == all_of_them["mine"]
-    methods = [all_of_them[name] for name in paper.METHODS]
+    methods = [all_of_them[name] for name in evaluation.METHODS]
     assert len({style.color for style in methods}) == 6
     assert len({style.marker for style in methods}) == 6
 

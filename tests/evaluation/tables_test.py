@@ -1,12 +1,14 @@
 import csv
+import dataclasses
 import io
 
 import numpy as np
 import pytest
 import rich.console
 
-from nashalign import algorithms, evaluation
-from nashalign.evaluation import paper, tables
+from nashalign import evaluation
+from nashalign.evaluation import tables
+from tests.published import PUBLISHED
 
 NAMES = ["start", "RL", "SLiC", "DPO", "Nash-MD-PG", "IPO-MD", "IPO"]
 
@@ -26,29 +28,19 @@ def printed(table, width=80):
     return console.file.getvalue()
 
 
-def test_the_papers_table_is_antisymmetric():
-    mean, std = map(np.array, paper.TABLE_2)
-    np.testing.assert_allclose(mean + mean.T, 1.0, atol=1e-12)
-    np.testing.assert_array_equal(np.isfinite(std), np.triu(np.ones((6, 6), bool), 1))
+def test_policies_are_laid_out_in_one_order_and_the_start_comes_last():
+    names = ["start", "mine", *reversed(evaluation.METHODS)]
+    laid_out = [names[i] for i in evaluation.order(names)]
+    assert laid_out == [*evaluation.METHODS, "mine", "start"]
 
 
 @pytest.mark.parametrize(
-    "row, column, mean, std",
-    [("IPO", "RL", 0.791, 0.012), ("DPO", "Nash-MD-PG", 0.520, 0.041)],
+    "change",
+    [{"methods": ("DPO", "RL")}, {"methods": ("RL",) * 6}, {"std": np.zeros((6, 5))}],
 )
-def test_the_papers_numbers_are_the_papers(row, column, mean, std):
-    assert paper.win_rate(row, column) == (mean, std)
-    assert paper.win_rate(row, paper.START) is None
-
-
-def test_the_rows_of_the_methods_table_have_the_papers_names():
-    assert set(paper.METHODS) <= {row.title for row in algorithms.TABLE.values()}
-
-
-def test_policies_are_laid_out_as_in_the_paper_and_the_start_comes_last():
-    names = ["start", "mine", *reversed(paper.METHODS)]
-    laid_out = [names[i] for i in paper.order(names)]
-    assert laid_out == [*paper.METHODS, "mine", "start"]
+def test_a_published_matrix_has_a_number_for_each_two_methods(change):
+    with pytest.raises(ValueError, match="row and a column for each of the methods"):
+        dataclasses.replace(PUBLISHED, **change)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +55,7 @@ def test_policies_are_laid_out_as_in_the_paper_and_the_start_comes_last():
         (10.0, None, "10.000"),
     ],
 )
-def test_shares_are_written_as_in_the_paper(mean, spread, text):
+def test_shares_are_written_as_in_papers(mean, spread, text):
     assert tables.share(mean, spread) == text
 
 
@@ -77,48 +69,52 @@ def test_a_verdict_needs_the_whole_interval_on_one_side(mean, half_width, verdic
 @pytest.mark.parametrize(
     "write",
     [
-        lambda *a: printed(evaluation.win_rate_table(*a)),
+        lambda *a, **k: printed(evaluation.win_rate_table(*a, **k)),
         evaluation.win_rate_markdown,
     ],
     ids=["terminal", "markdown"],
 )
-def test_the_table_holds_every_policy_our_number_and_the_papers(write):
+def test_the_table_holds_every_policy_our_number_and_the_published(write):
     win_rates = matrix()
-    text = write(NAMES, win_rates)
+    text = write(NAMES, win_rates, published=PUBLISHED)
     for name in NAMES:
         assert name in text
     for i, j in np.ndindex(win_rates.mean.shape):
         ours = tables.share(win_rates.mean[i, j], win_rates.half_width[i, j])
         assert ours in text
     for i, j in np.ndindex(6, 6):
-        assert tables.share(paper.TABLE_2.mean[i][j], paper.TABLE_2.std[i][j]) in text
-    assert "2403.08635" in text and "…" not in text
+        assert tables.share(PUBLISHED.mean[i][j], PUBLISHED.std[i][j]) in text
+    assert "2401.00000" in text and "…" not in text
+    alone = write(NAMES, win_rates)
+    assert "paper" not in alone and "arXiv" not in alone and "Lower" not in alone
 
 
-def test_one_method_has_no_line_of_the_papers():
+def test_one_method_has_no_published_line():
     names = ["start", "RL", "mine"]
-    text = printed(evaluation.win_rate_table(names, matrix(3), caption=""))
+    shown = {"published": PUBLISHED, "caption": ""}
+    text = printed(evaluation.win_rate_table(names, matrix(3), **shown))
     assert "paper" not in text and sum(map(bool, text.split("\n"))) == 3 + len(names)
-    caption = evaluation.win_rate_caption("prompts", names)
-    text = evaluation.win_rate_markdown(names, matrix(3), caption=caption)
+    text = evaluation.win_rate_markdown(names, matrix(3), published=PUBLISHED)
     assert "<br>" not in text and "arXiv" not in text
     assert "± half of the 95% interval over prompts." in text
 
 
 def test_markdown_cells_are_where_their_row_and_column_say():
     win_rates = matrix()
-    head, _, *lines = evaluation.win_rate_markdown(NAMES, win_rates).splitlines()
+    text = evaluation.win_rate_markdown(NAMES, win_rates, published=PUBLISHED)
+    head, _, *lines = text.splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[:7]]
     columns = [cell.strip() for cell in head.split("|")[1:-1]]
     dpo = next(row for row in rows if row[0] == "**DPO**")
     cell = dpo[columns.index("SLiC")]
     assert tables.share(win_rates.mean[3, 2]) in cell.split("<br>")[0]
-    assert cell.split("<br>")[1] == "*.493±.040*"
+    assert cell.split("<br>")[1] == "*.606±.026*"
 
 
 def test_a_policys_key_stands_beside_its_name_within_80_columns():
     keys = {"IPO": "online_ipo", "SLiC": "online_slic", "Nash-MD-PG": "nash_md_pg"}
-    text = printed(evaluation.win_rate_table(NAMES, matrix(), keys=keys))
+    shown = {"keys": keys, "published": PUBLISHED}
+    text = printed(evaluation.win_rate_table(NAMES, matrix(), **shown))
     labels = "\n".join(line.split()[0] for line in text.splitlines() if line.strip())
     for label in ("IPO\nonline_ipo\n", "SLiC\nonline_\nslic\nRL\npaper\nstart"):
         assert label in labels
@@ -144,7 +140,7 @@ def test_csv_comes_back_bit_for_bit(tmp_path):
     win_rates = matrix()
     evaluation.write_win_rate_csv(tmp_path / "matrix.csv", NAMES, win_rates)
     names, read = evaluation.read_win_rate_csv(tmp_path / "matrix.csv")
-    assert names == [*paper.METHODS, "start"]
+    assert names == [*evaluation.METHODS, "start"]
     places = [NAMES.index(name) for name in names]
     for part, written in zip(read, win_rates, strict=True):
         np.testing.assert_array_equal(part, written[np.ix_(places, places)])
@@ -189,12 +185,15 @@ def test_a_csv_that_was_cut_is_refused(tmp_path):
             evaluation.read_win_rate_csv(path)
 
 
-def test_csv_holds_the_papers_numbers_and_nothing_where_it_has_none(tmp_path):
-    evaluation.write_win_rate_csv(tmp_path / "matrix.csv", NAMES, matrix())
+def test_csv_holds_published_numbers_and_nothing_where_there_are_none(tmp_path):
+    path = tmp_path / "matrix.csv"
+    evaluation.write_win_rate_csv(path, NAMES, matrix(), published=PUBLISHED)
     with open(tmp_path / "matrix.csv", newline="") as file:
         rows = {row["policy"]: row for row in csv.DictReader(file)}
-    assert rows["IPO"]["RL paper"] == "0.791" and rows["IPO"]["RL paper std"] == "0.012"
-    assert rows["RL"]["IPO paper"] == "0.209" and rows["RL"]["IPO paper std"] == ""
+    assert float(rows["IPO"]["RL paper"]) == PUBLISHED.mean[0][5]
+    assert float(rows["IPO"]["RL paper std"]) == PUBLISHED.std[0][5]
+    assert float(rows["RL"]["IPO paper"]) == PUBLISHED.mean[5][0]
+    assert rows["RL"]["IPO paper std"] == ""
     assert rows["start"]["IPO paper"] == "" and rows["IPO"]["start paper"] == ""
 
 
