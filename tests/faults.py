@@ -712,7 +712,7 @@ FAULTS = [
     ),
     Fault(
         "prompts padded on the right",
-        "nashalign/data/prompts.py",
+        "nashalign/data/padding.py",
         "row[length - len(values) :] = values",
         "row[: len(values)] = values",
         "tests/data/prompts_test.py -k padded_on_the_left",
@@ -726,14 +726,14 @@ FAULTS = [
     ),
     Fault(
         "written responses without EOS",
-        "nashalign/data/prompts.py",
+        "nashalign/data/padding.py",
         "ended = iter([*ids, tokenizer.closing_id] for ids in encoded)",
         "ended = iter(encoded)",
         "tests/data/prompts_test.py -k end_with_the_end_token",
     ),
     Fault(
         "a response that fits is called cut",
-        "nashalign/data/prompts.py",
+        "nashalign/data/padding.py",
         "truncated=lengths > length",
         "truncated=lengths >= length",
         "tests/data/prompts_test.py -k end_with_the_end_token",

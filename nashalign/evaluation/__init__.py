@@ -50,12 +50,11 @@ from nashalign.evaluation.summary import (
     write_summary_csv,
 )
 from nashalign.evaluation.tables import (
-    read_win_rate_csv,
     win_rate_caption,
     win_rate_markdown,
     win_rate_table,
-    write_win_rate_csv,
 )
+from nashalign.evaluation.win_rate_files import read_win_rate_csv, write_win_rate_csv
 from nashalign.evaluation.win_rates import preference_table, win_rate_matrix
 
 __all__ = [

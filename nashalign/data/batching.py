@@ -1,0 +1,77 @@
+"""Batches by random access: a pure function of the step, with nothing to restore."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from nashalign import types
+from nashalign.data import padding
+from nashalign.data.prompts import PromptIds
+
+T = TypeVar("T")
+
+
+def batches(
+    examples: Sequence[T], *, batch_size: int, seed: int
+) -> Callable[[int], list[T]]:
+    """Returns `batch(step)`, a pure function of the step: nothing to save or restore.
+
+    Every epoch is a new shuffle, cut into whole batches: within one, no example comes
+    twice, and the fewer than `batch_size` left over sit it out.
+
+    Args:
+      examples: anything that is indexed, such as a TFDS data source.
+      batch_size: examples in a batch.
+      seed: of the shuffles.
+
+    Returns:
+      The function from a step, counted from zero without limit, to its examples.
+
+    Raises:
+      ValueError: if there are fewer than two examples, or fewer than a batch.
+    """
+    if len(examples) < 2:
+        raise ValueError(
+            f"The data set has {len(examples)} examples; training needs at least two."
+        )
+    if not 1 <= batch_size <= len(examples):
+        raise ValueError(
+            f"A batch of {batch_size} cannot be drawn from {len(examples)} examples; "
+            f"choose 1 to {len(examples)}."
+        )
+    # Not every machine that pads prompts has grain; only training draws batches.
+    import grain
+
+    dataset = grain.MapDataset.source(examples).seed(seed).shuffle()
+    dataset = dataset.batch(batch_size, drop_remainder=True, batch_fn=list).repeat()
+    return lambda step: dataset[step]
+
+
+def prompt_batches(
+    prompts: PromptIds, *, batch_size: int, length: int, pad_id: int, seed: int
+) -> Callable[[int], types.Prompts]:
+    """Returns `batch(step)` over encoded prompts, as `batches` over examples.
+
+    Args:
+      prompts: what `prompt_ids` returned.
+      batch_size: prompts in a batch.
+      length: number of columns; see `pad_prompts`.
+      pad_id: what fills the columns without a token.
+      seed: of the shuffles.
+
+    Returns:
+      The function from a step to its prompts `[batch_size, length]`; their ids are
+      those of `prompts`.
+    """
+    draw = batches(range(len(prompts.tokens)), batch_size=batch_size, seed=seed)
+
+    def batch(step: int) -> types.Prompts:
+        """Returns the prompts of a step."""
+        rows = draw(step)
+        return padding.pad_prompts(
+            [prompts.tokens[row] for row in rows],
+            prompts.ids[rows],
+            length=length,
+            pad_id=pad_id,
+        )
+
+    return batch

@@ -1,0 +1,131 @@
+"""Tokens to padded arrays: prompts on the left, responses on the right."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nashalign import checks, types
+from nashalign.data import tokenizer as tokenizer_lib
+
+
+def pad_prompts(
+    tokens: Sequence[Sequence[int]],
+    ids: Sequence[int],
+    *,
+    length: int,
+    pad_id: int,
+) -> types.Prompts:
+    """Returns prompts as arrays, padded on the left to one length.
+
+    Args:
+      tokens: the token ids of each prompt, at least one.
+      ids: the example id of each.
+      length: number of columns.
+      pad_id: what fills the columns without a token.
+
+    Returns:
+      The prompts, `[B, length]`.
+
+    Raises:
+      ValueError: if a prompt is empty or longer than `length`, or there is not an id
+        for each.
+      TypeError: if a prompt is no list of token ids.
+    """
+    checks.whole(length, "length")
+    for row in tokens:
+        _require_ids(row, "tokens")
+    _require_ids(ids, "ids")
+    if len(ids) != len(tokens):
+        raise ValueError(f"there are {len(ids)} ids for {len(tokens)} prompts")
+    lengths = [len(row) for row in tokens]
+    if not lengths or min(lengths) < 1 or max(lengths) > length:
+        raise ValueError(
+            f"Prompts have {min(lengths, default=0)} to {max(lengths, default=0)} "
+            f"tokens, and length is {length}: they must have 1 to {length}. Cut them "
+            "with `prompt_ids`."
+        )
+    array = np.full((len(tokens), length), pad_id, np.int32)
+    for row, values in zip(array, tokens, strict=True):
+        row[length - len(values) :] = values
+    mask = np.arange(length) >= length - np.asarray(lengths)[:, None]
+    return types.Prompts(tokens=array, mask=mask, ids=np.asarray(ids, np.int32))
+
+
+def encode_responses(
+    tokenizer: tokenizer_lib.Tokenizer,
+    texts: Sequence[Sequence[str]],
+    *,
+    length: int,
+) -> types.Responses:
+    """Returns texts as responses: their tokens and the end token, padded on the right.
+
+    A response goes on where its prompt has ended, and is tokenized so.
+
+    Args:
+      tokenizer: the tokenizer, whose `closing_id` ends the texts.
+      texts: for each of `B` prompts, the same number `N` of texts.
+      length: number of columns; a text whose end token lies beyond them is cut there
+        and marked as truncated.
+
+    Returns:
+      The responses, `[B, N, length]`.
+    """
+    encoded = tokenizer.continuations([text for row in texts for text in row])
+    ended = iter([*ids, tokenizer.closing_id] for ids in encoded)
+    return pad_responses(
+        [[next(ended) for _ in row] for row in texts],
+        length=length,
+        pad_id=tokenizer.pad_id,
+    )
+
+
+def pad_responses(
+    strings: Sequence[Sequence[Sequence[int]]], *, length: int, pad_id: int
+) -> types.Responses:
+    """Returns token strings as responses, padded on the right.
+
+    Args:
+      strings: for each of `B` prompts, the same number `N` of them, each with its end
+        token if it has ended.
+      length: number of columns; a longer string is cut there.
+      pad_id: what fills the space after the end.
+
+    Returns:
+      The responses, `[B, N, length]`; `truncated` where a string was cut.
+
+    Raises:
+      ValueError: if there are no strings, or not the same number for each prompt.
+      TypeError: if one is no list of token ids.
+    """
+    checks.whole(length, "length")
+    for row in strings:
+        if isinstance(row, str) or not hasattr(row, "__len__"):
+            raise TypeError(f"strings holds {row!r:.60}, not token strings of a prompt")
+        for string in row:
+            _require_ids(string, "strings")
+    if not len(strings) or len({len(row) for row in strings}) > 1:
+        numbers = sorted({len(row) for row in strings})
+        raise ValueError(
+            f"strings has {numbers or 'no'} token strings for a prompt; every prompt "
+            "must have the same number, at least one"
+        )
+    shape = (len(strings), len(strings[0]), length)
+    tokens = np.full(shape, pad_id, np.int32)
+    lengths = np.array([[len(string) for string in row] for row in strings])
+    for padded, row in zip(tokens, strings, strict=True):
+        for columns, string in zip(padded, row, strict=True):
+            columns[: len(string)] = string[:length]
+    return types.Responses(
+        tokens=tokens,
+        mask=np.arange(length) < lengths[..., None],
+        truncated=lengths > length,
+    )
+
+
+def _require_ids(tokens, name: str) -> None:
+    """Requires token or example ids: whole numbers that are not negative."""
+    whole = isinstance(tokens, Sequence | np.ndarray) and not isinstance(tokens, str)
+    if not whole or not all(isinstance(own, int | np.integer) for own in tokens):
+        raise TypeError(f"{name} holds {tokens!r:.60}, which is no list of ids")
+    if len(tokens) and min(tokens) < 0:
+        raise ValueError(f"{name} holds {min(tokens)}; an id is never negative")
