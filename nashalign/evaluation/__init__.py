@@ -41,10 +41,9 @@ from nashalign.evaluation.seeds import (
     seed_intervals,
     widened,
 )
-from nashalign.evaluation.summary import (
-    Summary,
+from nashalign.evaluation.summary import Summary, summary_caption
+from nashalign.evaluation.summary_tables import (
     parts_table,
-    summary_caption,
     summary_markdown,
     summary_table,
     write_summary_csv,
