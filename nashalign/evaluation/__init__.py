@@ -25,6 +25,7 @@ from nashalign.evaluation.figures import (
     win_rate_figure,
 )
 from nashalign.evaluation.frontier import frontier_figure, pool_seeds
+from nashalign.evaluation.game_figures import gap_figure, simplex_figure
 from nashalign.evaluation.intervals import Interval, Variance, mean_interval
 from nashalign.evaluation.layout import METHODS, START, order
 from nashalign.evaluation.length_control import (
@@ -73,6 +74,7 @@ __all__ = [
     "finish_axes",
     "frontier_figure",
     "game_shares",
+    "gap_figure",
     "kl_to_reference",
     "learning_curves_figure",
     "length_controlled_win_rate",
@@ -90,6 +92,7 @@ __all__ = [
     "samples_markdown",
     "save_figure",
     "seed_intervals",
+    "simplex_figure",
     "styles",
     "summary_caption",
     "summary_markdown",

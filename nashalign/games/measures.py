@@ -113,7 +113,8 @@ def duality_gap(
         return plain
     safe_tau = jnp.where(tau > 0, tau, 1.0).astype(plain.dtype)
     log_response = _log_best_response(policy, preference, reference, safe_tau)
-    divergence = _kl(policy, log_response)
+    divergence = _kl(jnp.broadcast_to(policy, log_response.shape), log_response)
+    plain = jnp.broadcast_to(plain, divergence.shape)
     return jnp.where(tau > 0, 2 * safe_tau * divergence, plain)
 
 
@@ -224,9 +225,10 @@ def _broadcast(policy, other):
 
 def _log_best_response(opponent, preference, reference, tau):
     """Returns the logarithm of the best response, `[*B, Y]`."""
-    return jax.nn.log_softmax(
-        jnp.log(reference) + wins(opponent, preference) / tau, axis=-1
+    log_reference, gain = jnp.broadcast_arrays(
+        jnp.log(reference), wins(opponent, preference) / tau
     )
+    return jax.nn.log_softmax(log_reference + gain, axis=-1)
 
 
 def _kl(policy, log_reference):

@@ -181,6 +181,17 @@ def test_the_batches_of_two_policies_are_broadcast(distance):
     np.testing.assert_array_equal(distance(POLICY, others[:1]), [one])
 
 
+@pytest.mark.parametrize("tau", [0.0, 0.1])
+def test_one_game_and_reference_serve_many_policies_and_one_policy_many(tau):
+    others = np.random.default_rng(0).dirichlet(np.ones(5), size=3)
+    gaps = games.duality_gap(others, PREFERENCE, REFERENCE, tau)
+    expected = [games.duality_gap(p, PREFERENCE, REFERENCE, tau) for p in others]
+    np.testing.assert_allclose(gaps, expected, rtol=1e-5)
+    gaps = games.duality_gap(POLICY, PREFERENCE, others, tau)
+    expected = [games.duality_gap(POLICY, PREFERENCE, r, tau) for r in others]
+    np.testing.assert_allclose(gaps, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("distance", [games.kl, games.total_variation])
 def test_policies_over_other_responses_are_not_compared(distance):
     for other in ([0.5, 0.5], [1.0]):
