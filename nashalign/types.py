@@ -129,7 +129,7 @@ class Groups:
       responses: the table, `[B, N, T]`.
       frozen_log_probs: name of a frozen policy -> `[B, N, T]` per-token log-probability
         (nats) of the table's responses under it, zero where masked. The reference is
-        always there.
+        there unless the row has none.
       members: `[B, G, K]` int32, the group's responses as indices into the table.
       opponents: `[B, G, M]` int32, the responses they are compared with.
       probability: `[B, G]` weight of the group; detached, never trained through.
@@ -157,5 +157,11 @@ class Groups:
 
     @property
     def reference_log_probs(self) -> chex.Array:
-        """Per-token log-probability under the reference, `[B, N, T]`."""
+        """Per-token log-probability under the reference, `[B, N, T]`.
+
+        Raises:
+          ValueError: the row has no reference.
+        """
+        if "reference" not in self.frozen_log_probs:
+            raise ValueError("the row has no reference, nor log-probabilities under it")
         return self.frozen_log_probs["reference"]

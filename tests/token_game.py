@@ -198,9 +198,9 @@ def data_policy(prompts: Prompts, num_responses: int = NUM_RESPONSES) -> jax.Arr
 def all_examples(method, prompts: Prompts, table: Responses = TABLE) -> Examples:
     """Returns every example of the data set, with its probability.
 
-    For rows that change their prompts, each example has one or two responses.
+    For rows that remake their examples, of one or two responses each.
     """
-    number = 1 if method.num_data == 1 else 2
+    number = 1 if method.num_given == 1 else 2
     size, batch = table.tokens.shape[1], prompts.tokens.shape[0]
     chosen = np.array(list(itertools.product(range(size), repeat=number)))
     mass = data_policy(prompts, size)[:, chosen].prod(-1)
@@ -217,7 +217,7 @@ def all_examples(method, prompts: Prompts, table: Responses = TABLE) -> Examples
 def drawn_examples(method, prompts: Prompts) -> Examples:
     """Returns one random example to each prompt, compared by a vote."""
     random = np.random.default_rng(8)
-    number = max(2, method.num_data) if _keeps_prompts(method) else 2
+    number = max(2, method.num_given)
     batch = len(prompts.ids)
     cumulative = np.asarray(data_policy(prompts)).cumsum(-1)[:, None]
     indices = (random.random((batch, number, 1)) > cumulative).sum(-1)
@@ -226,18 +226,13 @@ def drawn_examples(method, prompts: Prompts) -> Examples:
     votes = np.triu(random.random(preferred.shape) < preferred, 1).astype(float)
     votes += np.tril(1 - votes.swapaxes(1, 2), -1) + np.eye(number) / 2
     # A verdict is of the probability; where the loss is affine a vote will do.
-    as_votes = method.label is algorithms.TABLE["dpo"].label
+    as_votes = method.label is algorithms.columns.as_answered
     return Examples(
         prompts=prompts,
         responses=jax.tree.map(lambda x: x[0][indices], TABLE),
         preference=jnp.asarray(votes if as_votes else preferred),
         rewards=jnp.asarray(rewards()[indices]),
     )
-
-
-def _keeps_prompts(method):
-    """Whether the row uses prompts as they come."""
-    return method.prompts is algorithms.TABLE["dpo"].prompts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,7 +257,7 @@ def expected_groups(
     method, setup, state, prompts, values=None, table=TABLE, judge=None
 ):
     """Returns every annotated group with its exact probability."""
-    if _keeps_prompts(method):
+    if not method.remakes_examples:
         groups = algorithms.expected_rollout(
             method,
             setup,
@@ -282,7 +277,7 @@ def expected_update(
     method, setup, state, prompts, values=None, table=TABLE, judge=None
 ):
     """Returns the noiseless update: the next state and its metrics."""
-    if method.extragradient:
+    if method.step.looks_ahead:
         first = algorithms.looking(state)
         groups = expected_groups(method, setup, first, prompts, values, table, judge)
         state, _ = algorithms.learn(method, setup, state, groups, look_ahead=True)

@@ -184,8 +184,7 @@ def _batch(config: Config, method: algorithms.Method) -> Prompts | Examples:
     )
     if not method.num_data:
         return prompts
-    changed = method.prompts is not algorithms.Method.prompts
-    number = min(method.num_data, 2) if changed else method.num_data
+    number = method.num_given
     shape = (size, number, config.response_length)
     return Examples(
         prompts=prompts,

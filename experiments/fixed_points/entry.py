@@ -113,9 +113,16 @@ class Entry:
         if self.recipe is not None:
             return self.recipe.stages[-1].method
         settings = dict(self.settings)
-        if "period" in algorithms.TABLE[self.row].settings:
+        if "period" in algorithms.TABLE[self.row].defaults:
             settings["period"] = self.period or self.num_steps // self.num_periods
         return algorithms.configure(self.row, **settings)
+
+    @property
+    def exactness(self) -> str:
+        """How far the expected update of the row, or of a recipe's last, is exact."""
+        if self.recipe is not None:
+            return self.recipe.stages[-1].row.exactness
+        return algorithms.TABLE[self.row].exactness
 
     @property
     def stages(self) -> list[tuple[algorithms.Method, Examples | None]]:

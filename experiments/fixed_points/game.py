@@ -183,7 +183,7 @@ def expected_update(method, setup, state, game: Game, seen: Examples | None):
         prompts or learn from a part of the data set; if there are none, every group is
         enumerated and the reviewers are asked.
     """
-    if method.extragradient:
+    if method.step.looks_ahead:
         first = algorithms.looking(state)
         groups = _groups(method, setup, first, game, seen)
         state, _ = algorithms.learn(method, setup, state, groups, look_ahead=True)

@@ -36,7 +36,7 @@ def cells(finding: Finding) -> dict[str, str]:
     least = min(finding.moved.values())
     return {
         "row": entry.row,
-        "exactness": entry.method.exactness,
+        "exactness": entry.exactness,
         "prediction": entry.prediction,
         "settings": settings,
         "note": entry.note,

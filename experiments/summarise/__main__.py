@@ -139,17 +139,17 @@ def _align_and_compare(config: configs.Config, run: training.Run) -> None:
     begun = time.monotonic()
     loaded, learned, aligner = _begin(config, run)
     aligned, curves = {}, {}
-    for name, method in config.rows().items():
-        places = config.runs(name)
+    for name in config.methods:
+        places, title = config.runs(name), config.settings[name].title(name)
         runs = {
             place: _aligned(config, run, aligner, name, seed)
             for seed, place in places.items()
         }
-        aligned[method.title] = list(runs.values())
+        aligned[title] = list(runs.values())
         for place, own in runs.items():
             if own.diverged is None:
                 log = align.log(run.folder / place)
-                curves.setdefault(method.title, []).extend(log)
+                curves.setdefault(title, []).extend(log)
                 policies.save_pretrained(
                     run.folder / "policies" / place,
                     own.params,
@@ -184,9 +184,9 @@ def _aligned(
     """Trains one run; one that diverges does not keep the others from their turn."""
     place = config.runs(name)[seed]
     settings, folder = config.settings[name], run.folder / place
-    method = settings.method(name)
+    method, title = settings.method(name), settings.title(name)
     found = compare.Aligned(key=name, settings=settings, method=method)
-    label = method.title if config.seeds == 1 else f"{method.title}, seed {seed}"
+    label = title if config.seeds == 1 else f"{title}, seed {seed}"
     try:
         params = aligner.align(name, settings, seed, folder, label)
     except training.TrainingDiverged as error:

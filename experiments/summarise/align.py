@@ -65,7 +65,7 @@ class Aligner:
         self, name: str, learning_rate: float, num_steps: int
     ) -> tuple[algorithms.Setup, Callable]:
         """The setup of a row with this schedule of its optimizer, and its step."""
-        row = algorithms.TABLE[name]
+        row = algorithms.TABLE[name].method
         prompted = any("|" in writer for writer in row.writers)
         conditioned = prompted or examples.conditions_on_rewards(row)
         schedule = optax.warmup_cosine_decay_schedule(
@@ -108,7 +108,7 @@ class Aligner:
             self._data_set,
             seed,
         )
-        title = label or settings.method(name).title
+        title = label or settings.title(name)
         state = found = last = None
         done, say = 0, terminal.console().print
         for number, part in enumerate(course, 1):
@@ -272,7 +272,7 @@ def _length_half_width(mask: jax.Array) -> dict[str, jax.Array]:
 
 def epochs(method: algorithms.Method) -> int:
     """Steps of the optimizer in an update of a row."""
-    return int(method.settings.get("num_epochs", 1))
+    return int(method.num_epochs)
 
 
 def optimizer_steps(stage: Sequence[courses.Part]) -> int:

@@ -29,7 +29,7 @@ def learns_from_authors(method: algorithms.Method) -> bool:
 
 def conditions_on_rewards(method: algorithms.Method) -> bool:
     """Whether a row's prompts end with a score; its policy is asked for the best."""
-    return "lowest" in method.settings
+    return method.conditioning is not None
 
 
 def judge_of(method: algorithms.Method) -> str | None:
@@ -84,9 +84,7 @@ class DataSet:
         """Returns all examples of a row."""
         if learns_from_authors(method):
             return self.authors
-        # A row that changes its prompts makes more of one response, or of a pair.
-        changed = method.prompts is not algorithms.Method.prompts
-        return first(self.sampled, min(method.num_data, 2 if changed else 4))
+        return first(self.sampled, min(method.num_given, 4))
 
 
 def batches(

@@ -33,6 +33,10 @@ class Settings:
             if field.name != "learning_rate"
         }
 
+    def title(self, name: str) -> str:
+        """Returns the method's name in its paper."""
+        return algorithms.TABLE[name].title
+
     def method(self, name: str) -> algorithms.Method:
         """Returns the row of the table with these settings, or says what is wrong."""
         return algorithms.configure(name, **self.own)
@@ -53,6 +57,10 @@ class MixedPO(Settings):
     ppo_tau: float = 0.01
     """Strength of PPO's regularisation; must be finite and >= 0."""
 
+    def title(self, name: str) -> str:
+        """Returns the method's name in its paper."""
+        return self.recipe().title
+
     def recipe(self) -> algorithms.Recipe:
         """Returns the recipe: DPO on easy pairs, then PPO on difficult ones."""
         return algorithms.mixed_po(
@@ -62,10 +70,8 @@ class MixedPO(Settings):
         )
 
     def method(self, name: str) -> algorithms.Method:
-        """Returns the last stage's row, under the recipe's name."""
-        recipe = self.recipe()
-        last = recipe.stages[-1].method
-        return dataclasses.replace(last, title=recipe.title, paper=recipe.paper)
+        """Returns the last stage's row."""
+        return self.recipe().stages[-1].method
 
     def stages(self, name: str) -> dict[str, algorithms.Method]:
         """Returns both stages."""
@@ -78,14 +84,11 @@ def row_type(name: str) -> type[Settings]:
     """Returns the settings of a row as a type; its defaults are those of the table."""
     row = algorithms.TABLE[name]
     fields = []
-    for setting, value in row.settings.items():
-        found = algorithms.SETTINGS[setting]
-        rule = found.must
-        if setting == "tau" and row.divides_by_tau:
-            rule = "must be positive and finite"
-        text = f"{found.meaning}; {rule}. In the table of methods: {value:.4g}."
-        kind = Annotated[type(value), tyro.conf.arg(help=text)]
-        fields.append((setting, kind, value))
+    for setting in row.settings:
+        kind = Annotated[
+            type(setting.default), tyro.conf.arg(help=f"{setting.explained}.")
+        ]
+        fields.append((setting.name, kind, setting.default))
     made = dataclasses.make_dataclass(
         name, fields, bases=(Settings,), frozen=True, kw_only=True
     )

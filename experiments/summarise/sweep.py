@@ -100,7 +100,7 @@ def sweep(config: Config, aligner: Aligner, folder: pathlib.Path) -> None:
             chosen = config.settings[name]
             settings = dataclasses.replace(chosen, tau=tau)
             run = folder / f"{name}-tau{tau:g}-seed{seed}"
-            title = settings.method(name).title
+            title = settings.title(name)
             label = f"[{number}/{total}] {title} tau {tau:g} seed {seed}"
             params = aligner.align(name, settings, seed, run, label)
             records.append(

@@ -1,62 +1,97 @@
 """Algorithms: methods as rows of a table, trained by one pure update."""
 
 from nashalign.algorithms import (
+    columns,
     groups,
     objectives,
     players,
+    ratios,
+    rounds,
+    settings,
+)
+from nashalign.algorithms.columns import Draw, Step, draw, epochs, extragradient, plain
+from nashalign.algorithms.conditioning import Conditioning
+from nashalign.algorithms.method import Method
+from nashalign.algorithms.objectives import (
+    labels,
     policy_gradients,
     regressions,
     selection,
+    statistics,
 )
-from nashalign.algorithms.method import Method
-from nashalign.algorithms.recipes import (
+from nashalign.algorithms.rollouts import expected_rollout, rollout
+from nashalign.algorithms.rounds import Context, Round
+from nashalign.algorithms.row import Row
+from nashalign.algorithms.rows.between_rounds import (
+    length_corrected,
+    regenerate,
+    searched,
+)
+from nashalign.algorithms.rows.loading import load_row
+from nashalign.algorithms.rows.recipes import (
     RECIPES,
     Recipe,
     Stage,
-    length_corrected,
     mixed_po,
-    regenerate,
     reward_gap,
-    searched,
     take,
 )
-from nashalign.algorithms.rollouts import expected_rollout, rollout
-from nashalign.algorithms.settings import SETTINGS
+from nashalign.algorithms.rows.table import TABLE, configure, find, register
+from nashalign.algorithms.settings import Range, Setting
 from nashalign.algorithms.state import Setup, State, init, looking, next_stage
-from nashalign.algorithms.table import TABLE, configure
 from nashalign.algorithms.update import annotate, learn, update
 from nashalign.algorithms.weighing import effective_sample_size, group_losses
 
 __all__ = [
     "RECIPES",
-    "SETTINGS",
     "TABLE",
+    "Conditioning",
+    "Context",
+    "Draw",
     "Method",
+    "Range",
     "Recipe",
+    "Round",
+    "Row",
+    "Setting",
     "Setup",
     "Stage",
     "State",
+    "Step",
     "annotate",
+    "columns",
     "configure",
+    "draw",
     "effective_sample_size",
+    "epochs",
     "expected_rollout",
+    "extragradient",
+    "find",
     "group_losses",
     "groups",
     "init",
+    "labels",
     "learn",
     "length_corrected",
+    "load_row",
     "looking",
     "mixed_po",
     "next_stage",
     "objectives",
+    "plain",
     "players",
     "policy_gradients",
+    "ratios",
     "regenerate",
+    "register",
     "regressions",
     "reward_gap",
     "rollout",
+    "rounds",
     "searched",
     "selection",
+    "settings",
+    "statistics",
     "take",
     "update",
 ]

@@ -1,9 +1,9 @@
 """The table of methods: name, paper, and the choice of each on every axis.
 
 A list of all comes first. Of rows that are named, what settings must be and where the
-row departs from its paper is printed as well.
+row departs from its paper is printed as well; FILE.py:NAME is a row of your own.
 
-Run: python -m nashalign.algorithms [NAME ...]
+Run: python -m nashalign.algorithms [NAME | FILE.py:NAME ...]
 """
 
 import sys
@@ -12,42 +12,45 @@ import rich.table
 from rich.text import Text
 
 from nashalign import terminal
+from nashalign.algorithms.columns import Draw, formula
 from nashalign.algorithms.method import Method
-from nashalign.algorithms.recipes import RECIPES, Recipe
-from nashalign.algorithms.settings import SETTINGS
-from nashalign.algorithms.table import TABLE, configure
+from nashalign.algorithms.row import Row
+from nashalign.algorithms.rows.loading import load_row
+from nashalign.algorithms.rows.recipes import RECIPES, Recipe
+from nashalign.algorithms.rows.table import TABLE, find
 
 # The axes on which most rows make the same choice, which is left out.
 _USUAL = {"as given", "as answered", "all members", "equal", "never", "plain"}
-_USUAL |= {"unheld", "nothing"}
+_USUAL |= {"unheld", "nothing", "summed", "none"}
 
 
 def axes(method: Method) -> dict[str, str]:
-    """Returns a row's choice on every axis, in words."""
-    writers = [_name(author) for author in method.authors]
-    label = _name(method.label)
+    """Returns a method's choice on every axis, in words."""
+    label = formula(method.label)
     asked = method.annotation
     refresh = [
-        f"{name} to {source}: {_name(rule)}" for name, source, rule in method.refresh
+        f"{name} to {source}: {formula(rule)}" for name, source, rule in method.refresh
     ]
-    step = "extragradient" if method.extragradient else "plain"
-    if "num_epochs" in method.settings:
-        step = f"{method.settings['num_epochs']:g} optimizer steps an update"
+    step = method.step.formula
+    if method.step.epochs is not None:
+        step = step.replace(method.step.epochs, f"{method.num_epochs:g}", 1)
+    shown = method.conditioning
     return {
-        "prompts": _name(method.prompts),
-        "responses": _counted(writers[: method.num_members]),
-        "opponents": _counted(writers[method.num_members :]),
+        "prompts": formula(method.prompts),
+        "conditioning": "none" if shown is None else shown.formula,
+        "responses": _counted(method.members),
+        "opponents": _counted(method.opponents) or "none",
         "label": asked if label == "as answered" else f"{asked}: {label}",
-        "select": _name(method.select),
-        "weight": _name(method.weight),
+        "select": formula(method.select),
+        "weight": formula(method.weight),
         "of the batch": ", ".join(name.replace("_", " ") for name, _ in method.batch)
         or "nothing",
-        "anchor": _name(method.anchor),
-        "loss": _name(method.loss),
-        "regulariser": _name(method.regulariser),
+        "anchor": formula(method.anchor),
+        "ratio": formula(method.ratio),
+        "loss": formula(method.loss),
+        "regulariser": formula(method.regulariser),
         "step": step,
         "refresh": "\n".join(refresh) or "never",
-        "expected update": method.exactness,
     }
 
 
@@ -66,7 +69,7 @@ def table(names: list[str]) -> rich.table.Table:
     """Returns the table for a terminal.
 
     Raises:
-      ValueError: a name is unknown; near matches are named.
+      ValueError: a name is unknown, and near matches are named; or a row's file fails.
     """
     shown = rich.table.Table(title="Methods", show_lines=True)
     for column in ("method", "choice on each axis", "settings"):
@@ -76,30 +79,32 @@ def table(names: list[str]) -> rich.table.Table:
             known = departures(RECIPES[name]()) if names else []
             shown.add_row(*_recipe(name, known))
             continue
-        method = configure(name)
+        row = load_row(name) if ".py:" in name else find(name)
         choices = [
             _line(axis, choice.replace("\n", "; "))
-            for axis, choice in axes(method).items()
-            if choice not in _USUAL
+            for axis, choice in axes(row.method).items()
+            # A label that is "none" is a choice.
+            if choice not in _USUAL or axis == "label"
         ]
+        choices.append(_line("expected update", row.exactness))
         settings = [
             Text.assemble(
-                f"{setting} = {value:.4g}",
-                (_explained(setting) if names else "", "dim"),
+                f"{setting.name} = {setting.default:.4g}",
+                (f"  {setting.explained}" if names else "", "dim"),
             )
-            for setting, value in method.settings.items()
+            for setting in row.settings
         ]
         if names:
-            lines = method.departures or ("none that is known",)
+            lines = row.departures or ("none that is known",)
             choices += [_line("departure", line) for line in lines]
         below = Text("\n")
-        shown.add_row(_called(name, method), below.join(choices), below.join(settings))
+        shown.add_row(_called(row.name, row), below.join(choices), below.join(settings))
     return shown
 
 
-def _called(name: str, method: Method | Recipe) -> Text:
+def _called(name: str, row: Row | Recipe) -> Text:
     """Returns a row's name, the paper's name for it, and the paper."""
-    return Text.assemble((name, "bold"), f"\n{method.title}\n", (method.paper, "dim"))
+    return Text.assemble((name, "bold"), f"\n{row.title}\n", (row.paper, "dim"))
 
 
 def _line(what: str, choice: str) -> Text:
@@ -110,7 +115,7 @@ def _line(what: str, choice: str) -> Text:
 def _recipe(name: str, departures: list[str]) -> tuple[Text, Text, str]:
     """Returns a recipe as a row of the table: its stages in the place of choices."""
     recipe = RECIPES[name]()
-    stages = " then ".join(stage.method.title for stage in recipe.stages)
+    stages = " then ".join(stage.row.title for stage in recipe.stages)
     settings = "those of its stages; see algorithms." + name
     lines = [_line("recipe", stages)]
     lines += [_line("departure", line) for line in departures]
@@ -120,28 +125,16 @@ def _recipe(name: str, departures: list[str]) -> tuple[Text, Text, str]:
 def departures(recipe: Recipe) -> list[str]:
     """Returns where a recipe departs from its paper, and its rows from theirs."""
     of_rows = {
-        f"{stage.method.title}: {line}": None
+        f"{stage.row.title}: {line}": None
         for stage in recipe.stages
-        for line in stage.method.departures
+        for line in stage.row.departures
     }
     return [*recipe.departures, *of_rows]
 
 
-def _explained(setting):
-    """Returns what a setting is and must be."""
-    found = SETTINGS[setting]
-    return f"  {found.meaning}; {found.must}"
-
-
-def _counted(writers):
+def _counted(draws: tuple[Draw, ...]) -> str:
     """Returns who writes how many responses."""
-    kinds = dict.fromkeys(writers)
-    return ", ".join(f"{writers.count(kind)} of {kind}" for kind in kinds) or "none"
-
-
-def _name(function):
-    """Returns a function's name in words."""
-    return function.__name__.replace("_", " ")
+    return ", ".join(f"{drawn.number} of {formula(drawn.author)}" for drawn in draws)
 
 
 def main(arguments: list[str]) -> None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import policies
+from nashalign.algorithms.method import Method
 from nashalign.types import Groups
 
 
@@ -35,10 +36,14 @@ def anchor_log_probs(anchor, groups: Groups) -> chex.Array:
     )
 
 
-def log_ratios(method, groups: Groups) -> chex.Array:
-    """The members' log-ratios from the anchor, `[B, G, K]` nats, summed over T."""
+def log_ratios(method: Method, groups: Groups) -> chex.Array:
+    """The members' log-ratios from the anchor, `[B, G, K]`, by the row's ratio.
+
+    That is nats, summed over T, unless the row says otherwise (`ratios`).
+    """
     anchor = anchor_log_probs(method.anchor(method.settings), groups)
-    return take(jnp.sum(groups.log_probs - anchor, -1), groups.members)
+    found = method.ratio(groups.log_probs - anchor, groups.responses.mask)
+    return take(found, groups.members)
 
 
 def log_likelihoods(groups: Groups) -> chex.Array:
@@ -46,7 +51,12 @@ def log_likelihoods(groups: Groups) -> chex.Array:
     return take(jnp.sum(groups.log_probs, -1), groups.members)
 
 
-def margin(method, groups: Groups) -> chex.Array:
+def lengths(groups: Groups) -> chex.Array:
+    """How many tokens the members have, EOS included, `[B, G, K]`."""
+    return take(jnp.sum(groups.responses.mask, -1), groups.members)
+
+
+def margin(method: Method, groups: Groups) -> chex.Array:
     """Difference of the first two members' log-ratios from the anchor, `[B, G]`."""
     ratios = log_ratios(method, groups)
     return ratios[..., 0] - ratios[..., 1]

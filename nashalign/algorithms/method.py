@@ -1,51 +1,38 @@
-"""A method as data: one row of the table.
+"""The mechanism of a method: what the one update does, and with which settings.
 
-A row says which prompts are used, who writes a prompt's responses, which of them the
+A method says which prompts are used, who writes a prompt's responses, which of them the
 policy is trained on and which are opponents, what the annotator is asked and how its
 answer is read, which responses are kept and how much they count, what margins are
-measured from, the loss of a group, and when frozen policies move. The update
-(`update.py`) is shared; a new paper is a new row.
+measured from, the loss of a group, what a gradient becomes, and when frozen policies
+move. What describes it - name, paper, what its settings mean - is its `Row`.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import chex
-import jax.numpy as jnp
 
-from nashalign.algorithms import players
-from nashalign.algorithms.players import Refresh, Settings, Weights
-from nashalign.types import Groups, pytree
+from nashalign.algorithms import columns, players, ratios
+from nashalign.algorithms.columns import (
+    Author,
+    BatchStatistic,
+    Counted,
+    Draw,
+    Head,
+    Label,
+    Loss,
+    Prompting,
+    Ratio,
+    Refresh,
+    Selection,
+    Settings,
+    Statistic,
+    Step,
+    Weight,
+)
+from nashalign.algorithms.conditioning import Conditioning
+from nashalign.types import pytree
 
-Loss = Callable[["Method", Groups], chex.Array]
-
-
-def as_given(method, setup, batch):
-    """Prompts are used as they come."""
-    del method, setup
-    return batch
-
-
-def as_answered(method, groups):
-    """What the annotator says is what the loss reads."""
-    del method
-    return groups
-
-
-def all_members(method, groups):
-    """Every member is kept."""
-    del method
-    return groups
-
-
-def equal(method, groups):
-    """Every group counts the same."""
-    return jnp.ones(groups.members.shape[:2], groups.probability.dtype)
-
-
-def unheld(method, groups):
-    """Nothing is added to what the row weighs."""
-    return jnp.zeros(groups.members.shape[:2], groups.probability.dtype)
+ANNOTATIONS = ("preference", "reward", "none", "data")
 
 
 def _static(default=dataclasses.MISSING):
@@ -56,23 +43,24 @@ def _static(default=dataclasses.MISSING):
 @pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Method:
-    """One way of aligning a policy; a row of `TABLE`.
+    """What an update does; the mechanism of a `Row`.
 
-    Settings are leaves of the pytree, so that one compiled update serves every value of
-    them.
+    Settings are leaves of the pytree and everything else is its structure, so that one
+    compiled update serves every value of the settings, and every row of one structure.
 
     Attributes:
-      title: the method's name in its paper.
-      paper: authors, year, arXiv number.
-      authors: who writes each response of a prompt, in order (`players.py`).
-      num_members: how many of them, the first, the loss trains on; the rest are
-        opponents of a member.
+      members: who writes the responses that the loss trains on, in order (`draw`).
+      opponents: who writes those that members meet.
       annotation: what the annotator is asked: `"preference"`, `"reward"`, `"none"`, or
         `"data"`, which is the preference between the data set's responses alone. Where
         a data set's examples bring the answer along, nobody is asked.
-      loss: `(method, groups) -> [B, G]`, one number per group, of `groups.log_probs`.
-      settings: what the paper leaves to choose, name -> value (`settings.py`).
+      loss: `(method, groups) -> [B, G]`, one number a group, of `groups.log_probs`.
+      settings: name -> value; the row's defaults, where it makes the method.
       prompts: `(method, setup, batch) -> batch`, which prompts are used.
+      conditioning: the level of a reward that the policy is shown behind a prompt;
+        None where it is shown none.
+      given: how many responses an example has, where `prompts` makes others of them;
+        None where it has as many as the row takes from a data set.
       label: `(method, groups) -> groups`, how the answer is read.
       select: `(method, groups) -> groups`, which responses become members, and which
         groups are kept.
@@ -80,43 +68,40 @@ class Method:
         through, and never in the denominator.
       regulariser: `(method, groups) -> [B, G]`, added to the loss as it is weighed;
         what a group counts does not change it.
-      anchor: what margins are measured from: real weights over frozen policies.
+      anchor: what log-ratios are measured from: real weights over frozen policies.
+      ratio: `(log_ratios, mask) -> array`, what those of a response's tokens become.
+      keeps: frozen policies that are kept though no author, anchor or refresh names
+        them: what a loss or a statistic reads, and what `log_ratio` is measured from.
+        A row without a reference keeps none, and has no such metric.
       statistics: name -> `(setup, players, frozen, hidden, groups) -> array`, what the
         loss reads besides log-probabilities.
       batch: name -> `(method, groups, reduce) -> array`, statistics of the whole batch,
         among `groups.statistics` for weight and loss; never trained through.
       heads: name -> `(key, policy) -> parameters`, trained beside the policy.
       refresh: `(name, source, rule)`: when a frozen policy moves, and to which.
-      extragradient: whether a step looks ahead: the first gradient moves `ahead`, the
-        second, taken at the same place against `ahead` and on draws of its own, moves
-        the policy.
-      divides_by_tau: whether tau must be > 0 rather than >= 0.
-      exactness: how far the enumerated update is the expected one: `"exact"`,
-        `"exact without ..."` or `"sampled only"`.
-      departures: what the paper does that the row does not, one line each.
+      step: what a gradient becomes: `plain`, `extragradient`, `epochs(...)`.
     """
 
-    title: str = _static()
-    paper: str = _static()
-    authors: tuple[Weights, ...] = _static()
-    num_members: int = _static()
+    members: tuple[Draw, ...] = _static()
+    opponents: tuple[Draw, ...] = _static(())
     annotation: str = _static()
     loss: Loss = _static()
-    settings: dict[str, chex.Numeric]
-    prompts: Callable = _static(as_given)
-    label: Callable[["Method", Groups], Groups] = _static(as_answered)
-    select: Callable[["Method", Groups], Groups] = _static(all_members)
-    weight: Loss = _static(equal)
-    regulariser: Loss = _static(unheld)
-    anchor: Weights = _static(players.reference)
-    statistics: tuple[tuple[str, Callable], ...] = _static(())
-    batch: tuple[tuple[str, Callable], ...] = _static(())
-    heads: tuple[tuple[str, Callable], ...] = _static(())
+    settings: dict[str, chex.Numeric] = dataclasses.field(default_factory=dict)
+    prompts: Prompting = _static(columns.as_given)
+    conditioning: Conditioning | None = _static(None)
+    given: int | None = _static(None)
+    label: Label = _static(columns.as_answered)
+    select: Selection = _static(columns.all_members)
+    weight: Weight = _static(columns.equal)
+    regulariser: Loss = _static(columns.unheld)
+    anchor: Author = _static(players.reference)
+    ratio: Ratio = _static(ratios.summed)
+    keeps: tuple[str, ...] = _static(("reference",))
+    statistics: tuple[tuple[str, Statistic], ...] = _static(())
+    batch: tuple[tuple[str, BatchStatistic], ...] = _static(())
+    heads: tuple[tuple[str, Head], ...] = _static(())
     refresh: tuple[tuple[str, str, Refresh], ...] = _static(())
-    extragradient: bool = _static(False)
-    divides_by_tau: bool = _static(False)
-    exactness: str = _static("exact")
-    departures: tuple[str, ...] = _static(())
+    step: Step = _static(columns.plain)
 
     @property
     def tau(self) -> chex.Numeric:
@@ -129,6 +114,17 @@ class Method:
         return self.settings.get("mix", 0.0)
 
     @property
+    def authors(self) -> tuple[Author, ...]:
+        """Who writes each response of a prompt, the members' first, in order."""
+        drawn = (*self.members, *self.opponents)
+        return tuple(d.author for d in drawn for _ in range(d.number))
+
+    @property
+    def num_members(self) -> int:
+        """How many of a prompt's responses, the first, are members."""
+        return sum(drawn.number for drawn in self.members)
+
+    @property
     def mixes(self) -> bool:
         """Whether some response is written by the mixture."""
         return players.mixture in self.authors
@@ -139,6 +135,21 @@ class Method:
         return self.authors.count(players.data)
 
     @property
+    def num_given(self) -> int:
+        """How many responses an example of the data set must have."""
+        return self.num_data if self.given is None else self.given
+
+    @property
+    def remakes_examples(self) -> bool:
+        """Whether the row learns from other prompts than those it is given."""
+        return self.prompts is not columns.as_given
+
+    @property
+    def num_epochs(self) -> chex.Numeric:
+        """Optimizer steps on a batch."""
+        return 1 if self.step.epochs is None else self.settings[self.step.epochs]
+
+    @property
     def writers(self) -> tuple[str, ...]:
         """Names of the policies that some author looks at, sorted."""
         names = {n for a in self.authors for n in a(self.example_settings)}
@@ -146,9 +157,9 @@ class Method:
 
     @property
     def frozen(self) -> tuple[str, ...]:
-        """Names of the frozen policies, the reference always among them, sorted."""
+        """Names of the frozen policies that the method needs, sorted."""
         names = {players.base(name) for name in self.writers}
-        names |= {"reference", *self.anchor(self.example_settings)}
+        names |= {*self.keeps, *self.anchor(self.example_settings)}
         names |= {name for name, _, _ in self.refresh}
         names |= {source for _, source, _ in self.refresh}
         return tuple(sorted(names - {"policy"}))
@@ -159,5 +170,18 @@ class Method:
         return {"step": 0, **self.settings}
 
     def at(self, step: chex.Array) -> "Method":
-        """The row at a step of the run, for what follows a schedule."""
+        """The method at a step of the run, for what follows a schedule."""
         return dataclasses.replace(self, settings={**self.settings, "step": step})
+
+    def with_settings(self, settings: Settings) -> "Method":
+        """The method with these values, and the sizes that they say."""
+        return dataclasses.replace(
+            self,
+            settings=dict(settings),
+            members=tuple(drawn.counted(settings) for drawn in self.members),
+            opponents=tuple(drawn.counted(settings) for drawn in self.opponents),
+            heads=tuple(
+                (name, head.counted(settings) if isinstance(head, Counted) else head)
+                for name, head in self.heads
+            ),
+        )

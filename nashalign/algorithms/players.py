@@ -11,16 +11,22 @@ A name with a bar, `"policy|better"`, is the policy before the bar with a condit
 appended to its prompt: the last (`better`) or first (`worse`) of `Setup.levels`.
 """
 
-from collections.abc import Callable, Mapping
-
 import chex
 import jax.numpy as jnp
 
-Settings = Mapping[str, chex.Numeric]
-# Name of a policy -> its weight, from a method's settings.
-Weights = Callable[[Settings], dict[str, chex.Numeric]]
-# `(settings, step, frozen, source) -> frozen`, a leaf of parameters after a step.
-Refresh = Callable[[Settings, chex.Array, chex.Array, chex.Array], chex.Array]
+from nashalign.algorithms.columns import Settings
+
+NAMES = (
+    "policy",
+    "reference",
+    "iterate",
+    "previous",
+    "average",
+    "rival",
+    "ahead",
+    "data",
+)
+"""The policies that any row may name; another one needs a refresh."""
 
 # A temperature of one in a million is greedy decoding.
 _GREEDY = 1e6

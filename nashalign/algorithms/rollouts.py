@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import policies, sampling
-from nashalign.algorithms import labels, players
+from nashalign.algorithms import players
+from nashalign.algorithms.given import answers, checked, require_responses
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.state import Setup, State, step_keys, writers
 from nashalign.types import Examples, Groups, Prompts, Responses
@@ -43,8 +44,8 @@ def rollout(
         context. Traced, wrong numbers become NaN.
     """
     method = method.at(state.step)
-    batch = method.prompts(method, setup, labels.checked(batch))
-    labels.require_responses(method, batch)
+    batch = method.prompts(method, setup, checked(batch))
+    require_responses(method, batch)
     given = isinstance(batch, Examples)
     prompts = batch.prompts if given else batch
     drawn, log_probs = _drawn(method, setup, state, prompts)
@@ -55,7 +56,7 @@ def rollout(
         else policies.log_probs(setup.policy, state.frozen[name], prompts, responses)
         for name in method.frozen
     }
-    size, dtype = len(prompts.ids), frozen_log_probs["reference"].dtype
+    size, dtype = len(prompts.ids), _dtype(state)
     weight = batch.probability if given else None
     indices = jnp.arange(len(method.authors))
     return Groups(
@@ -64,7 +65,7 @@ def rollout(
         frozen_log_probs=frozen_log_probs,
         probability=jnp.ones((size, 1), dtype) if weight is None else weight[:, None],
         **_members(method, jnp.broadcast_to(indices, (size, 1, len(indices)))),
-        **labels.answers(method, batch),
+        **answers(method, batch),
     )
 
 
@@ -154,7 +155,7 @@ def _choices(num_responses, length):
 
 def _dtype(state):
     """The precision of the policies' log-probabilities."""
-    dtype = jax.tree.leaves(state.frozen["reference"])[0].dtype
+    dtype = jax.tree.leaves(state.params)[0].dtype
     return jnp.promote_types(dtype, jnp.float32)
 
 

@@ -10,8 +10,8 @@ import optax
 
 from nashalign import policies, sampling
 from nashalign.algorithms import players
+from nashalign.algorithms.conditioning import conditioned
 from nashalign.algorithms.method import Method
-from nashalign.algorithms.prompting import conditioned
 from nashalign.types import Prompts, pytree
 
 
@@ -60,7 +60,15 @@ class State:
 
     @property
     def reference(self) -> policies.Params:
-        """The parameters of the policy that the trained one is held to."""
+        """The parameters of the policy that the trained one is held to.
+
+        Raises:
+          ValueError: the row has no reference.
+        """
+        if "reference" not in self.frozen:
+            raise ValueError(
+                "the row has no reference: nothing that it reads is measured from one"
+            )
         return self.frozen["reference"]
 
 
@@ -86,6 +94,9 @@ def next_stage(method: Method, setup: Setup, state: State) -> State:
     The policy becomes every frozen policy, the reference among them, but the `previous`
     one: that is what the policy has been held to, its reference. The optimizer and the
     heads begin anew; steps and keys go on.
+
+    Raises:
+      ValueError: the row needs the `previous` policy, and there was no reference.
     """
     fresh = init(method, setup, state.params, state.key)
     before = {"previous": state.reference} if "previous" in fresh.frozen else {}

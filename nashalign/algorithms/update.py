@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import optax
 
 from nashalign import policies, preferences
+from nashalign.algorithms.columns import Reduce
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
 from nashalign.algorithms.state import Setup, State, looking, step_keys
 from nashalign.algorithms.weighing import (
-    Reduce,
     effective_sample_size,
     group_losses,
     weighs,
@@ -48,7 +48,7 @@ def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Gr
             key,
             groups.prompts,
             groups.responses,
-            dtype=groups.reference_log_probs.dtype,
+            dtype=groups.probability.dtype,
         )
         groups = dataclasses.replace(groups, rewards=rewards)
     elif method.annotation in ("preference", "data") and groups.preference is None:
@@ -66,7 +66,7 @@ def learn(
     *,
     look_ahead: bool = False,
 ) -> tuple[State, dict[str, chex.Array]]:
-    """One optimizer step on annotated groups; `num_epochs` steps where the row has it.
+    """One optimizer step on annotated groups, or as many as the row has epochs.
 
     The direction is the sum over groups of probability times the gradient of the loss,
     over the sum of the probabilities; a group that the row weighs or drops counts as
@@ -98,9 +98,9 @@ def learn(
     def epoch(_, carried):
         return _move(method, setup, state.frozen, groups, reduce, *carried)[:2]
 
-    if "num_epochs" in method.settings:
+    if method.step.epochs is not None:
         players, opt_state = jax.lax.fori_loop(
-            1, method.settings["num_epochs"], epoch, (players, opt_state)
+            1, method.num_epochs, epoch, (players, opt_state)
         )
     step = state.step + 1
     state = dataclasses.replace(
@@ -126,7 +126,7 @@ def update(
     Returns:
       The next state, metrics, and the groups that were learnt from.
     """
-    if method.extragradient:
+    if method.step.looks_ahead:
         first = looking(state)
         groups = rollout(method, setup, first, batch)
         groups = annotate(method, annotator, first, groups)
@@ -173,7 +173,7 @@ def _read(method, setup, players, frozen, groups):
 
 def _with_old_statistics(method, setup, state, groups):
     """The groups with what rows of several epochs read of the players before them."""
-    if "num_epochs" not in method.settings:
+    if method.step.epochs is None:
         return groups
     read = _read(method, setup, state.players, state.frozen, groups)
     old = {f"old_{name}": value for name, value in read.statistics.items()}
@@ -190,7 +190,7 @@ def _compared(annotator, key, groups):
     y = jax.tree.map(lambda x: x[:, first], responses)
     z = jax.tree.map(lambda x: x[:, second], responses)
     preferred = preferences.preferred_by(
-        annotator, key, groups.prompts, y, z, dtype=groups.reference_log_probs.dtype
+        annotator, key, groups.prompts, y, z, dtype=groups.probability.dtype
     )
     shape = (preferred.shape[0], num_responses, num_responses)
     preference = jnp.full(shape, 0.5, preferred.dtype)
@@ -216,9 +216,10 @@ def _response_metrics(log_probs, groups, reduce):
     """Means over the table's responses; masked, so padding counts nowhere."""
     responses = groups.responses
     sums = {
-        "log_ratio": jnp.sum(log_probs - groups.reference_log_probs),
         "length": jnp.sum(responses.mask),
         "truncated": jnp.sum(responses.truncated),
     }
+    if "reference" in groups.frozen_log_probs:
+        sums["log_ratio"] = jnp.sum(log_probs - groups.reference_log_probs)
     sums, count = reduce((sums, jnp.asarray(responses.truncated.size)))
     return {name: value / count for name, value in sums.items()}

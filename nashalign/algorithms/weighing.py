@@ -5,18 +5,14 @@ are sums over devices.
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from nashalign.algorithms.method import Method, equal
+from nashalign.algorithms.columns import Reduce, equal, formula
+from nashalign.algorithms.method import Method
 from nashalign.types import Groups
-
-# Sums a pytree over devices.
-Reduce = Callable[[Any], Any]
 
 
 def weighs(method: Method) -> bool:
@@ -73,12 +69,13 @@ def effective_sample_size(
 
 def _of_each(column, method, groups):
     """What a column of the row says of each group, `[B, G]` and nothing else."""
-    found = getattr(method, column)(method, groups)
+    value = getattr(method, column)
+    found = value(method, groups)
     shape = groups.members.shape[:2]
     if jnp.shape(found) != shape:
         raise ValueError(
-            f"{method.title}: its {column} must be one number a group, [B, G] = "
-            f"{list(shape)}, not of shape {list(jnp.shape(found))}"
+            f"the row's {column} ({formula(value)}) must be one number a group, "
+            f"[B, G] = {list(shape)}, not of shape {list(jnp.shape(found))}"
         )
     return found
 

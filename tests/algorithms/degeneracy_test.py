@@ -148,7 +148,9 @@ def test_a_method_at_its_end_has_the_loss_of_a_simpler_one_bit_for_bit(
 ):
     if simpler == "half":
         # A weight of sigmoid(0) scales the loss on labels by reward.
-        rewards = np.asarray(random_groups(algorithms.TABLE["optune"], P).rewards)
+        rewards = np.asarray(
+            random_groups(algorithms.TABLE["optune"].method, P).rewards
+        )
         labels = np.full((7, 7), 0.5)
         found = loss_and_slope(name, settings, labels)
         total = []
@@ -227,7 +229,7 @@ BRADLEY_TERRY = games.from_rewards(token_game.rewards())
 def test_a_methods_expected_update_at_its_end_is_that_of_a_simpler_one(
     name, settings, simpler, its, values
 ):
-    reads_rewards = algorithms.TABLE[name].annotation == "reward"
+    reads_rewards = algorithms.TABLE[name].method.annotation == "reward"
     found = gradient(name, None if reads_rewards else values, **settings)
     expected = gradient(simpler, values, **its)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)

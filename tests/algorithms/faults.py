@@ -5,21 +5,28 @@ from tests.fault import Fault, expected
 METHOD = "nashalign/algorithms/method.py"
 PLAYERS = "nashalign/algorithms/players.py"
 GROUPS = "nashalign/algorithms/groups.py"
-OBJECTIVES = "nashalign/algorithms/objectives.py"
-REGRESSIONS = "nashalign/algorithms/regressions.py"
-GRADIENTS = "nashalign/algorithms/policy_gradients.py"
-SELECTION = "nashalign/algorithms/selection.py"
-PROMPTING = "nashalign/algorithms/prompting.py"
-STATISTICS = "nashalign/algorithms/statistics.py"
-RECIPES = "nashalign/algorithms/recipes.py"
+OBJECTIVES = "nashalign/algorithms/objectives/pairs.py"
+COMPOSED = "nashalign/algorithms/objectives/composed.py"
+REGRESSIONS = "nashalign/algorithms/objectives/regressions.py"
+GRADIENTS = "nashalign/algorithms/objectives/policy_gradients.py"
+SELECTION = "nashalign/algorithms/objectives/selection.py"
+LABELS = "nashalign/algorithms/objectives/labels.py"
+PROMPTING = "nashalign/algorithms/objectives/prompting.py"
+STATISTICS = "nashalign/algorithms/objectives/statistics.py"
+RECIPES = "nashalign/algorithms/rows/recipes.py"
+BETWEEN_ROUNDS = "nashalign/algorithms/rows/between_rounds.py"
+RATIOS = "nashalign/algorithms/ratios.py"
+COLUMNS = "nashalign/algorithms/columns.py"
+CUSTOMARY = "nashalign/algorithms/rows/customary.py"
 ROLLOUTS = "nashalign/algorithms/rollouts.py"
 SETTINGS = "nashalign/algorithms/settings.py"
 STATE = "nashalign/algorithms/state.py"
-TABLE = "nashalign/algorithms/table.py"
+TABLE = "nashalign/algorithms/rows/table.py"
 UPDATE = "nashalign/algorithms/update.py"
 WEIGHING = "nashalign/algorithms/weighing.py"
-NASH = "nashalign/algorithms/nash.py"
-ONLINE = "nashalign/algorithms/online.py"
+NASH = "nashalign/algorithms/rows/nash.py"
+SELF_PLAY = "nashalign/algorithms/rows/self_play.py"
+ONLINE = "nashalign/algorithms/rows/online.py"
 PAIRWISE = "nashalign/losses/pairwise.py"
 CLIPPED = "nashalign/losses/clipped.py"
 POLICY = "nashalign/policies/policy.py"
@@ -46,15 +53,15 @@ ALGORITHMS = [
     Fault(
         "reference left out of the margin",
         GROUPS,
-        "groups.log_probs - anchor, -1)",
-        "groups.log_probs - 0 * anchor, -1)",
+        "groups.log_probs - anchor, groups",
+        "groups.log_probs - 0 * anchor, groups",
         expected("online_ipo"),
     ),
     Fault(
         "mean over tokens instead of the sum",
-        GROUPS,
-        "take(jnp.sum(groups.log_probs - anchor",
-        "take(jnp.mean(groups.log_probs - anchor",
+        RATIOS,
+        "return jnp.sum(log_ratios, -1)\n",
+        "return jnp.mean(log_ratios, -1)\n",
         expected("online_ipo"),
     ),
     Fault(
@@ -101,16 +108,16 @@ ALGORITHMS = [
     ),
     Fault(
         "the policy as Nash-MD-PG's opponent",
-        NASH,
-        '"Nash-MD-PG", mixture,',
-        '"Nash-MD-PG", policy,',
+        SELF_PLAY,
+        "_gradient(mixture)",
+        "_gradient(policy)",
         expected("nash_md_pg"),
     ),
     Fault(
         "only one of IPO-MD's responses from the mixture",
         ONLINE,
-        "authors=(mixture, mixture)",
-        "authors=(policy, mixture)",
+        "members=draw(mixture, 2)",
+        "members=draw(policy) + draw(mixture)",
         expected("ipo_md"),
     ),
     Fault(
@@ -137,15 +144,16 @@ ALGORITHMS = [
     Fault(
         "settings that are constants of the program",
         METHOD,
-        "    settings: dict[str, chex.Numeric]\n    prompts",
-        "    settings: dict = _static()\n    prompts",
+        "dataclasses.field(default_factory=dict)",
+        "dataclasses.field(\n"
+        '        default_factory=dict, metadata={"static": True}\n    )',
         "tests/algorithms/table_test.py -k leaves",
     ),
     Fault(
         "tau = 0 where it divides",
-        SETTINGS,
-        "if method.divides_by_tau and method.tau == 0:",
-        "if False:",
+        CUSTOMARY,
+        'divides by",\n        range=POSITIVE',
+        'divides by",\n        range=NOT_NEGATIVE',
         "tests/algorithms/table_test.py -k wrong_setting",
     ),
     Fault(
@@ -262,7 +270,7 @@ ALGORITHMS = [
     ),
     Fault(
         "INPO's target with eta for its inverse",
-        OBJECTIVES,
+        COMPOSED,
         'return 1 / settings["eta"]',
         'return settings["eta"]',
         expected("inpo"),
@@ -350,7 +358,7 @@ ALGORITHMS = [
     ),
     Fault(
         "verdict that is a probability",
-        SELECTION,
+        LABELS,
         "hard = _sign(groups.preference - 0.5)",
         "hard = groups.preference",
         expected("oaif_ipo"),
@@ -364,7 +372,7 @@ ALGORITHMS = [
     ),
     Fault(
         "implicit reward of the other round",
-        SELECTION,
+        LABELS,
         'log_probs["iterate"] - log_probs["previous"]',
         'log_probs["previous"] - log_probs["iterate"]',
         expected("dice"),
@@ -393,7 +401,7 @@ ALGORITHMS = [
     Fault(
         "TDPO2 that trains through the winner's KL",
         OBJECTIVES,
-        "fixed = jax.lax.stop_gradient if detached else lambda x: x",
+        "fixed = jax.lax.stop_gradient if self.detached else lambda x: x",
         "fixed = lambda x: x  # noqa: E731",
         expected("tdpo2"),
     ),
@@ -414,8 +422,8 @@ ALGORITHMS = [
     Fault(
         "pessimism in optimism's place",
         OBJECTIVES,
-        "return grouped.log_likelihoods(groups)[..., number]",
-        "return -grouped.log_likelihoods(groups)[..., number]",
+        "return grouped.log_likelihoods(groups)[..., self.number]",
+        "return -grouped.log_likelihoods(groups)[..., self.number]",
         expected("xpo"),
     ),
     Fault(
@@ -441,7 +449,7 @@ ALGORITHMS = [
     ),
     Fault(
         "BoNBoN's beta with n for n - 1",
-        OBJECTIVES,
+        COMPOSED,
         "jax.scipy.special.digamma(number)",
         "jax.scipy.special.digamma(number + 1)",
         expected("bonbon"),
@@ -477,7 +485,7 @@ ALGORITHMS = [
     Fault(
         "one epoch where several are asked for",
         UPDATE,
-        '            1, method.settings["num_epochs"], epoch, (players, opt_state)',
+        "            1, method.num_epochs, epoch, (players, opt_state)",
         "            1, 1, epoch, (players, opt_state)",
         f"{UPDATE_TEST} -k several_epochs",
     ),
@@ -578,9 +586,9 @@ ALGORITHMS = [
     ),
     Fault(
         "a head of four degrees, whatever there are",
-        TABLE,
-        'statistics.degree_head(int(settings["num_degrees"]))',
-        "statistics.degree_head(4)",
+        STATISTICS,
+        "number=int(settings[self.setting])",
+        "number=4",
         f"{PROMPTING_TEST} -k as_many_degrees",
     ),
     Fault(
@@ -600,7 +608,7 @@ ALGORITHMS = [
     Fault(
         "epochs that are no steps of the optimizer",
         "experiments/summarise/align.py",
-        'return int(method.settings.get("num_epochs", 1))',
+        "return int(method.num_epochs)",
         "return 1",
         "tests/experiments/summarise_test.py -k steps_of_the_optimizer",
     ),
@@ -613,7 +621,7 @@ ALGORITHMS = [
     ),
     Fault(
         "the highest rewards answered anew",
-        RECIPES,
+        BETWEEN_ROUNDS,
         'np.argsort(means, kind="stable")',
         'np.argsort(-means, kind="stable")',
         f"{RECIPES_TEST} -k lowest",
@@ -634,16 +642,16 @@ ALGORITHMS = [
     ),
     Fault(
         "a penalty on top of the last one",
-        RECIPES,
+        BETWEEN_ROUNDS,
         'settings={**method.settings, "penalty": 0.0}',
         "settings={**method.settings}",
         f"{RECIPES_TEST} -k penalty",
     ),
     Fault(
         "responses that the setting does not number",
-        TABLE,
-        "authors=(first,) * number + others",
-        "authors=(first,) * before + others",
+        COLUMNS,
+        "number=int(settings[self.setting])",
+        "number=2",
         f"{TABLE_TEST} -k number_of_responses",
     ),
     Fault(
@@ -691,8 +699,8 @@ ALGORITHMS = [
     Fault(
         "an extragradient step against the policy itself",
         NASH,
-        "authors=(policy, policy, ahead)",
-        "authors=(policy, policy, policy)",
+        "opponents=draw(ahead)",
+        "opponents=draw(policy)",
         f"{GROUP_GRADIENTS_TEST} -k egpo",
     ),
     Fault(

@@ -17,7 +17,7 @@ from tests.algorithms.definitions import OBJECTIVES, View
 
 METHODS = list(token_game.SETTINGS)
 # A statistic of the batch is not independent of the groups that it is applied to.
-UNBIASED = [name for name in METHODS if not algorithms.TABLE[name].batch]
+UNBIASED = [name for name in METHODS if not algorithms.TABLE[name].method.batch]
 
 
 def contexts():

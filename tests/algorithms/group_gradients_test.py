@@ -323,7 +323,7 @@ def test_the_fixed_numbers_reach_every_branch_of_ppo():
 def test_a_row_with_the_same_resting_place_learns_something_else(
     name, relative, settings
 ):
-    own = algorithms.TABLE[relative].settings
+    own = algorithms.TABLE[relative].defaults
     shared = {k: v for k, v in SETTINGS[name].items() if k in own}
     values = SETTINGS[relative] | shared | settings
     assert not is_the_papers(name, algorithms.configure(relative, **values))

@@ -106,7 +106,7 @@ def updated(method, state):
 
 
 def configured(name):
-    own = algorithms.TABLE[name].settings
+    own = algorithms.TABLE[name].defaults
     shared = {setting: VALUES[setting] for setting in VALUES.keys() & own}
     return algorithms.configure(name, **token_game.SETTINGS[name] | shared)
 

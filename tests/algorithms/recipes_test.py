@@ -19,7 +19,7 @@ ONE = token_game.prompts([1])
 
 def pairs(labels=True):
     """Every pair of responses to one prompt, with labels by reward."""
-    examples = token_game.all_examples(algorithms.TABLE["dpo"], ONE)
+    examples = token_game.all_examples(algorithms.TABLE["dpo"].method, ONE)
     gaps = examples.rewards[:, :, None] - examples.rewards[:, None, :]
     preference = jax.nn.sigmoid(gaps) if labels else None
     return dataclasses.replace(examples, preference=preference)
@@ -188,7 +188,7 @@ def stored_pairs(num_prompts=10):
 def test_the_prompts_with_the_lowest_rewards_are_answered_anew(share, number):
     with jax.enable_x64(True):
         examples, state = stored_pairs(), token_game.moved_state()
-        judge = token_game.annotator(algorithms.TABLE["rl"])
+        judge = token_game.annotator(algorithms.TABLE["rl"].method)
         setup = token_game.setup(token_game.POLICY)
         after = algorithms.regenerate(setup, judge, state, examples, share=share)
         scored = np.asarray(judge.score(None, after.prompts, after.responses))
@@ -204,7 +204,7 @@ def test_prompts_of_equal_rewards_keep_their_order():
     with jax.enable_x64(True):
         after = algorithms.regenerate(
             token_game.setup(token_game.POLICY),
-            token_game.annotator(algorithms.TABLE["rl"]),
+            token_game.annotator(algorithms.TABLE["rl"].method),
             token_game.moved_state(),
             examples,
             share=0.2,

@@ -15,8 +15,10 @@ WEIGHED = ["soft_po_weighted", "rwr", "optune"]
 
 
 def test_the_rows_that_weigh_are_these():
-    plain = algorithms.TABLE["dpo"].weight
-    found = [n for n, row in algorithms.TABLE.items() if row.weight is not plain]
+    plain = algorithms.columns.equal
+    found = [
+        name for name, row in algorithms.TABLE.items() if row.method.weight is not plain
+    ]
     assert found == WEIGHED
 
 
@@ -110,7 +112,7 @@ def test_the_kl_is_not_weighed():
 
 def test_a_statistic_of_the_batch_trains_nothing():
     """It may be read by the loss, which is trained."""
-    row = algorithms.TABLE["sft"]
+    row = algorithms.TABLE["sft"].method
     method = dataclasses.replace(
         row,
         batch=(("mean", lambda _, groups, reduce: jnp.mean(groups.log_probs)),),
@@ -183,5 +185,7 @@ def test_what_is_not_one_number_a_group_is_refused(column, shape):
     method = dataclasses.replace(
         row, **{column: lambda method, groups: jnp.ones(wrong)}
     )
-    with pytest.raises(ValueError, match=f"DPO .offline.: its {column} must be one"):
+    with pytest.raises(
+        ValueError, match=f"the row's {column} .* must be one number a group"
+    ):
         jax.jit(lambda groups: algorithms.group_losses(method, groups))(groups)

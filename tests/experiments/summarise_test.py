@@ -520,7 +520,7 @@ def test_every_row_has_settings_that_are_allowed_and_a_title_of_its_own():
     configs.check(config)
     rows = config.rows()
     assert list(rows) == [*algorithms.TABLE, "mixed_po"]
-    assert len({row.title for row in rows.values()}) == len(rows)
+    assert len({config.settings[name].title(name) for name in rows}) == len(rows)
     # The six of the paper keep what the sweep has found.
     assert [config.settings[name].tau for name in configs.full().methods] == [
         *(0.01, 0.02, 0.05, 0.005, 0.01, 0.005)
@@ -532,7 +532,7 @@ def test_every_row_has_settings_that_are_allowed_and_a_title_of_its_own():
     [
         ((), "--settings.online-ipo.tau"),
         (("--methods", "inpo"), "INPO (Zhang et al. 2024, arXiv:2407.00617)"),
-        (("--settings.comal.num-inner", "3"), "must be a whole number, at least 1."),
+        (("--settings.comal.num-inner", "3"), "must be a whole number, at least 1;"),
     ],
 )
 def test_help_shows_the_settings_of_rows_that_are_named(named, shown, capsys):
@@ -566,7 +566,7 @@ def test_all_rows_have_a_folder_of_their_own():
 def test_a_row_is_given_the_examples_that_it_learns_from(
     data_set, name, num_responses, source, judge
 ):
-    method = algorithms.TABLE[name]
+    method = algorithms.TABLE[name].method
     assert examples.judge_of(method) == judge
     batch = examples.batches(data_set.of(method), batch_size=4, seed=0)
     again = examples.batches(data_set.of(method), batch_size=4, seed=0)
@@ -781,7 +781,7 @@ def test_steps_of_the_optimizer_are_those_of_all_parts_that_were_run(tmp_path):
     assert align.steps_taken(tmp_path) == 2 + 3 * 4
     shutil.rmtree(tmp_path / "part_1")
     assert align.steps_taken(tmp_path) == 3 * 4
-    own = {n: align.epochs(algorithms.TABLE[n]) for n in ("ppo", "rl", "egpo")}
+    own = {n: align.epochs(algorithms.TABLE[n].method) for n in ("ppo", "rl", "egpo")}
     assert own == {"ppo": 4, "rl": 1, "egpo": 1}
 
 
@@ -796,7 +796,7 @@ def test_damaged_files_of_the_judges_are_named(loaded, data_set, tmp_path, name)
 def test_optune_answers_half_of_the_prompts_anew_by_the_lowest_rewards(
     data_set, loaded
 ):
-    method = algorithms.TABLE["optune"]
+    method = algorithms.TABLE["optune"].method
     setup = algorithms.Setup(
         policy=loaded.start.policy, optimizer=optax.sgd(0.1), decoding=loaded.decoding
     )
@@ -823,7 +823,7 @@ def test_a_search_prefers_the_steps_that_lead_to_what_the_judge_likes(
     setup = algorithms.Setup(
         policy=loaded.start.policy, optimizer=optax.sgd(0.1), decoding=loaded.decoding
     )
-    method = algorithms.TABLE["mcts_dpo"]
+    method = algorithms.TABLE["mcts_dpo"].method
     state = algorithms.init(method, setup, loaded.start.params, jax.random.key(0))
     found = search.searches(loaded, Lengths(), 0, 0)(setup, state, None)
     again = search.searches(loaded, Lengths(), 0, 0)(setup, state, None)

@@ -612,7 +612,7 @@ def configurations(random: np.random.Generator) -> Iterator[Trial]:
         row = algorithms.TABLE[name]
         if not row.settings:
             continue
-        setting = str(random.choice(sorted(row.settings)))
+        setting = str(random.choice(sorted(row.defaults)))
         what, bad = values.one_of(
             random,
             values._no_number(random)

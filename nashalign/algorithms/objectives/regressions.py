@@ -1,10 +1,10 @@
 """Regressions of rows: log-ratios that are to equal a multiple of rewards or win rates.
 
-`(method, groups) -> [B, G]`, as in `objectives.py`. Their minimum is a mirror-descent
+`(method, groups) -> [B, G]`, as in `pairs.py`. Their minimum is a mirror-descent
 step from the anchor, whose step `eta` or inverse `tau` is what the target is scaled by.
 """
 
-from collections.abc import Callable, Mapping
+import dataclasses
 
 import chex
 import jax
@@ -12,11 +12,13 @@ import jax.numpy as jnp
 
 from nashalign import losses
 from nashalign.algorithms import groups as grouped
-from nashalign.algorithms.objectives import Loss, inverse_eta, named
+from nashalign.algorithms.columns import formula
+from nashalign.algorithms.method import Method
+from nashalign.algorithms.objectives.composed import Tau, inverse_eta
 from nashalign.types import Groups
 
 
-def reward_regression(method, groups: Groups) -> chex.Array:
+def reward_regression(method: Method, groups: Groups) -> chex.Array:
     """Squared distance of the margin from eta times the difference of rewards."""
     rewards = grouped.rewards(groups)
     gap = rewards[..., 0] - rewards[..., 1]
@@ -29,19 +31,29 @@ def win_rate_gap(groups: Groups) -> chex.Array:
     return wins[..., 0] - wins[..., 1]
 
 
-def gap_regression(
-    tau: Callable[[Mapping[str, chex.Numeric]], chex.Numeric],
-) -> Loss:
+@dataclasses.dataclass(frozen=True)
+class GapRegression:
     """Squared distance of the margin from the difference of win rates over tau."""
 
-    def loss(method, groups):
-        target = win_rate_gap(groups) / tau(method.settings)
+    tau: Tau
+
+    @property
+    def formula(self) -> str:
+        """With what tau is."""
+        return f"win rate gap regression ({formula(self.tau)})"
+
+    def __call__(self, method: Method, groups: Groups) -> chex.Array:
+        """See the class."""
+        target = win_rate_gap(groups) / self.tau(method.settings)
         return jnp.square(grouped.margin(method, groups) - target)
 
-    return named(f"win rate gap regression ({tau.__name__.replace('_', ' ')})", loss)
+
+def gap_regression(tau: Tau) -> GapRegression:
+    """Squared distance of the margin from the difference of win rates over tau."""
+    return GapRegression(tau)
 
 
-def win_rate_gap_entropy(method, groups: Groups) -> chex.Array:
+def win_rate_gap_entropy(method: Method, groups: Groups) -> chex.Array:
     """Cross-entropy of the margin over eta to the difference of win rates.
 
     Both go through a logistic function.
@@ -52,7 +64,7 @@ def win_rate_gap_entropy(method, groups: Groups) -> chex.Array:
     )
 
 
-def optimistic_regression(method, groups: Groups) -> chex.Array:
+def optimistic_regression(method: Method, groups: Groups) -> chex.Array:
     """Squared distance of the margin from an optimistic step.
 
     Twice the difference of win rates over the first opponent, less that over the
@@ -64,7 +76,7 @@ def optimistic_regression(method, groups: Groups) -> chex.Array:
     return jnp.square(grouped.margin(method, groups) - target)
 
 
-def win_rate_regression(method, groups: Groups) -> chex.Array:
+def win_rate_regression(method: Method, groups: Groups) -> chex.Array:
     """Squared distance of log-ratios from eta (win rate - 1/2), over the K members.
 
     A member's win rate is over all members, itself included, with which it ties.
@@ -74,7 +86,7 @@ def win_rate_regression(method, groups: Groups) -> chex.Array:
     return jnp.mean(jnp.square(grouped.log_ratios(method, groups) - target), -1)
 
 
-def squared_log_ratio(method, groups: Groups) -> chex.Array:
+def squared_log_ratio(method: Method, groups: Groups) -> chex.Array:
     """Mean squared log-ratio of the members from the reference.
 
     On the policy's own responses its slope is twice that of the reverse divergence,
@@ -84,7 +96,7 @@ def squared_log_ratio(method, groups: Groups) -> chex.Array:
     return jnp.mean(jnp.square(_from_reference(groups)), -1)
 
 
-def inverse_ratio(method, groups: Groups) -> chex.Array:
+def inverse_ratio(method: Method, groups: Groups) -> chex.Array:
     """Mean ratio of the reference's to the policy's probability of the members.
 
     On the policy's own responses its slope is that of the forward divergence,

@@ -51,7 +51,7 @@ def require_responses(method: Method, batch: Prompts | Examples) -> None:
     found = batch.responses.tokens.shape[1] if isinstance(batch, Examples) else 0
     if found < method.num_data:
         raise ValueError(
-            f"{method.title} learns from {method.num_data} responses of a data set to "
+            f"the row learns from {method.num_data} responses of a data set to "
             f"each prompt, and the batch has {found}; give it types.Examples."
         )
 

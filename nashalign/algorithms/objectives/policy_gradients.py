@@ -1,6 +1,6 @@
 """Score-function losses of rows: REINFORCE, RLOO, PPO and best-of-n distillation.
 
-`(method, groups) -> [B, G]`, as in `objectives.py`. They are unbiased only for members
+`(method, groups) -> [B, G]`, as in `pairs.py`. They are unbiased only for members
 that the policy in training has written.
 """
 
@@ -12,10 +12,11 @@ import jax.numpy as jnp
 
 from nashalign import losses
 from nashalign.algorithms import groups as grouped
+from nashalign.algorithms.method import Method
 from nashalign.types import Groups
 
 
-def against_opponents(method, groups: Groups) -> chex.Array:
+def against_opponents(method: Method, groups: Groups) -> chex.Array:
     """Policy gradient of a member's win rate against its group's opponents.
 
     The baseline is 1/2, the preference of a response over itself.
@@ -24,7 +25,7 @@ def against_opponents(method, groups: Groups) -> chex.Array:
     return _policy_gradient(groups, jnp.mean(wins, -1) - 0.5, method.tau)
 
 
-def against_the_rest(method, groups: Groups) -> chex.Array:
+def against_the_rest(method: Method, groups: Groups) -> chex.Array:
     """Policy gradient of each member's win rate against the other members.
 
     The baseline is 1/2, the preference of a response over itself.
@@ -35,7 +36,7 @@ def against_the_rest(method, groups: Groups) -> chex.Array:
     return _policy_gradient(groups, advantage, method.tau)
 
 
-def against_others(method, groups: Groups) -> chex.Array:
+def against_others(method: Method, groups: Groups) -> chex.Array:
     """Policy gradient of the members' rewards, each less the mean of the others'.
 
     The baseline is independent of the response it is taken from, so the gradient stays
@@ -45,7 +46,7 @@ def against_others(method, groups: Groups) -> chex.Array:
     return _policy_gradient(groups, advantage, method.tau)
 
 
-def penalised_against_others(method, groups: Groups) -> chex.Array:
+def penalised_against_others(method: Method, groups: Groups) -> chex.Array:
     """RLOO: the reward less tau times the log-ratio, less the mean of the others'.
 
     The whole response is one action (Ahmadian et al. 2024, arXiv:2402.14740).
@@ -57,7 +58,7 @@ def penalised_against_others(method, groups: Groups) -> chex.Array:
     return -jnp.mean(credit * grouped.log_likelihoods(groups), -1)
 
 
-def proximal_policy(method, groups: Groups) -> chex.Array:
+def proximal_policy(method: Method, groups: Groups) -> chex.Array:
     """PPO: the clipped surrogate and the value error, summed over a response's tokens.
 
     Advantages are of the policy and the critic as they were when the batch came.
@@ -96,7 +97,7 @@ def proximal_policy(method, groups: Groups) -> chex.Array:
 _BELOW_ALL = -math.log(16)
 
 
-def best_of_n_divergence(method, groups: Groups) -> chex.Array:
+def best_of_n_divergence(method: Method, groups: Groups) -> chex.Array:
     r"""J-BOND: Jeffreys divergence from the anchor's best of n, n the opponents.
 
     .. math:: (1 - \beta) [-\log \pi(y_{best})]

@@ -6,13 +6,14 @@ policy's states `[B, N, T, D]` from which each token of the table's responses is
 predicted. Gradients flow through `players` and `hidden`.
 """
 
-import functools
+import dataclasses
 
 import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import policies
+from nashalign.algorithms.columns import Settings
 
 
 def forward_kl(setup, players, frozen, hidden, groups) -> chex.Array:
@@ -59,18 +60,26 @@ def critic(key: chex.PRNGKey, policy: policies.Policy) -> chex.Array:
     return jnp.zeros(policy.width)
 
 
-@functools.cache
-def degree_head(num_degrees: int):
-    """A head that tells `num_degrees` degrees apart, `[D, L]`, zero at first.
+@dataclasses.dataclass(frozen=True)
+class DegreeHead:
+    """A head that tells degrees apart, `[D, L]`, zero at first.
 
-    Of one number it is one function, so that rows with it are one program.
+    Attributes:
+      setting: the setting that the number of degrees is.
+      number: of degrees.
     """
 
-    def degree(key, policy):
-        del key
-        return jnp.zeros((policy.width, num_degrees))
+    setting: str
+    number: int = 0
 
-    return degree
+    def counted(self, settings: Settings) -> "DegreeHead":
+        """Returns it with as many degrees as its setting says."""
+        return dataclasses.replace(self, number=int(settings[self.setting]))
+
+    def __call__(self, key: chex.PRNGKey, policy: policies.Policy) -> chex.Array:
+        """Returns its first parameters."""
+        del key
+        return jnp.zeros((policy.width, self.number))
 
 
 def _reference(setup, frozen, groups):

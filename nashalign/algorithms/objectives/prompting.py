@@ -1,39 +1,20 @@
 """The prompts axis: which prompts are used, and with what appended to them.
 
-Each is `(method, setup, batch) -> batch`, pure. A prompt is conditioned by appending
-one of `Setup.levels`, the token strings of scores from the lowest to the highest.
+Each is `(method, setup, batch) -> batch`, pure.
 """
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 
-from nashalign.types import Examples, Prompts, Responses
+from nashalign.algorithms.conditioning import conditioned
+from nashalign.algorithms.method import Method
+from nashalign.algorithms.state import Setup
+from nashalign.types import Examples, Responses
 
 
-def conditioned(prompts: Prompts, levels: chex.Array, level: chex.Array) -> Prompts:
-    """Appends a level's tokens to each prompt.
-
-    Args:
-      prompts: `B` prompts of `P` tokens.
-      levels: `[L, C]` token strings.
-      level: `[B]` or a number, which of them.
-
-    Returns:
-      Prompts of `P + C` tokens.
-    """
-    level = jnp.broadcast_to(level, prompts.ids.shape)
-    tokens = jnp.asarray(levels, prompts.tokens.dtype)[level]
-    return dataclasses.replace(
-        prompts,
-        tokens=jnp.concatenate([prompts.tokens, tokens], 1),
-        mask=jnp.concatenate([prompts.mask, jnp.ones_like(tokens, bool)], 1),
-    )
-
-
-def on_own_reward(method, setup, examples: Examples) -> Examples:
+def on_own_reward(method: Method, setup: Setup, examples: Examples) -> Examples:
     """Each response is an example of its own, its prompt conditioned on its reward.
 
     Rewards from `lowest` to `highest` are shared out evenly among the levels. `B`
@@ -52,7 +33,7 @@ def on_own_reward(method, setup, examples: Examples) -> Examples:
     )
 
 
-def on_each_reward(method, setup, examples: Examples) -> Examples:
+def on_each_reward(method: Method, setup: Setup, examples: Examples) -> Examples:
     """Each pair twice: under its first response's level and under its second's.
 
     The response whose reward is nearer the level's own wins, so that a pair is turned
@@ -71,7 +52,9 @@ def on_each_reward(method, setup, examples: Examples) -> Examples:
     )
 
 
-def with_corrupted_responses(method, setup, examples: Examples) -> Examples:
+def with_corrupted_responses(
+    method: Method, setup: Setup, examples: Examples
+) -> Examples:
     """Behind a pair, each of the two with a part of its key content taken out.
 
     Both are there because labels may be soft, or come later: the loss takes the
@@ -114,10 +97,8 @@ def _without_rarest(responses: Responses, parts, number) -> Responses:
 
 def _level(method, setup, rewards):
     """The level of each reward."""
-    low, high = method.settings["lowest"], method.settings["highest"]
     number = len(setup.levels)
-    share = (rewards - low) / (high - low)
-    return jnp.clip(jnp.floor(share * number), 0, number - 1).astype(jnp.int32)
+    return method.conditioning.level(method.settings, rewards, number)
 
 
 def _separate(responses: Responses) -> Responses:

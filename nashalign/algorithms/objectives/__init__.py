@@ -1,0 +1,63 @@
+"""What rows are made of: losses, labels, selections, weights, statistics, prompts."""
+
+from nashalign.algorithms.objectives import (
+    labels,
+    policy_gradients,
+    prompting,
+    regressions,
+    selection,
+    statistics,
+)
+from nashalign.algorithms.objectives.composed import (
+    added,
+    best_of_n_tau,
+    chosen,
+    contrastive,
+    inverse_eta,
+    last_pair,
+    own_tau,
+    shared,
+    times,
+)
+from nashalign.algorithms.objectives.pairs import (
+    choice,
+    degree_of_corruption,
+    divergence_of_opponent,
+    first_candidate,
+    likelihood,
+    optimism,
+    ranked_pairs,
+    sampled_dpo,
+    self_labelled,
+    token_level_dpo,
+    winners_likelihood,
+)
+
+__all__ = [
+    "added",
+    "best_of_n_tau",
+    "choice",
+    "chosen",
+    "contrastive",
+    "degree_of_corruption",
+    "divergence_of_opponent",
+    "first_candidate",
+    "inverse_eta",
+    "labels",
+    "last_pair",
+    "likelihood",
+    "optimism",
+    "own_tau",
+    "policy_gradients",
+    "prompting",
+    "ranked_pairs",
+    "regressions",
+    "sampled_dpo",
+    "selection",
+    "self_labelled",
+    "shared",
+    "statistics",
+    "times",
+    "token_level_dpo",
+    "winners_likelihood",
+]

@@ -1,0 +1,1 @@
+"""The rows: one file a kind, the table of all, and recipes of several."""

@@ -1,0 +1,156 @@
+"""Rows whose pairs, or whose anchor, are the iterate's, which follows the policy."""
+
+from nashalign import losses
+from nashalign.algorithms import objectives, players
+from nashalign.algorithms.columns import draw
+from nashalign.algorithms.method import Method
+from nashalign.algorithms.objectives import (
+    added,
+    chosen,
+    contrastive,
+    last_pair,
+    regressions,
+    shared,
+)
+from nashalign.algorithms.objectives.labels import own_rewards, verdict
+from nashalign.algorithms.objectives.selection import (
+    best_and_worst,
+    finished_best_and_worst,
+    replayed,
+)
+from nashalign.algorithms.players import data, greedy, iterate
+from nashalign.algorithms.row import Row
+from nashalign.algorithms.rows.customary import (
+    ONE_PROMPT_SET,
+    dividing_tau,
+    eta,
+    follow,
+    num_responses,
+    period,
+    share,
+    weight,
+)
+from nashalign.algorithms.settings import FINITE, OURS, Setting
+
+_DPO = contrastive(losses.dpo)
+_FOLLOWING = (("iterate", "policy", players.every_period),)
+
+
+def _anchored(loss, **columns):
+    """A method whose margins are measured from the iterate."""
+    return Method(loss=loss, anchor=iterate, refresh=_FOLLOWING, **columns)
+
+
+# The anchor is the policy that writes; both move together.
+BPO = Row(
+    "bpo",
+    "BPO",
+    "Xu et al. 2024, arXiv:2406.12168",
+    _anchored(_DPO, members=draw(iterate, 2), annotation="preference", label=verdict),
+    settings=(dividing_tau(0.1), period(300, OURS)),
+    departures=(
+        "one policy; the paper trains an ensemble of adapters and merges it",
+        "two responses a prompt; the paper draws 12 and takes 2 of them",
+        "the length of a phase is ours",
+    ),
+)
+
+# The greedy response of the iterate joins the data set's pair; its likelihood is
+# pushed down. A quarter of UltraFeedback is 120 updates of 128.
+SELM = Row(
+    "selm",
+    "SELM",
+    "Zhang et al. 2024, arXiv:2405.19332",
+    _anchored(
+        added(chosen(losses.dpo), "alpha", objectives.first_candidate),
+        members=draw(greedy) + draw(data, 2),
+        annotation="preference",
+        label=verdict,
+        select=best_and_worst,
+    ),
+    settings=(
+        dividing_tau(0.01),
+        weight("alpha", "the log-ratio of the iterate's own response", 0.001),
+        period(120),
+    ),
+    departures=(
+        "no epoch of DPO comes first",
+        "labels are the annotator's verdicts; the paper ranks three with PairRM",
+    ),
+)
+
+SCORED = (
+    # `follow` 0 is the paper's anchor, the reference; 1 is its script's, the iterate.
+    # 20,000 prompts at 128 a batch are 156 updates an iteration.
+    Row(
+        "iterative_dpo",
+        "iterative DPO (GSHF)",
+        "Xiong et al. 2023, arXiv:2312.11456",
+        Method(
+            members=draw(iterate, "num_responses"),
+            annotation="reward",
+            loss=chosen(losses.dpo),
+            select=best_and_worst,
+            anchor=players.following,
+            refresh=_FOLLOWING,
+        ),
+        settings=(dividing_tau(0.1), follow(0.0), period(156), num_responses(8)),
+        departures=(
+            "no uncertainty bonus and no second agent: the paper's practical recipe "
+            "alone",
+            ONE_PROMPT_SET,
+        ),
+    ),
+    Row(
+        "rebel",
+        "REBEL",
+        "Gao et al. 2024, arXiv:2404.16767",
+        _anchored(
+            regressions.reward_regression,
+            members=draw(iterate, 2),
+            annotation="reward",
+        ),
+        settings=(eta(1.0), period(1)),
+        departures=("no KL penalty in the reward; code of the paper's subtracts one",),
+    ),
+    # The reward is the log-ratio that the last round has learnt, less a penalty a
+    # token. A share of the pairs is replayed from the data set. Responses that were
+    # cut are not chosen. 300 updates a round, as in the paper, which begins with a
+    # policy made by DPO.
+    Row(
+        "dice",
+        "DICE",
+        "Chen et al. 2024, arXiv:2406.09760",
+        Method(
+            members=draw(iterate, "num_responses") + draw(data, 2),
+            annotation="data",
+            loss=shared("replay", last_pair(_DPO), chosen(losses.dpo)),
+            label=own_rewards,
+            select=replayed(finished_best_and_worst),
+            anchor=iterate,
+            refresh=(("previous", "iterate", players.every_period), *_FOLLOWING),
+        ),
+        settings=(
+            dividing_tau(0.1),
+            share("replay", "share of the data set's pairs", 0.5),
+            Setting(
+                name="penalty",
+                meaning="taken from the reward for each token",
+                unit="nats",
+                range=FINITE,
+                default=0.0,
+                source="none; a round finds its own",
+            ),
+            period(300),
+            num_responses(16),
+        ),
+        departures=(
+            "the penalty is a token's; the paper's is a character's",
+            "every step replays a share of the pairs, to the same prompts; the paper "
+            "mixes two disjoint sets of prompts",
+            "a prompt is left out with fewer than two finished responses, not eight; "
+            "the shortest and longest are kept",
+        ),
+        exactness="exact without the search for the penalty",
+    ),
+)
