@@ -12,6 +12,8 @@ import scipy.special
 
 from nashalign import games
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 PREFERENCE = games.random_preference(0, 4)
 REFERENCE = np.array([0.1, 0.5, 0.15, 0.25])
 REWARDS = np.array([0.3, -0.2, 1.1, 0.4])
@@ -344,15 +346,15 @@ def test_games_of_a_batch_do_not_know_of_each_other(solver):
     preference = games.random_preference(1, (2, 3, 4))
     reference = np.random.default_rng(1).dirichlet(np.full(4, 3.0), size=(2, 3))
 
-    def third(state, preference):
-        for _ in range(3):
-            state = solver.update(state, preference)
-        return state.log_policy
+    @jax.jit
+    def third(reference, preference):
+        start = solver.init(reference)
+        return games.run(solver, start, preference, num_steps=3)[1][-1]
 
-    together = jax.jit(third)(solver.init(reference), preference)
-    alone = third(solver.init(reference[1, 2]), preference[1, 2])
+    together = third(reference, preference)
+    alone = third(reference[1, 2], preference[1, 2])
     np.testing.assert_allclose(together[1, 2], alone, atol=2e-5)
-    mapped = jax.vmap(lambda r, p: third(solver.init(r), p))(reference, preference)
+    mapped = jax.jit(jax.vmap(third))(reference, preference)
     np.testing.assert_allclose(mapped, together, atol=2e-5)
 
 
