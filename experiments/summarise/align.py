@@ -239,16 +239,18 @@ class Aligner:
     def _rollouts(self, step: int, prompts, groups) -> Iterable[dict]:
         """What a step sampled and what was said of it, one line a prompt."""
         del step, prompts
-        ratios = groups.reference_log_probs.sum(-1)
+        frozen = groups.frozen_log_probs
         for index, texts in enumerate(self._task.texts(groups.responses)):
             pair = self._task.functions[groups.prompts.ids[index]].pair
             line = {
                 "id": int(groups.prompts.ids[index]),
                 "code": pair.code,
                 "responses": texts,
-                "reference_log_probs": ratios[index].tolist(),
                 "truncated": groups.responses.truncated[index].tolist(),
             }
+            if "reference" in frozen:
+                found = frozen["reference"][index].sum(-1)
+                line["reference_log_probs"] = found.tolist()
             if groups.preference is not None:
                 line["preference"] = groups.preference[index].tolist()
             if groups.rewards is not None:

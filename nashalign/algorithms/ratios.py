@@ -26,12 +26,12 @@ def chi(log_ratios: chex.Array, mask: chex.Array) -> chex.Array:
 
     .. math:: \phi(e^h) = e^h + h
 
-    for the log-ratio h of the whole response. Where the square of the ratio would be
-    beyond the numbers that there are, the ratio stays where it is, and h goes on. Huang
+    for the log-ratio h of the whole response. Where the square of a difference of two
+    would be beyond the numbers that there are, the ratio stays, and h goes on. Huang
     et al. 2024 (arXiv:2407.13399).
     """
     total = summed(log_ratios, mask)
-    largest = jnp.log(jnp.finfo(total.dtype).max) / 2
+    largest = jnp.log(jnp.finfo(total.dtype).max) / 2 - 2
     return jnp.exp(jnp.minimum(total, largest)) + total
 
 
