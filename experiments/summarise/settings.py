@@ -157,6 +157,14 @@ _CHOSEN: dict[str, dict[str, float]] = {
     "soft_po": {"alpha": 0.02},
     "soft_po_weighted": {"alpha": 0.02, "power": 0.01},
     "soft_po_ranked": {"alpha": 0.02},
+    # From no reference, and not swept. By the token: log-odds of 1 are half a nat, six
+    # of a response; labels are soft, so that the margin is at the papers' lower end,
+    # within the log-odds of most votes.
+    "simpo": {"tau": 2.0, "gamma": 0.6},
+    # Soft PO's softness; a likelihood of weight 1 would be all that is learnt.
+    "cpo": {"tau": 0.02, "likelihood": 0.005},
+    # The likelihood has been learnt already, and soft labels have smaller slopes.
+    "orpo": {"odds": 1.0},
     # Likelihood alone: the start policy has been trained by it already, and at the
     # others' rate takes steps that are mostly noise. It does not leave the start policy
     # (.1 nats), nor does it win (.50).

@@ -6,7 +6,16 @@ from nashalign.losses.clipped import (
     clipped_value,
     token_rewards,
 )
-from nashalign.losses.pairwise import cdpo, dpo, hinge, ipo, rdpo, slic, soft
+from nashalign.losses.pairwise import (
+    cdpo,
+    dpo,
+    hinge,
+    ipo,
+    rdpo,
+    simpo,
+    slic,
+    soft,
+)
 from nashalign.losses.policy_gradient import policy_gradient
 
 __all__ = [
@@ -19,6 +28,7 @@ __all__ = [
     "ipo",
     "policy_gradient",
     "rdpo",
+    "simpo",
     "slic",
     "soft",
     "token_rewards",

@@ -148,6 +148,36 @@ def rdpo(
     return _cross_entropy(tau * margin, debiased)
 
 
+def simpo(
+    margin: chex.Array,
+    preferred: chex.Array,
+    *,
+    tau: chex.Numeric,
+    gamma: chex.Numeric,
+) -> chex.Array:
+    r"""SimPO: DPO's loss, and the winner is to be ahead by a margin.
+
+    .. math:: -p \log\sigma(\tau h - \gamma) - (1 - p) \log\sigma(-\tau h - \gamma)
+
+    where h is the difference of mean log-likelihoods of a token. Meng et al. 2024
+    (arXiv:2405.14734), where tau is called beta.
+
+    Args:
+      margin: `[*B]` nats.
+      preferred: `[*B]` P(y beats z), in [0, 1].
+      tau: steepness, > 0.
+      gamma: margin of tau h that is asked for, >= 0.
+
+    Returns:
+      `[*B]` nats.
+    """
+    margin, preferred = _pair(margin, preferred)
+    scaled = checks.setting(tau, "tau", above=0) * margin
+    gamma = checks.setting(gamma, "gamma", least=0)
+    wins, losses = (jax.nn.log_sigmoid(x - gamma) for x in (scaled, -scaled))
+    return -preferred * wins - (1 - preferred) * losses
+
+
 def soft(
     margin: chex.Array, preferred: chex.Array, *, alpha: chex.Numeric
 ) -> chex.Array:

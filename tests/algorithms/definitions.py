@@ -362,6 +362,46 @@ def tdpo(detached):
     return objective
 
 
+def mean_log_likelihoods(view):
+    """Of a token, `[B, Y]`: log pi(y) over the number of its tokens, the end's too."""
+    return view.log_pi / np.array([len(s) for s in token_game.strings()])
+
+
+def of_winners(values):
+    """Minus the value of a pair's winner, in expectation over the label."""
+    return -P * values[:, :, None] - (1 - P) * values[:, None, :]
+
+
+def simpo(view):
+    """Meng et al. 2024, eq. 6: -log sigma(beta / |y| log pi(y) - the loser's - gamma).
+
+    Either may have won.
+    """
+    beta, gamma = view.settings["tau"], view.settings["gamma"]
+    h = beta * margins(mean_log_likelihoods(view))
+    values = P * softplus(gamma - h) + (1 - P) * softplus(gamma + h)
+    return over_pairs(view.mass("data"), view.mass("data"), values)
+
+
+def cpo(view):
+    """Xu et al. 2024: DPO from a uniform reference, and the winner's likelihood."""
+    preferred = dpo(margins(view.log_pi), P, view.settings["tau"])
+    values = preferred + view.settings["likelihood"] * of_winners(view.log_pi)
+    return over_pairs(view.mass("data"), view.mass("data"), values)
+
+
+def orpo(view):
+    """Hong et al. 2024: the winner's likelihood, and a ratio of odds.
+
+    Odds are of a response whose probability is the geometric mean of its tokens'.
+    """
+    mean = mean_log_likelihoods(view)
+    chance = np.exp(mean)
+    h = margins(np.log(chance / (1 - chance)))
+    values = of_winners(mean) + view.settings["odds"] * dpo(h, P, 1.0)
+    return over_pairs(view.mass("data"), view.mass("data"), values)
+
+
 def level_of(reward):
     """Three levels from -1 to 1."""
     return int(np.clip(np.floor((reward + 1) / 2 * 3), 0, 2))
@@ -658,6 +698,9 @@ OBJECTIVES = {
     "soft_po_ranked": soft_ranked,
     "tdpo1": tdpo(detached=False),
     "tdpo2": tdpo(detached=True),
+    "simpo": simpo,
+    "cpo": cpo,
+    "orpo": orpo,
     "filtered": likelihood(best_of_data),
     "rwr": likelihood(
         lambda view: view.mass("data") * np.exp((R - R.max()) / view.method.tau)

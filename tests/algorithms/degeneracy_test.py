@@ -78,6 +78,23 @@ def loss_and_slope(name, settings, labels, same=None):
         ("tdpo2", {"tau": 0.7, "alpha": 0.0}, "dpo", {"tau": 0.7}, P, None),
         ("cdpo", {"tau": 0.7, "flip": 0.0}, "dpo", {"tau": 0.7}, P, None),
         ("rdpo", {"tau": 0.7, "flip": 0.0}, "dpo", {"tau": 0.7}, P, None),
+        # Responses of two tokens each.
+        (
+            "simpo",
+            {"tau": 1.4, "gamma": 0.0},
+            "cpo",
+            {"tau": 0.7, "likelihood": 0.0},
+            P,
+            None,
+        ),
+        (
+            "cpo",
+            {"tau": 1.0, "likelihood": 0.0},
+            "soft_po",
+            {"tau": 0.0, "alpha": 1.0},
+            P,
+            None,
+        ),
         ("mcts_dpo", {"tau": 0.7}, "dpo", {"tau": 0.7}, P, None),
         ("sail_ddp", {"tau": 0.7, "share": 0.0}, "dpo", {"tau": 0.7}, HARD, None),
         ("sequential_po", {"tau": 0.7, "retain": 0.0}, "bpo", {"tau": 0.7}, HARD, None),

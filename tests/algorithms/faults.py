@@ -26,6 +26,7 @@ UPDATE = "nashalign/algorithms/update.py"
 WEIGHING = "nashalign/algorithms/weighing.py"
 NASH = "nashalign/algorithms/rows/nash.py"
 SELF_PLAY = "nashalign/algorithms/rows/self_play.py"
+REFERENCE_FREE = "nashalign/algorithms/rows/reference_free.py"
 ONLINE = "nashalign/algorithms/rows/online.py"
 PAIRWISE = "nashalign/losses/pairwise.py"
 CLIPPED = "nashalign/losses/clipped.py"
@@ -751,5 +752,34 @@ ALGORITHMS = [
         'refresh=(*_FOLLOWING, ("reference", "policy", players.every_stage)),',
         "refresh=_FOLLOWING,",
         f"{IDENTITY_TEST} -k 2-alike",
+    ),
+    Fault(
+        "SimPO's margin asked of the loser",
+        PAIRWISE,
+        "jax.nn.log_sigmoid(x - gamma)",
+        "jax.nn.log_sigmoid(x + gamma)",
+        expected("simpo"),
+    ),
+    Fault(
+        "likelihoods of whole responses in ORPO",
+        OBJECTIVES,
+        "ratios.averaged(groups.log_probs, mask)",
+        "ratios.summed(groups.log_probs, mask)",
+        f"{GROUP_GRADIENTS_TEST} -k orpo",
+    ),
+    Fault(
+        "SimPO on whole responses",
+        REFERENCE_FREE,
+        '            contrastive(losses.simpo, gamma="gamma"),\n'
+        "            ratio=ratios.averaged,",
+        '            contrastive(losses.simpo, gamma="gamma"),',
+        f"{GROUP_GRADIENTS_TEST} -k simpo",
+    ),
+    Fault(
+        "a reference that CPO does not read",
+        REFERENCE_FREE,
+        "        keeps=(),\n",
+        "",
+        "tests/algorithms/ratios_test.py -k frozen_policy",
     ),
 ]

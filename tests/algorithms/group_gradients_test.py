@@ -236,6 +236,50 @@ def dpo(g, s):
     return of_margin(g, s["tau"] * slope)
 
 
+def mean_scores(g, credits):
+    """Slopes of credits of mean log-likelihoods, `{response: credit}`."""
+    shares = {i: np.full(LENGTH, c / g.mask[i].sum()) for i, c in credits.items()}
+    return scores(g, shares)
+
+
+def mean_log_likelihoods(g):
+    """Of a token, the end's included."""
+    return g.log_pi.sum(-1) / g.mask.sum(-1)
+
+
+def simpo(g, s):
+    """Meng et al. 2024: -log sigma(beta (mean of y - mean of z) - gamma), either way.
+
+    Means are over a response's own tokens.
+    """
+    mean, p = mean_log_likelihoods(g), g.P[0, 1]
+    h = s["tau"] * (mean[0] - mean[1])
+    credit = p * logistic(s["gamma"] - h) - (1 - p) * logistic(s["gamma"] + h)
+    return mean_scores(g, {0: s["tau"] * credit, 1: -s["tau"] * credit})
+
+
+def cpo(g, s):
+    """Xu et al. 2024: -log sigma(beta (log pi(y) - log pi(z))) - log pi(y)."""
+    h, p = s["tau"] * margin(g), g.P[0, 1]
+    credit = s["tau"] * (p * logistic(-h) - (1 - p) * logistic(h))
+    said = s["likelihood"]
+    whole = {0: credit + said * p, 1: said * (1 - p) - credit}
+    return scores(g, {i: np.full(LENGTH, c) for i, c in whole.items()})
+
+
+def orpo(g, s):
+    """Hong et al. 2024: mean likelihood, and lambda times the log of a ratio of odds.
+
+    The log-odds of a mean p have the slope 1 / (1 - exp p).
+    """
+    mean, p = mean_log_likelihoods(g), g.P[0, 1]
+    chance = np.exp(mean)
+    odds = np.log(chance / (1 - chance))
+    h = odds[0] - odds[1]
+    credit = s["odds"] * (p * logistic(-h) - (1 - p) * logistic(h)) / (1 - chance)
+    return mean_scores(g, {0: p + credit[0], 1: 1 - p - credit[1]})
+
+
 def preference_degree(g, s):
     """Li et al. 2024: DPO, and telling by how much the winner was corrupted.
 
@@ -255,6 +299,9 @@ PAPERS = {
     "ppo": ([POLICY_ALONE], ppo),
     "dpo": ([DATA] * 2, dpo),
     "preference_degree": ([DATA] * 4, preference_degree),
+    "simpo": ([DATA] * 2, simpo),
+    "cpo": ([DATA] * 2, cpo),
+    "orpo": ([DATA] * 2, orpo),
     "mcts_dpo": ([DATA] * 2, dpo),
     "online_ipo": ([POLICY_ALONE] * 2, online_ipo),
     "self_play_pg": ([POLICY_ALONE] * 2, nash_pg),

@@ -42,6 +42,7 @@ VALUES = {
     "retain": 0.4,
     "flip": 0.2,
     "alpha": 0.4,
+    "gamma": 0.5,
     "likelihood": 0.3,
     "degree": 0.5,
     "share": 0.6,

@@ -129,6 +129,11 @@ def test_a_row_without_a_reference_holds_none_and_pays_for_none():
     assert later.reference is state.params
 
 
+@pytest.mark.parametrize("name", ["simpo", "cpo", "orpo"])
+def test_rows_of_the_table_without_a_reference_hold_no_frozen_policy(name):
+    assert algorithms.TABLE[name].method.frozen == ()
+
+
 def test_what_a_column_names_is_held_though_nothing_is_kept():
     method = dataclasses.replace(without_reference(), anchor=players.reference)
     assert method.frozen == ("reference",)

@@ -198,6 +198,20 @@ def test_the_raw_hinge_pushes_with_one_until_its_margin(margin, slope):
     np.testing.assert_allclose(gradient, slope)
 
 
+@pytest.mark.parametrize("preferred", [0.0, 0.3, 1.0])
+def test_simpo_asks_the_winner_to_be_ahead_by_its_margin(preferred):
+    tau, gamma = 2.0, 0.6
+    found = losses.simpo(MARGINS, np.full(6, preferred), tau=tau, gamma=gamma)
+    behind = np.log1p(np.exp(np.stack([gamma - tau * MARGINS, gamma + tau * MARGINS])))
+    expected = preferred * behind[0] + (1 - preferred) * behind[1]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    without = losses.simpo(MARGINS, np.full(6, preferred), tau=tau, gamma=0.0)
+    plain = losses.dpo(MARGINS, np.full(6, preferred), tau=tau)
+    np.testing.assert_array_equal(without, plain)
+    with pytest.raises(ValueError, match="gamma"):
+        losses.simpo(MARGINS, np.ones(6), tau=tau, gamma=-0.1)
+
+
 def test_soft_preferences_are_powers_of_probabilities():
     log_y, log_z, alpha = np.log(0.3), np.log(0.1), 0.5
     share = 0.3**alpha / (0.3**alpha + 0.1**alpha)

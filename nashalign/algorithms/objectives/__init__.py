@@ -18,6 +18,7 @@ from nashalign.algorithms.objectives.composed import (
     own_tau,
     shared,
     times,
+    unit_tau,
 )
 from nashalign.algorithms.objectives.pairs import (
     choice,
@@ -31,6 +32,7 @@ from nashalign.algorithms.objectives.pairs import (
     self_labelled,
     token_level_dpo,
     winners_likelihood,
+    winners_mean_likelihood,
 )
 
 __all__ = [
@@ -59,5 +61,7 @@ __all__ = [
     "statistics",
     "times",
     "token_level_dpo",
+    "unit_tau",
     "winners_likelihood",
+    "winners_mean_likelihood",
 ]

@@ -32,6 +32,12 @@ def inverse_eta(settings: Settings) -> chex.Numeric:
     return 1 / settings["eta"]
 
 
+def unit_tau(settings: Settings) -> chex.Numeric:
+    """The pair loss takes margins as they are."""
+    del settings
+    return 1.0
+
+
 def best_of_n_tau(settings: Settings) -> chex.Numeric:
     """BoNBoN's: 1 / (2 (n - 1) (1 + 1/2 + ... + 1 / (n - 1))), n the `num_responses`.
 

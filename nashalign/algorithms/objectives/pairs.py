@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from nashalign import losses
 from nashalign.algorithms import groups as grouped
+from nashalign.algorithms import ratios
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives.composed import contrastive
 from nashalign.types import Groups
@@ -28,6 +29,15 @@ def winners_likelihood(method: Method, groups: Groups) -> chex.Array:
     """Minus the log-likelihood of a pair's winner, in expectation over the label."""
     del method
     preferred, found = grouped.preferred(groups), grouped.log_likelihoods(groups)
+    return -preferred * found[..., 0] - (1 - preferred) * found[..., 1]
+
+
+def winners_mean_likelihood(method: Method, groups: Groups) -> chex.Array:
+    """The same as a mean over the winner's own tokens, nats a token."""
+    del method
+    mask = groups.responses.mask
+    found = grouped.take(ratios.averaged(groups.log_probs, mask), groups.members)
+    preferred = grouped.preferred(groups)
     return -preferred * found[..., 0] - (1 - preferred) * found[..., 1]
 
 

@@ -15,6 +15,7 @@ from nashalign.algorithms.rows import (
     nash,
     offline,
     online,
+    reference_free,
     rewarded,
     self_play,
 )
@@ -23,6 +24,7 @@ _ROWS = (
     *rewarded.ROWS,
     *offline.LIKELIHOOD,
     *offline.PAIRS,
+    *reference_free.ROWS,
     *imitation.ROWS,
     *online.ONLINE,
     iterated.BPO,
