@@ -14,7 +14,7 @@ from nashalign.training.files import (
     require_writable,
     write_text,
 )
-from nashalign.training.logs import JsonLines, read_log
+from nashalign.training.logs import JsonLines, Tracker, read_log
 from nashalign.training.loop import run
 from nashalign.training.mesh import (
     batched,
@@ -26,6 +26,7 @@ from nashalign.training.mesh import (
 )
 from nashalign.training.progress import progress_bar
 from nashalign.training.runs import ConfigChanged, Run, RunFinished, open_run
+from nashalign.training.trackers import wandb_tracker
 
 __all__ = [
     "Checkpoints",
@@ -33,6 +34,7 @@ __all__ = [
     "JsonLines",
     "Run",
     "RunFinished",
+    "Tracker",
     "TrainingDiverged",
     "batched",
     "damaged",
@@ -49,5 +51,6 @@ __all__ = [
     "replicated",
     "require_writable",
     "run",
+    "wandb_tracker",
     "write_text",
 ]

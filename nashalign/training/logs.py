@@ -11,13 +11,16 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorboardX
 
 from nashalign import json_file
 from nashalign.training import files
+
+Tracker = Callable[[Mapping[str, float]], None]
+"""What is given every line of the metrics as it is logged, its `step` among them."""
 
 
 class Logs:
@@ -26,18 +29,21 @@ class Logs:
     Use it as a context manager.
     """
 
-    def __init__(self, folder: str | os.PathLike, step: int):
+    def __init__(
+        self, folder: str | os.PathLike, step: int, track: Sequence[Tracker] = ()
+    ):
         """Opens the logs and cuts them back.
 
         Args:
           folder: the folder of the run.
           step: number of steps done; later lines are removed, and where none is done
             all, since such a run begins again.
+          track: what else is given every new line.
 
         Raises:
           OSError: if they cannot be written.
         """
-        folder = pathlib.Path(folder)
+        folder, self._track = pathlib.Path(folder), track
         self._metrics = JsonLines(folder / "metrics.jsonl", step)
         self._rollouts = JsonLines(folder / "rollouts.jsonl", step)
         with files.naming(folder / "tensorboard"):
@@ -88,6 +94,8 @@ class Logs:
         self._metrics.write([line])
         self._rollouts.write({"step": step, **rollout} for rollout in rollouts)
         self._show(_finite(line))
+        for tracker in self._track:
+            tracker(_finite(line))
 
     def _show(self, line: Mapping) -> None:
         """Writes one line's scalars for TensorBoard."""

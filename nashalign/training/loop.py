@@ -17,7 +17,7 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -57,6 +57,8 @@ def run(
     rollouts_of: Callable[[int, PyTree, PyTree], Iterable[Mapping]] | None = None,
     evaluate: Callable[[PyTree], Mapping[str, float]] | None = None,
     evaluate_every: int | None = None,
+    stop: Callable[[Mapping[str, float]], bool] | None = None,
+    track: Sequence[logs.Tracker] = (),
 ) -> PyTree:
     """Trains for `num_steps` steps, or for what is left of them, and returns the state.
 
@@ -82,9 +84,12 @@ def run(
         the state, and cannot change it.
       evaluate_every: steps between evaluations; the last step is always evaluated, and
         so is the state to begin with, as a line of step 0.
+      stop: whether what was measured of a state ends the run before its last step. The
+        state is saved, and a run that is asked for again asks `stop` again.
+      track: each is given every line of the metrics as it is logged.
 
     Returns:
-      The state after `num_steps` steps.
+      The state after `num_steps` steps, or where `stop` has ended the run.
 
     Raises:
       TrainingDiverged: if a metric is not finite, or the state is NaN or plus infinity.
@@ -102,12 +107,12 @@ def run(
         if done:
             lengths = checkpoints.note(done).get("logs", {})
             logs.require_whole(folder, done, lengths)
-        if done == num_steps:
+        if done == num_steps or (stop and done and stop(_last(folder, done))):
             return state
         keeper = _Keeper(
             folder=folder,
             checkpoints=checkpoints,
-            logs=stack.enter_context(Logs(folder, done)),
+            logs=stack.enter_context(Logs(folder, done, track)),
             advance=stack.enter_context(progress_bar(name, num_steps, done)),
             show=show,
             rollouts_of=rollouts_of,
@@ -125,9 +130,9 @@ def run(
             state, metrics, record = step(state, batch)
             keeper.settle()
             keeper.pending = _Done(index + 1, batch, metrics, record)
-            stop = interrupts.received is not None
-            keeper.tend(state, stop)
-            if stop:
+            interrupted = interrupts.received is not None
+            ended = keeper.tend(state, interrupted, stop)
+            if interrupted or ended:
                 break
         checkpoints.wait()
         interrupts.raise_received(
@@ -158,18 +163,24 @@ class _Keeper:
         if self.evaluate is not None:
             self._log(0, _as_floats(self.evaluate(state)))
 
-    def tend(self, state: PyTree, stop: bool) -> None:
-        """Evaluates and saves where the pending step asks for it, or the user does."""
-        done = self.pending
+    def tend(self, state: PyTree, interrupted: bool, stop: Callable | None) -> bool:
+        """Evaluates and saves where the pending step asks for it, or the user does.
+
+        Returns whether what was measured ends the run.
+        """
+        done, ended = self.pending, False
         if self.evaluate is not None and self.evaluates(done.step):
             self._require_finite()
-            self.settle(self.evaluate(state))
-        if self.saves(done.step) or stop:
+            measured = _as_floats(self.evaluate(state))
+            self.settle(measured)
+            ended = stop is not None and stop(measured)
+        if self.saves(done.step) or interrupted or ended:
             self.settle()
             if divergence.is_broken(state):
                 raise self._diverged("the state holds NaN or infinity", done)
             note = {"logs": self.logs.sync()}
             self.checkpoints.save(done.step, state, note)
+        return ended
 
     def settle(self, evaluation: Mapping[str, float] | None = None) -> None:
         """Waits for the pending step, if there is one, checks it and logs it."""
@@ -233,6 +244,12 @@ def _begin(
     if restored[0] < num_steps:
         checkpoints.reserve(state)
     return restored
+
+
+def _last(folder: pathlib.Path, step: int) -> dict[str, float]:
+    """What was logged of a step."""
+    lines = logs.read_log(folder / "metrics.jsonl")
+    return next(line for line in reversed(lines) if line["step"] == step)
 
 
 def _as_floats(values: Mapping[str, Any]) -> dict[str, float]:

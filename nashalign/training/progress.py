@@ -60,13 +60,16 @@ def progress_bar(
     bar below the cell.
 
     Args:
-      name: what is being done, in a few words.
+      name: what is being done, in a few words; without one nothing is shown.
       total: number of steps.
       done: number of those that were done before.
 
     Yields:
       `advance(count, note)`: counts `count` more steps and shows the note.
     """
+    if not name:
+        yield lambda count, note: None
+        return
     columns = (
         rich.progress.TextColumn("{task.description}", markup=False),
         rich.progress.BarColumn(bar_width=24),

@@ -14,7 +14,7 @@ import pathlib
 import platform
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -23,6 +23,8 @@ from nashalign import json_file
 from nashalign.training import files
 
 CONFIG, FINISHED = "config.json", "finished.json"
+FORMAT = 2
+"""Of output folders: what is where in them, and how settings are named."""
 
 
 class ConfigChanged(ValueError):
@@ -108,7 +110,11 @@ class Run:
 
 @contextlib.contextmanager
 def open_run(
-    folder: str | os.PathLike, config: Any, *, space: int = 64 * 2**20
+    folder: str | os.PathLike,
+    config: Any,
+    *,
+    extends: Sequence[str] = (),
+    space: int = 64 * 2**20,
 ) -> Iterator[Run]:
     """Opens an output folder, and holds it against other processes during the block.
 
@@ -122,6 +128,8 @@ def open_run(
       folder: the output folder; made if need be.
       config: every setting that results depend on, as a mapping or a dataclass of what
         JSON can hold, nested ones and paths too.
+      extends: dotted names of settings that an old run may be given more of: numbers,
+        or None for no limit. It goes on, finished or not.
       space: bytes that must be free on its disk.
 
     Yields:
@@ -138,10 +146,14 @@ def open_run(
     with files.naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with _held(folder):
-        record = {"config": _plain(config), "environment": _environment()}
+        record = {
+            "format": FORMAT,
+            "config": _plain(config),
+            "environment": _environment(),
+        }
         resumed = (folder / CONFIG).exists()
         if resumed:
-            _require_same(folder, record)
+            _require_same(folder, record, extends)
         else:
             _require_empty(folder)
         files.require_writable(folder, space)
@@ -172,8 +184,8 @@ def _held(folder: pathlib.Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _require_same(folder: pathlib.Path, record: dict) -> None:
-    """Raises unless the folder's unfinished run has this configuration."""
+def _require_same(folder: pathlib.Path, record: dict, extends: Sequence[str]) -> None:
+    """Raises unless the folder's unfinished run has this configuration, or less."""
     try:
         old = json_file.parse((folder / CONFIG).read_bytes())
         config, environment = old["config"], old["environment"]
@@ -182,8 +194,20 @@ def _require_same(folder: pathlib.Path, record: dict) -> None:
             f"{folder / CONFIG} is not a run's configuration ({error}); give another "
             "--output or delete the folder"
         ) from error
-    if changes := _differences(config, record["config"]):
+    if old.get("format") != FORMAT:
+        raise ValueError(
+            f"{folder} holds a run of another version of nashalign, whose folders are "
+            f"laid out differently (format {old.get('format', 1)}, and this is "
+            f"{FORMAT}); finish it with that version, or give another --output"
+        )
+    changes = _differences(config, record["config"])
+    more = [key for key, was, now in changes if key in extends and _is_more(was, now)]
+    if len(more) < len(changes):
         raise ConfigChanged(folder, changes)
+    if more:
+        # The results of the shorter run are written again at the end of the longer one.
+        (folder / FINISHED).unlink(missing_ok=True)
+        files.write_text(folder / CONFIG, _json(old | {"config": record["config"]}))
     if (folder / FINISHED).exists():
         _require_unfinished(folder)
     for what, was, now in _differences(environment, record["environment"]):
@@ -192,6 +216,13 @@ def _require_same(folder: pathlib.Path, record: dict) -> None:
             "may differ in rounding from an unbroken run",
             stacklevel=4,
         )
+
+
+def _is_more(old, new) -> bool:
+    """Whether a setting was raised; None is no limit."""
+    if new is None or old is None:
+        return new is None
+    return isinstance(old, int | float) and isinstance(new, int | float) and new > old
 
 
 def _require_unfinished(folder: pathlib.Path) -> None:

@@ -297,6 +297,64 @@ def test_evaluations_join_the_metrics_of_their_step(tmp_path):
     assert not (tmp_path / "rollouts.jsonl").exists()
 
 
+def done(state):
+    return {"done": state.step}
+
+
+def at_least(number):
+    """Whether so many steps are done."""
+    return lambda measured: measured.get("done", 0) >= number
+
+
+def test_a_run_that_is_stopped_is_saved_and_returned_again_without_a_step(tmp_path):
+    settings = {"evaluate": done, "evaluate_every": 3, "stop": at_least(5)}
+    state = train(tmp_path, **settings)
+    assert int(state.step) == 6
+    with training.Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.steps()[-1] == 6
+    before = logged(tmp_path)
+    assert [line["step"] for line in before["metrics"]] == list(range(7))
+    again = train(tmp_path, breaking_at(0), **settings)
+    assert bits(again) == bits(state) and logged(tmp_path) == before
+
+
+@pytest.mark.parametrize("laxer", [None, at_least(9), at_least(99)])
+def test_a_stopped_run_goes_on_where_it_may_and_equals_an_unbroken_one(tmp_path, laxer):
+    settings = {"evaluate": done, "evaluate_every": 3}
+    train(tmp_path / "broken", **settings, stop=at_least(5))
+    state = train(tmp_path / "broken", **settings, stop=laxer)
+    whole = tmp_path / "whole", train(tmp_path / "whole", **settings, stop=laxer)
+    assert int(state.step) == (9 if laxer and laxer({"done": 9}) else NUM_STEPS)
+    same_as(whole, tmp_path / "broken", state)
+
+
+def test_a_stopped_run_that_broke_off_ends_where_an_unbroken_one_does(tmp_path):
+    settings = {"evaluate": done, "evaluate_every": 3, "stop": at_least(8)}
+    whole = tmp_path / "whole", train(tmp_path / "whole", **settings)
+    for count in (5, 2):
+        with pytest.raises(Broken):
+            train(tmp_path / "broken", breaking_at(count), **settings)
+    same_as(whole, tmp_path / "broken", train(tmp_path / "broken", **settings))
+
+
+def test_trackers_are_given_each_line_once_as_it_is_logged(tmp_path):
+    def evaluate(state):
+        return {"done": state.step, "undefined": float("nan")}
+
+    first, second = [], []
+    settings = {"evaluate": evaluate, "evaluate_every": 5}
+    settings["track"] = [lambda line: first.append(dict(line)), second.append]
+    train(tmp_path, **settings, num_steps=8)
+    assert [line["step"] for line in first] == list(range(9)) and first == second
+    # As the log has them: what is not finite is None.
+    assert first == training.read_log(tmp_path / "metrics.jsonl")
+    assert first[0]["undefined"] is None
+    # A run that goes on gives the new lines, and a finished one gives none.
+    for _ in range(2):
+        train(tmp_path, **settings)
+    assert [line["step"] for line in first] == list(range(NUM_STEPS + 1))
+
+
 @pytest.mark.parametrize("name", ["loss", "gradient_norm"])
 @pytest.mark.parametrize("bad, last_good", [(0, None), (5, 4), (7, 4), (8, 8), (11, 8)])
 def test_a_run_that_diverges_stops_and_shows_step_checkpoint_and_batch(

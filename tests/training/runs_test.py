@@ -90,6 +90,69 @@ def test_a_changed_configuration_shows_the_difference_and_changes_nothing(tmp_pa
     assert (tmp_path / "config.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("number", [None, 1, 3])
+def test_a_folder_of_another_layout_is_refused_with_a_sentence(tmp_path, number):
+    with training.open_run(tmp_path, Config()):
+        path = tmp_path / "config.json"
+        written = json.loads(path.read_text())
+        assert written.pop("format") == 2
+    if number is not None:
+        written["format"] = number
+    path.write_text(json.dumps(written))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=rf"format {number or 1}, and this is 2\); f"):
+        with training.open_run(tmp_path, Config()):
+            raise AssertionError("opened")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "goes_on"),
+    [
+        (60, 80, True),
+        (0.5, 0.75, True),
+        (60, None, True),
+        (60, 40, False),
+        (None, 60, False),
+        ("a", "b", False),
+    ],
+)
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_run_may_be_given_more_of_what_extends_it(
+    tmp_path, old, new, goes_on, finished
+):
+    def opened(value, seed=0, extends=("training.most",)):
+        config = {"seed": seed, "training": {"most": value}}
+        return training.open_run(tmp_path, config, extends=extends)
+
+    with opened(old) as run:
+        (run.folder / "votes").write_text("paid for")
+        if finished:
+            run.finish()
+    before = (tmp_path / "config.json").read_bytes()
+    # More of one setting excuses no other, and nothing is more unless it is said.
+    for others in ({"seed": 1}, {"extends": ()}):
+        with pytest.raises(training.ConfigChanged):
+            with opened(new, **others):
+                raise AssertionError("opened")
+    if goes_on:
+        with opened(new) as run:
+            assert run.resumed
+        # What is asked for now is what the folder holds from now on.
+        assert not (tmp_path / "finished.json").exists()
+        with pytest.raises(training.ConfigChanged):
+            with opened(old):
+                raise AssertionError("opened")
+        with opened(new) as run:
+            run.finish()
+        return
+    with pytest.raises(training.ConfigChanged, match=f"most: {old} -> {new}"):
+        with opened(new):
+            raise AssertionError("opened")
+    assert (tmp_path / "config.json").read_bytes() == before
+    assert (tmp_path / "finished.json").exists() == finished
+
+
 def test_a_finished_folder_is_kept(tmp_path):
     with training.open_run(tmp_path, Config()) as run:
         run.finish(minutes=3)
