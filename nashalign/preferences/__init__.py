@@ -12,6 +12,7 @@ from nashalign.preferences.annotators import (
     probabilities,
     scored_by,
 )
+from nashalign.preferences.answers import Answers
 from nashalign.preferences.ensembles import (
     Combine,
     Ensemble,
@@ -20,6 +21,7 @@ from nashalign.preferences.ensembles import (
     uncertainty_weighted,
     worst_case,
 )
+from nashalign.preferences.folders import is_judge, load_judge, save_judge
 from nashalign.preferences.game import GamePreference, GameReward, locate
 from nashalign.preferences.lengths import LengthPenalised, length_penalty
 from nashalign.preferences.models import (
@@ -35,9 +37,16 @@ from nashalign.preferences.population import (
     best_attainable_accuracy,
     intransitive_share,
 )
+from nashalign.preferences.text import (
+    Store,
+    TextPreference,
+    TextReward,
+    text_annotator,
+)
 
 __all__ = [
     "Annotator",
+    "Answers",
     "Combine",
     "Ensemble",
     "GamePreference",
@@ -50,12 +59,17 @@ __all__ = [
     "RewardAnnotator",
     "RewardModel",
     "Utility",
+    "Store",
+    "TextPreference",
+    "TextReward",
     "average_weights",
     "best_attainable_accuracy",
     "check_preferred",
     "check_rewards",
     "finite_rewards",
     "init_params",
+    "is_judge",
+    "load_judge",
     "intransitive_share",
     "length_penalty",
     "locate",
@@ -63,7 +77,9 @@ __all__ = [
     "on_host",
     "preferred_by",
     "probabilities",
+    "save_judge",
     "scored_by",
+    "text_annotator",
     "uncertainty_weighted",
     "vote_loss",
     "worst_case",

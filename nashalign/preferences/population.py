@@ -235,7 +235,12 @@ class PopulationAnnotator:
             tokens.reshape(len(asked), -1), mask.reshape(len(asked), -1), strict=True
         )
         texts = [self.tokenizer.decode(row[own].tolist()) for row, own in rows]
-        return self.population.utilities(asked, texts).reshape(-1, batch, num_responses)
+        # Where every two responses to a prompt are compared, each comes many times.
+        pairs = list(zip(asked, texts, strict=True))
+        places = {pair: place for place, pair in enumerate(dict.fromkeys(pairs))}
+        found = self.population.utilities(*map(list, zip(*places, strict=True)))
+        found = found[:, [places[pair] for pair in pairs]]
+        return found.reshape(-1, batch, num_responses)
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses

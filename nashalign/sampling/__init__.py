@@ -10,6 +10,7 @@ from nashalign.sampling.steps import (
     sampled_steps,
     step_prior,
 )
+from nashalign.sampling.truncation import sharpened
 
 __all__ = [
     "Behaviour",
@@ -25,6 +26,7 @@ __all__ = [
     "exact_log_probs",
     "sample",
     "sampled_steps",
+    "sharpened",
     "step_pairs",
     "step_prior",
     "tree_search",
