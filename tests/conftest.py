@@ -22,6 +22,8 @@ jax.config.update(
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
+pytest_plugins = ["tests.tiny_task"]
+
 _TESTS = pathlib.Path(__file__).parent
 # Folders and files whose tests are fast, but for those that are marked slow or full.
 _FAST = [

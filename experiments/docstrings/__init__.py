@@ -20,3 +20,7 @@ from experiments.docstrings.frozen import load as load
 from experiments.docstrings.frozen import test_functions as test_functions
 from experiments.docstrings.frozen import without_test_texts as without_test_texts
 from experiments.docstrings.harvest import SUFFIX as SUFFIX
+from experiments.docstrings.task import START_POLICY as START_POLICY
+from experiments.docstrings.task import Docstrings as Docstrings
+from experiments.docstrings.task import Text as Text
+from experiments.docstrings.task import load_task as load_task

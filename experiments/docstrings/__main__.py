@@ -21,9 +21,8 @@ import pathlib
 import sys
 from collections.abc import Iterable, Sequence
 
-from experiments import door
 from experiments.docstrings import frozen, harvest, sources
-from nashalign import terminal, training
+from nashalign import command_line, terminal, training
 
 NUM_TEST = 512
 MOST_IN_A_CLUSTER = NUM_TEST // 20
@@ -180,7 +179,9 @@ def _by_hash(
     return sorted(found, key=lambda entry: frozen.content_hash(entry[0]))
 
 
-command = door.command(main, Config, name="experiments.docstrings", about=__doc__)
+command = command_line.command(
+    main, Config, name="python -m experiments.docstrings", about=__doc__
+)
 
 if __name__ == "__main__":
     sys.exit(command(sys.argv[1:]))

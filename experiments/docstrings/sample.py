@@ -15,9 +15,8 @@ import numpy as np
 import rich.text
 import tyro
 
-from experiments import checks, door
 from experiments.docstrings import harvest
-from nashalign import data, policies, sampling, terminal
+from nashalign import command_line, data, policies, sampling, terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,8 +42,8 @@ def main(config: Config) -> None:
     """Loads the policy, reads the file and prints a line for each function."""
     console = terminal.console()
     for name in ("prompt_length", "response_length", "temperature"):
-        checks.require(name, getattr(config, name))
-    checks.require_seed(config.seed)
+        command_line.require(name, getattr(config, name))
+    command_line.require_seed(config.seed)
     functions = _functions(config.file)
     start = policies.load_pretrained(config.folder)
     tokenizer = data.load_tokenizer(config.folder)
@@ -131,8 +130,8 @@ def _functions(file: pathlib.Path) -> list[tuple[str, str]]:
     return functions
 
 
-command = door.command(
-    main, Config, name="experiments.docstrings.sample", about=__doc__
+command = command_line.command(
+    main, Config, name="python -m experiments.docstrings.sample", about=__doc__
 )
 
 if __name__ == "__main__":

@@ -1,77 +1,15 @@
 """Settings of the main job, and its three sizes."""
 
 import dataclasses
-import hashlib
 import pathlib
 from collections.abc import Sequence
-from typing import Literal
 
-from experiments import checks, docstrings
+from experiments import docstrings
 from experiments.summarise import settings as choices
-from nashalign import algorithms
-
-START_POLICY = pathlib.Path(__file__).parents[1] / "start_policy"
+from nashalign import alignment, command_line
 
 ALL = "all"
 """What stands for every row of the table, and every recipe, after --methods."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Text:
-    """What policies read and write."""
-
-    prompt_length: int = 48
-    """Most tokens of a prompt; longer code is cut on the right, and counted."""
-    response_length: int = 24
-    """Most tokens of a summary, end of sequence included; longer ones are cut."""
-    packages: str = docstrings.FROZEN
-    """Where training and validation prompts come from: frozen (the same everywhere), or
-    a harvest of dependencies (the standard library and what this project runs on),
-    installed (every installed package) or standard_library (nothing else)."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Judges:
-    """How the preference model and the reward model are learnt from votes."""
-
-    num_prompts: int = 1536
-    """Training prompts, to each of which the start policy writes four summaries."""
-    num_held_out: int = 256
-    """Validation prompts on which accuracy is measured."""
-    num_pairings: Literal[1, 2, 3] = 2
-    """Ways in which the four are paired up; each gives two pairs a prompt."""
-    num_voters: int = 5
-    """Reviewers drawn for each pair, who vote on it."""
-    batch_size: int = 32
-    """Prompts of a training step."""
-    learning_rate: float = 4e-4
-    """Peak of Adam's schedule."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Training:
-    """How a policy is aligned."""
-
-    num_steps: int = 60
-    """Updates of a method, at least two: the warm-up begins at learning rate zero."""
-    batch_size: int = 32
-    """Prompts of an update; how many responses each has is up to the row."""
-    save_every: int = 20
-    """Updates between checkpoints."""
-    evaluate_every: int = 10
-    """Updates between looks at the validation prompts."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What the aligned policies are compared on."""
-
-    num_prompts: int = 512
-    """Test prompts."""
-    num_validation_prompts: int = 128
-    """Validation prompts of the learning curves and the sweep."""
-    num_samples: int = 10
-    """Test prompts shown with every policy's summary."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,10 +19,10 @@ class Config:
     methods: tuple[str, ...] = choices.MEASURED
     """Rows of the table of methods (`python -m nashalign.algorithms` prints it), in the
     order in which they are trained; mixed_po; or all of these."""
-    policy: pathlib.Path = START_POLICY
+    policy: pathlib.Path = docstrings.START_POLICY
     """Hugging Face folder of the start policy: a Llama model with its tokenizer."""
     output: pathlib.Path = pathlib.Path("runs/summarise")
-    """Where everything is left; the same folder again goes on where it stopped."""
+    """Where everything is left; the same folder again resumes where it stopped."""
     data: pathlib.Path = pathlib.Path("runs/data")
     """Where the docstrings are kept once they have been harvested."""
     seed: int = 0
@@ -92,11 +30,11 @@ class Config:
     seeds: int = 1
     """Policies that each method trains, whose seeds are this one and the next ones;
     prompts, votes and judges are the same for all. A ranking needs several."""
-    text: Text = Text()
-    judges: Judges = Judges()
-    training: Training = Training()
-    evaluation: Evaluation = Evaluation()
-    settings: dict[str, choices.Settings] = dataclasses.field(
+    text: docstrings.Text = docstrings.Text()
+    judges: alignment.Judges = alignment.Judges()
+    training: alignment.Training = alignment.Training()
+    evaluation: alignment.Evaluation = alignment.Evaluation()
+    settings: dict[str, alignment.Settings] = dataclasses.field(
         default_factory=choices.chosen_settings
     )
 
@@ -107,39 +45,34 @@ class Config:
         numbers = range(self.seed, self.seed + self.seeds)
         return {seed: f"{name}-seed{seed}" for seed in numbers}
 
-    def rows(self) -> dict[str, algorithms.Method]:
-        """The rows that are trained, with their settings, by name."""
-        return {name: self.settings[name].method(name) for name in self.methods}
-
     def offline(self) -> list[str]:
         """Those of the methods that learn from the judges' votes at some stage."""
         return [
             name
             for name in self.methods
-            if any(row.num_data for row in self.settings[name].stages(name).values())
+            if alignment.rounds.learns_from_data(name, self.settings[name].arguments)
         ]
 
     def prompts_needed(self) -> tuple[tuple[str, str, int], ...]:
         """How many prompts of which split every setting asks for."""
+        held_out, evaluation = self.judges.num_held_out, self.evaluation
+        looks = evaluation.num_validation_prompts
         return (
             ("train", "judges.num-prompts", self.judges.num_prompts),
             ("train", "training.batch-size", self.training.batch_size),
-            ("validation", "judges.num-held-out", self.judges.num_held_out),
-            (
-                "validation",
-                "evaluation.num-validation-prompts",
-                self.evaluation.num_validation_prompts,
-            ),
-            ("test", "evaluation.num-prompts", self.evaluation.num_prompts),
+            ("validation", "judges.num-held-out", held_out),
+            ("validation", "evaluation.num-validation-prompts", looks),
+            ("test", "evaluation.num-prompts", evaluation.num_prompts),
         )
 
     def recorded(self) -> dict:
-        """Every setting that results depend on, for the output folder's door.
+        """Every setting that results depend on, for the output folder.
 
         The start policy is known by its name and a hash of its files, so that another
         one in the same place is noticed.
         """
-        record = dataclasses.asdict(self) | {"policy": _fingerprint(self.policy)}
+        policy = alignment.folder_fingerprint(self.policy)
+        record = dataclasses.asdict(self) | {"policy": policy}
         record["settings"] = {name: record["settings"][name] for name in self.methods}
         del record["output"], record["data"]
         return record
@@ -155,18 +88,13 @@ def check(config: Config) -> None:
         known = ", ".join(config.settings)
         raise ValueError(f"--methods names no method; known are {known}.")
     for name in config.methods:
-        settings = config.settings.get(name, choices.Settings())
-        settings.method(name)
-        checks.require(f"settings.{name}.learning_rate", settings.learning_rate)
-    checks.require("seeds", config.seeds)
-    checks.require_seed(config.seed, config.seeds)
+        settings = config.settings.get(name, alignment.Settings())
+        alignment.rounds.stages(name, settings.arguments)
+        command_line.require(f"settings.{name}.learning_rate", settings.learning_rate)
+    command_line.require("seeds", config.seeds)
+    command_line.require_seed(config.seed, config.seeds)
     for group in ("text", "judges", "training", "evaluation"):
-        for name, value in dataclasses.asdict(getattr(config, group)).items():
-            if not isinstance(value, str):
-                setting = f"{group}.{name}"
-                checks.require(
-                    setting, value, at_least=2 if setting in _AT_LEAST_TWO else 1
-                )
+        command_line.require_all(getattr(config, group), group, at_least=_AT_LEAST_TWO)
     votes = config.judges.num_prompts * config.judges.num_pairings
     if votes < 2 * config.judges.batch_size:
         raise ValueError(
@@ -182,22 +110,7 @@ def check(config: Config) -> None:
         )
 
 
-def _fingerprint(folder: pathlib.Path) -> str:
-    """Name of a policy's folder, and a hash of the files in it that are read."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*")):
-        if file.suffix in (".json", ".safetensors") and file.is_file():
-            with file.open("rb") as content:
-                own = hashlib.file_digest(content, "sha256").digest()
-            digest.update(file.name.encode() + own)
-    return f"{folder.resolve().name} sha256:{digest.hexdigest()[:16]}"
-
-
-_AT_LEAST_TWO = (
-    "training.num_steps",
-    "evaluation.num_prompts",
-    "evaluation.num_validation_prompts",
-)
+_AT_LEAST_TWO = ("num_steps", "num_prompts", "num_validation_prompts")
 
 
 def require_trained(config: Config, arguments: Sequence[str]) -> None:
@@ -240,18 +153,13 @@ def parsed(config: Config) -> Config:
     return dataclasses.replace(config, methods=methods, settings=settings)
 
 
-def full() -> Config:
-    """The whole job."""
-    return Config()
-
-
 def quick() -> Config:
     """A fifth of the updates, for a first impression."""
     return Config(
         output=pathlib.Path("runs/summarise-quick"),
-        judges=Judges(num_prompts=512, num_held_out=128),
-        training=Training(num_steps=12, save_every=6, evaluate_every=6),
-        evaluation=Evaluation(num_prompts=128, num_validation_prompts=64),
+        judges=alignment.Judges(num_prompts=512, num_held_out=128),
+        training=alignment.Training(num_steps=12, save_every=6, evaluate_every=6),
+        evaluation=alignment.Evaluation(num_prompts=128, num_validation_prompts=64),
     )
 
 
@@ -264,8 +172,12 @@ def smoke() -> Config:
     return Config(
         methods=("ipo_md",),
         output=pathlib.Path("runs/summarise-smoke"),
-        text=Text(packages="standard_library"),
-        judges=Judges(num_prompts=16, num_held_out=16, batch_size=16),
-        training=Training(num_steps=2, batch_size=16, save_every=1, evaluate_every=2),
-        evaluation=Evaluation(num_prompts=16, num_validation_prompts=16, num_samples=3),
+        text=docstrings.Text(packages="standard_library"),
+        judges=alignment.Judges(num_prompts=16, num_held_out=16, batch_size=16),
+        training=alignment.Training(
+            num_steps=2, batch_size=16, save_every=1, evaluate_every=2
+        ),
+        evaluation=alignment.Evaluation(
+            num_prompts=16, num_validation_prompts=16, num_samples=3
+        ),
     )

@@ -1,108 +1,24 @@
-"""Settings of every row of the table of methods, and the values chosen for this task.
+"""The values of every row's settings that are chosen for this task.
 
-Each row has a type of its own, made from the table: its settings by their names there,
-with what they must be. Responses here have at most 24 tokens, a run has 60 updates, and
+Responses here have at most 24 tokens, a run has 60 updates, and
 the learned preference is mostly in [.2, .8]; the papers' values are for other tasks.
 
 Win rates in the comments are of one run each, on 128 validation prompts (95% intervals
 of about +-.05) that another data set had: reasons for a choice, which rank nothing.
 """
 
-import dataclasses
-import functools
-from typing import Annotated
-
-import tyro
-
-from nashalign import algorithms
+from nashalign import algorithms, alignment
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Settings of one method."""
-
-    learning_rate: float = 5e-4
-    """Peak of Adam's schedule."""
-
-    @property
-    def own(self) -> dict[str, float]:
-        """The row's settings, by their names in the table of methods."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name != "learning_rate"
-        }
-
-    def title(self, name: str) -> str:
-        """Returns the method's name in its paper."""
-        return algorithms.TABLE[name].title
-
-    def method(self, name: str) -> algorithms.Method:
-        """Returns the row of the table with these settings, or says what is wrong."""
-        return algorithms.configure(name, **self.own)
-
-    def stages(self, name: str) -> dict[str, algorithms.Method]:
-        """Returns the rows of the table that a run goes through, in order, by name."""
-        return {name: self.method(name)}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MixedPO(Settings):
-    """mixed PO (Gou and Nguyen 2024, arXiv:2403.19443)"""
-
-    threshold: float = 1.0
-    """Least gap of an easy pair's rewards, in standard deviations over the data set."""
-    dpo_tau: float = 0.05
-    """Strength of DPO's regularisation; must be positive and finite."""
-    ppo_tau: float = 0.01
-    """Strength of PPO's regularisation; must be finite and >= 0."""
-
-    def title(self, name: str) -> str:
-        """Returns the method's name in its paper."""
-        return self.recipe().title
-
-    def recipe(self) -> algorithms.Recipe:
-        """Returns the recipe: DPO on easy pairs, then PPO on difficult ones."""
-        return algorithms.mixed_po(
-            threshold=self.threshold,
-            dpo={"tau": self.dpo_tau},
-            ppo={"tau": self.ppo_tau},
-        )
-
-    def method(self, name: str) -> algorithms.Method:
-        """Returns the last stage's row."""
-        return self.recipe().stages[-1].method
-
-    def stages(self, name: str) -> dict[str, algorithms.Method]:
-        """Returns both stages."""
-        dpo, ppo = (stage.method for stage in self.recipe().stages)
-        return {"dpo": dpo, "ppo": ppo}
-
-
-@functools.cache
-def row_type(name: str) -> type[Settings]:
-    """Returns the settings of a row as a type; its defaults are those of the table."""
-    row = algorithms.TABLE[name]
-    fields = []
-    for setting in row.settings:
-        kind = Annotated[
-            type(setting.default), tyro.conf.arg(help=f"{setting.explained}.")
-        ]
-        fields.append((setting.name, kind, setting.default))
-    made = dataclasses.make_dataclass(
-        name, fields, bases=(Settings,), frozen=True, kw_only=True
-    )
-    made.__doc__ = f"{row.title} ({row.paper})"
-    return made
-
-
-def chosen_settings() -> dict[str, Settings]:
+def chosen_settings() -> dict[str, alignment.Settings]:
     """Returns settings of all rows, and of mixed PO, a recipe of two of them.
 
     They are the chosen ones, and the table's where none are.
     """
-    rows = {name: row_type(name)(**_CHOSEN.get(name, {})) for name in algorithms.TABLE}
-    return rows | {"mixed_po": MixedPO()}
+    names = [*algorithms.TABLE, *algorithms.RECIPES]
+    return {
+        name: alignment.settings_type(name)(**_CHOSEN.get(name, {})) for name in names
+    }
 
 
 MEASURED = ("rl", "online_dpo", "online_slic", "online_ipo", "nash_md_pg", "ipo_md")

@@ -39,7 +39,7 @@ from nashalign.algorithms.rows.recipes import (
 from nashalign.algorithms.rows.table import TABLE, configure, find, register
 from nashalign.algorithms.settings import Range, Setting
 from nashalign.algorithms.state import Setup, State, init, looking, next_stage
-from nashalign.algorithms.update import annotate, learn, update
+from nashalign.algorithms.update import annotate, ask, label, learn, update
 from nashalign.algorithms.weighing import effective_sample_size, group_losses
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "State",
     "Step",
     "annotate",
+    "ask",
     "columns",
     "configure",
     "draw",
@@ -70,6 +71,7 @@ __all__ = [
     "group_losses",
     "groups",
     "init",
+    "label",
     "labels",
     "learn",
     "length_corrected",

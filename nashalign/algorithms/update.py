@@ -1,9 +1,9 @@
 """The one update that trains every method: roll out, annotate, learn.
 
 `update` is pure and compiles into one program when the annotator is made of JAX
-functions. With an annotator on the host (a program, an LLM) it splits at its natural
-place: `rollout` and `learn` are compiled, `annotate` runs between them. A row with an
-extragradient step does so twice, with draws of each half's own: first from
+functions. With an annotator on the host (people, an LLM) it splits at its natural
+place: `rollout`, and `label` with `learn`, are compiled, `ask` runs between them. A row
+with an extragradient step does so twice, with draws of each half's own: first from
 `looking(state)`, to `learn(..., look_ahead=True)`.
 """
 
@@ -28,8 +28,8 @@ from nashalign.algorithms.weighing import (
 from nashalign.types import Examples, Groups, Prompts
 
 
-def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Groups:
-    """Asks the annotator what the row reads, labels, and selects.
+def ask(method: Method, annotator: Any, state: State, groups: Groups) -> Groups:
+    """Asks the annotator what the row reads.
 
     A pair of unique responses is asked about once, in one order; the other order is its
     complement, and a response ties with itself. Votes may be integers or truth values.
@@ -41,7 +41,7 @@ def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Gr
         they become NaN, and with them the loss.
       TypeError: the annotator runs on the host, and is asked in a compiled program.
     """
-    method, key = method.at(state.step), step_keys(state)[1]
+    key = step_keys(state)[1]
     if method.annotation == "reward" and groups.rewards is None:
         rewards = preferences.scored_by(
             annotator,
@@ -50,11 +50,27 @@ def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Gr
             groups.responses,
             dtype=groups.probability.dtype,
         )
-        groups = dataclasses.replace(groups, rewards=rewards)
-    elif method.annotation in ("preference", "data") and groups.preference is None:
+        return dataclasses.replace(groups, rewards=rewards)
+    if method.annotation in ("preference", "data") and groups.preference is None:
         preference = _compared(annotator, key, groups)
-        groups = dataclasses.replace(groups, preference=preference)
+        return dataclasses.replace(groups, preference=preference)
+    return groups
+
+
+def label(method: Method, state: State, groups: Groups) -> Groups:
+    """Reads the annotator's answers as the row does, and selects."""
+    method = method.at(state.step)
     return method.select(method, method.label(method, groups))
+
+
+def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Groups:
+    """Asks the annotator, labels, and selects: see `ask` and `label`.
+
+    Raises:
+      ValueError: an answer is not what it must be; see `ask`.
+      TypeError: the annotator runs on the host, and is asked in a compiled program.
+    """
+    return label(method, state, ask(method, annotator, state, groups))
 
 
 def learn(

@@ -27,12 +27,12 @@ import sys
 import jax
 import numpy as np
 
-from experiments import checks, docstrings, door
+from experiments import docstrings
 from experiments.docstrings import sample
 from experiments.docstrings.pretrain import card, corpus, fit
 from experiments.docstrings.pretrain.config import Config, llama_config
 from experiments.docstrings.pretrain.sequences import encode
-from nashalign import data, policies, terminal, training
+from nashalign import command_line, data, policies, terminal, training
 
 
 def main(config: Config) -> None:
@@ -57,8 +57,8 @@ def check(config: Config) -> None:
     """
     for name, value in dataclasses.asdict(config).items():
         if isinstance(value, int | float) and name not in _MAY_BE_ZERO:
-            checks.require(name, value)
-    checks.require_seed(config.seed)
+            command_line.require(name, value)
+    command_line.require_seed(config.seed)
     for name in _MAY_BE_ZERO[1:]:
         if not 0 <= getattr(config, name) <= 1:
             option = name.replace("_", "-")
@@ -144,8 +144,8 @@ def _start(config: Config, policy: policies.Policy) -> policies.Params:
     return start.params
 
 
-command = door.command(
-    main, Config, name="experiments.docstrings.pretrain", about=__doc__
+command = command_line.command(
+    main, Config, name="python -m experiments.docstrings.pretrain", about=__doc__
 )
 
 if __name__ == "__main__":

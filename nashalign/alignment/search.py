@@ -1,4 +1,4 @@
-"""Step pairs by tree search, with the policy as the writer and the reward model's word.
+"""Step pairs by tree search, written by the policy and valued by a reward model.
 
 After a prefix the policy draws a few continuations to the end; their first tokens are
 the steps, and the reward model's score of the whole responses is what they are worth.
@@ -6,14 +6,14 @@ the steps, and the reward model's score of the whole responses is what they are 
 
 import functools
 import zlib
-from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.summarise import task
-from nashalign import algorithms, data, sampling, training
-from nashalign.types import Examples, Prompts, Responses
+from nashalign import algorithms, data, preferences, sampling, training
+from nashalign.alignment import asking
+from nashalign.alignment import task as tasks
+from nashalign.types import Examples
 
 NUM_PROMPTS = 160
 """Prompts that are searched in a round; each gives a pair or more."""
@@ -25,11 +25,13 @@ NUM_VISITS = 16
 """Visits to a tree; the paper's trees are of 256, for answers of many sentences."""
 
 
-def searches(loaded: task.Task, judge: Any, number: int, seed: int):
+def searches(
+    task: tasks.Task, judge: preferences.RewardAnnotator, number: int, seed: int
+):
     """Returns what searches for a round's pairs: `(setup, state, before) -> Examples`.
 
     Args:
-      loaded: the task.
+      task: the start policy and the prompts.
       judge: the reward model.
       number: of the round, which has prompts of its own.
       seed: of the choice of prompts.
@@ -37,16 +39,16 @@ def searches(loaded: task.Task, judge: Any, number: int, seed: int):
 
     def make(setup, state, before) -> Examples:
         del before
-        shuffled = loaded.rows("train", len(loaded.prompts["train"].ids), seed)
+        shuffled = task.rows("train", len(task.prompts["train"]), seed)
         rows = np.resize(shuffled, (number + 1) * NUM_PROMPTS)[-NUM_PROMPTS:]
         trees = []
         with training.progress_bar("search", len(rows)) as advance:
             for row in rows:
-                trees.append(_tree(loaded, judge, setup, state, row))
+                trees.append(_tree(task, judge, setup, state, row))
                 advance(1, "")
-        decoding = loaded.decoding
+        decoding = task.decoding
         return algorithms.searched(
-            loaded.batch("train", rows),
+            task.batch("train", rows),
             trees,
             max_length=decoding.max_length,
             eos_id=decoding.eos_id,
@@ -55,10 +57,10 @@ def searches(loaded: task.Task, judge: Any, number: int, seed: int):
     return make
 
 
-def _tree(loaded, judge, setup, state, row: int) -> sampling.Node:
+def _tree(task, judge, setup, state, row: int) -> sampling.Node:
     """The tree that grows from one prompt."""
-    decoding, prompt = loaded.decoding, loaded.batch("train", [row])
-    own = loaded.prompts["train"].tokens[row]
+    decoding, prompt = task.decoding, task.batch("train", [row])
+    own = task.prompts["train"].tokens[row]
     keys = jax.random.fold_in(state.key, state.step)
 
     def complete(prefix):
@@ -66,7 +68,7 @@ def _tree(loaded, judge, setup, state, row: int) -> sampling.Node:
         shown = data.pad_prompts(
             [[*own, *prefix]],
             prompt.ids,
-            length=loaded.prompt_length + decoding.max_length,
+            length=task.prompt_length + decoding.max_length,
             pad_id=decoding.pad_id,
         )
         key = jax.random.fold_in(keys, zlib.crc32(np.array(prefix, np.int32).tobytes()))
@@ -82,7 +84,7 @@ def _tree(loaded, judge, setup, state, row: int) -> sampling.Node:
             length=decoding.max_length,
             pad_id=decoding.pad_id,
         )
-        worth = np.asarray(_scores(judge, prompt, whole))[0]
+        worth = asking.score(judge, prompt, whole)[0]
         return [
             sampling.Continuation(tuple(tail), each[: len(tail)].tolist(), float(value))
             for tail, each, value in zip(
@@ -115,9 +117,3 @@ def _drawn(policy, decoding, params, key, shown):
         decoding=decoding,
     )
     return drawn, log_probs["policy"]
-
-
-@jax.jit
-def _scores(judge, prompts: Prompts, responses: Responses):
-    """Rewards `[B, N]`."""
-    return judge.score(None, prompts, responses)

@@ -1,4 +1,4 @@
-"""What the comparison finds out of every policy, as means over its training seeds.
+"""What a comparison finds out of every policy, as means over its training seeds.
 
 All runs of a method that differ by their seed alone are one policy in the tables. Every
 number has an interval over clusters of prompts and over seeds; the start policy has no
@@ -10,31 +10,37 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments import docstrings
-from experiments.summarise import sweep
-from experiments.summarise import task as tasks
-from nashalign import evaluation, preferences
+from nashalign import evaluation
+from nashalign.alignment import task as tasks
+
+LEARNED = "learned preference model"
+"""Name of the judge whose win rates have a column of their own beside the first."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Written:
+class Runs:
     """What `R` runs have written, those of a method beside each other.
 
     Attributes:
       names: of the `M` policies, the start policy the last.
       owners: `[R]` the number of each run's policy; the start policy's run is the last.
       written: what each run has written to the test prompts.
-      utilities: of each run's responses, `[kinds, num_prompts]`.
-      clusters: `[num_prompts]` name of each prompt's cluster.
-      halves: `[num_prompts]` whose code each prompt is.
+      clusters: `[num_prompts]` name of each prompt's cluster; None, each its own.
+      parts: `[num_prompts]` name of the part that each prompt is of; None without any.
+      known: variance of a run's win rate over seeds, from elsewhere.
     """
 
     names: Sequence[str]
     owners: Sequence[int]
     written: Sequence[tasks.Written]
-    utilities: Sequence[np.ndarray]
-    clusters: np.ndarray
-    halves: np.ndarray
+    clusters: np.ndarray | None
+    parts: np.ndarray | None = None
+    known: evaluation.Variance | None = None
+
+    @property
+    def num_prompts(self) -> int:
+        """Number of the test prompts."""
+        return len(self.written[0].prompts.ids)
 
     def labels(self) -> list[str]:
         """Names of the runs: those of their policies, numbered where there are more."""
@@ -54,6 +60,13 @@ class Written:
         return evaluation.average_runs(
             between_runs, self.owners, fixed={start}, known=known
         )
+
+    def matrix(
+        self, between_runs: np.ndarray, known: evaluation.Variance | None = None
+    ) -> evaluation.Interval:
+        """The win-rate matrix `[M, M]` of the policies, each a mean over its runs."""
+        table, seeds = self.average(between_runs, known)
+        return evaluation.win_rate_matrix(table, clusters=self.clusters, seeds=seeds)
 
     def intervals(self, values: Sequence[np.ndarray]) -> list[evaluation.Interval]:
         """Mean and interval of each policy from each run's `[num_prompts]` values."""
@@ -85,7 +98,7 @@ class Written:
             for w, n in both
             if len(w) > 1
         ]
-        variance = evaluation.pooled_variance(alone) or sweep.WIN_RATE_VARIANCE
+        variance = evaluation.pooled_variance(alone) or self.known
         found = [
             evaluation.widened(controlled(w, n), evaluation.of_mean(variance, len(w)))
             for w, n in both
@@ -100,42 +113,39 @@ class Written:
 
 
 def summaries(
-    population: preferences.Population,
-    runs: Written,
+    runs: Runs,
     between_runs: np.ndarray,
-    learned: Mapping[tuple[int, int], np.ndarray],
+    *,
+    learned: np.ndarray | None = None,
+    kinds: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, dict]:
-    """Fields of each policy's summary that are found on test prompts.
+    """Returns the fields of each policy's summary that are found on test prompts.
 
     Args:
-      population: the reviewers.
       runs: what was written.
-      between_runs: `[num_prompts, R, R]` the population's preferences.
-      learned: the learned model's preference `[num_prompts]` of each run over the last.
+      between_runs: `[num_prompts, R, R]` preferences of the first judge.
+      learned: those of the learned judge; NaN where it was not asked.
+      kinds: by kind of voter, `[R, num_prompts]` its preference for each run over the
+        last.
     """
-    table, seeds = runs.average(between_runs, sweep.WIN_RATE_VARIANCE)
+    table, seeds = runs.average(between_runs, runs.known)
     spread = {"clusters": runs.clusters, "seeds": seeds}
     matrix = evaluation.win_rate_matrix(table, **spread)
     game = evaluation.empirical_game(matrix.mean)
     shares = evaluation.game_shares(table, **spread)
-    last = len(runs.written) - 1
-    tie = np.full(len(table), 0.5)
-    verdicts = [population.verdicts(own, runs.utilities[-1]) for own in runs.utilities]
-    by_kind = {
-        kind: runs.intervals([verdict[number] for verdict in verdicts])
-        for number, kind in enumerate(population.kinds)
-    }
+    by_kind = {kind: runs.intervals(own) for kind, own in (kinds or {}).items()}
+    nothing = [None] * len(runs.names)
     columns = {
         "win_rate": _over_start(matrix),
         "length_controlled": runs.length_controlled(between_runs[..., -1].T),
-        "learned_win_rate": runs.intervals(
-            [learned.get((run, last), tie) for run in range(last + 1)]
-        ),
+        "learned_win_rate": nothing
+        if learned is None
+        else runs.intervals(learned[..., -1].T),
         "kinds": [
-            dict(zip(by_kind, own, strict=True))
-            for own in zip(*by_kind.values(), strict=True)
+            {kind: own[number] for kind, own in by_kind.items()}
+            for number in range(len(runs.names))
         ],
-        "parts": _by_half(runs, between_runs),
+        "parts": _by_part(runs, between_runs),
         **_writing(runs),
         "exploitability": game.exploitability.tolist(),
         "unbeaten": shares.unbeaten.tolist(),
@@ -154,29 +164,28 @@ def _over_start(matrix: evaluation.Interval) -> list[evaluation.Interval]:
     return [evaluation.Interval(*cell) for cell in cells]
 
 
-def _by_half(
-    runs: Written, between_runs: np.ndarray
+def _by_part(
+    runs: Runs, between_runs: np.ndarray
 ) -> list[dict[str, evaluation.Interval]]:
-    """Each policy's win rates over the start policy, by whose code the prompts are.
+    """Each policy's win rates over the start policy, by part of the prompts.
 
-    A half with fewer than two clusters, of a small job, has none.
+    A part with fewer than two clusters, of a small job, has none.
     """
     found = {}
-    for half in docstrings.HALVES:
-        own = runs.halves == half
-        if len(set(runs.clusters[own])) > 1:
-            table, seeds = runs.average(between_runs[own], sweep.WIN_RATE_VARIANCE)
-            matrix = evaluation.win_rate_matrix(
-                table, clusters=runs.clusters[own], seeds=seeds
-            )
-            found[half] = _over_start(matrix)
+    for part in () if runs.parts is None else sorted(set(runs.parts)):
+        own = runs.parts == part
+        clusters = None if runs.clusters is None else runs.clusters[own]
+        if own.sum() > 1 and (clusters is None or len(set(clusters)) > 1):
+            table, seeds = runs.average(between_runs[own], runs.known)
+            matrix = evaluation.win_rate_matrix(table, clusters=clusters, seeds=seeds)
+            found[part] = _over_start(matrix)
     return [
-        {half: column[number] for half, column in found.items()}
+        {part: column[number] for part, column in found.items()}
         for number in range(len(runs.names))
     ]
 
 
-def _writing(runs: Written) -> dict[str, list[evaluation.Interval]]:
+def _writing(runs: Runs) -> dict[str, list[evaluation.Interval]]:
     """What summaries say about a policy's responses alone."""
     own = [written.responses for written in runs.written]
     return {
@@ -195,21 +204,23 @@ def _writing(runs: Written) -> dict[str, list[evaluation.Interval]]:
     }
 
 
-def described(runs: Written) -> str:
-    """What intervals are over, to be said below every table."""
+def describe(runs: Runs) -> str:
+    """Returns what intervals are over, to be said below every table."""
     counts = np.bincount(runs.owners)[:-1]
-    clusters = len(set(runs.clusters))
-    over = f"{len(runs.clusters)} prompts of {clusters} clusters"
+    over = f"{runs.num_prompts} prompts"
+    if runs.clusters is not None:
+        over += f" of {len(set(runs.clusters))} clusters"
     if (counts > 1).any():
         seeds = f"{counts.max()} training seeds"
         if len(set(counts)) > 1:
             seeds = f"{counts.min()} to {seeds}"
-        over = f"{over} and {seeds} a method, whose variance is pooled over methods"
-    else:
-        deviation = np.sqrt(sweep.WIN_RATE_VARIANCE.value)
-        over = (
-            f"{over}. There is one training seed a method: intervals of win rates "
-            "under the exact population, also at equal lengths, include the standard "
-            f"deviation over seeds in the sweep, {deviation:.3f}; other columns' do not"
-        )
-    return f"{over} (the judges were fitted once)"
+        return f"{over} and {seeds} a method, whose variance is pooled over methods"
+    over = f"{over}. There is one training seed a method"
+    if runs.known is None:
+        return f"{over}, whose variance no interval includes"
+    deviation = np.sqrt(runs.known.value)
+    return (
+        f"{over}: intervals of win rates under the first judge, also at equal lengths, "
+        "include the standard deviation over seeds that is known from elsewhere, "
+        f"{deviation:.3f}; other columns' do not"
+    )

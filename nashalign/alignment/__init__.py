@@ -1,0 +1,77 @@
+"""Alignment: what a user does with all of it.
+
+A `Task` says what is written to and who judges; `align` trains any row on any task with
+any annotator; `compare` says which of the policies is preferred, with intervals. A new
+task is a value, a new method is a value, and neither is a fork.
+"""
+
+from nashalign.alignment import asking, best, evidence, examples, logs, rounds, votes
+from nashalign.alignment.align import Aligned, Training, align, require
+from nashalign.alignment.compare import MANY, compare
+from nashalign.alignment.contest import (
+    Contestant,
+    Evaluation,
+    Pages,
+    Panel,
+    contestant,
+)
+from nashalign.alignment.examples import DataSet, Dimension
+from nashalign.alignment.judges import Judges
+from nashalign.alignment.judges import learn as learn_judges
+from nashalign.alignment.options import Settings, settings_type
+from nashalign.alignment.rounds import Named, title
+from nashalign.alignment.sweep import Trial, seed_variance, sweep
+from nashalign.alignment.task import (
+    PromptSet,
+    Task,
+    Written,
+    chunks,
+    folder_fingerprint,
+    stage_key,
+)
+from nashalign.alignment.texts import Splits, Text, TextTask, text_task
+from nashalign.alignment.validation import Validation, validation
+
+__all__ = [
+    "MANY",
+    "Aligned",
+    "Contestant",
+    "DataSet",
+    "Dimension",
+    "Evaluation",
+    "Judges",
+    "Named",
+    "Pages",
+    "Panel",
+    "PromptSet",
+    "Settings",
+    "Splits",
+    "Task",
+    "Text",
+    "TextTask",
+    "Training",
+    "Trial",
+    "Validation",
+    "Written",
+    "align",
+    "asking",
+    "best",
+    "chunks",
+    "compare",
+    "contestant",
+    "evidence",
+    "examples",
+    "folder_fingerprint",
+    "learn_judges",
+    "logs",
+    "require",
+    "rounds",
+    "seed_variance",
+    "settings_type",
+    "stage_key",
+    "sweep",
+    "text_task",
+    "title",
+    "validation",
+    "votes",
+]

@@ -1,0 +1,127 @@
+"""Asks an annotator about many responses, a batch at a time, wherever it lives.
+
+One on the device is compiled once; one on the host is asked as it is.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from nashalign import preferences, training
+from nashalign.alignment import task as tasks
+from nashalign.types import Prompts, Responses
+
+_PAIRS_AT_ONCE = 336
+"""Comparisons in one call of a model; more would take too much memory."""
+
+
+def compare(
+    annotator: preferences.PreferenceAnnotator,
+    prompts: Prompts,
+    y: Responses,
+    z: Responses,
+    *,
+    size: int = 64,
+    name: str = "",
+) -> np.ndarray:
+    """Returns P(y beats z) of comparisons, `[B, M]` in [0, 1].
+
+    Args:
+      annotator: whom to ask.
+      prompts: `B` prompts.
+      y: `[B, M, T]`.
+      z: `[B, M, T]`.
+      size: prompts in one call.
+      name: of the progress bar; none is shown without one.
+    """
+    ask = _asked(annotator, _prefer)
+    return _in_batches(ask, (prompts, y, z), size, name)
+
+
+def compare_all(
+    annotator: preferences.PreferenceAnnotator,
+    prompts: Prompts,
+    responses: Responses,
+    pairs: Sequence[tuple[int, int]] | None = None,
+    *,
+    name: str = "",
+) -> np.ndarray:
+    """Returns the preferences among the responses to each prompt, `[B, N, N]`.
+
+    Each pair is asked about once, the first response against the second.
+
+    Args:
+      annotator: whom to ask.
+      prompts: `B` prompts.
+      responses: `[B, N, T]`.
+      pairs: `(i, j)` those that are asked about; all by default.
+      name: of the progress bar; none is shown without one.
+
+    Returns:
+      P(row beats column), 1/2 on the diagonal; NaN where nobody was asked.
+    """
+    number = responses.tokens.shape[1]
+    if pairs is None:
+        pairs = list(itertools.combinations(range(number), 2))
+    first, second = np.asarray(pairs).T
+    y, z = (
+        jax.tree.map(lambda x, at=at: x[:, at], responses) for at in (first, second)
+    )
+    size = max(1, _PAIRS_AT_ONCE // len(pairs))
+    answers = compare(annotator, prompts, y, z, size=size, name=name)
+    found = np.full((len(answers), number, number), np.nan)
+    found[:, range(number), range(number)] = 0.5
+    found[:, first, second], found[:, second, first] = answers, 1 - answers
+    return found
+
+
+def score(
+    annotator: preferences.RewardAnnotator,
+    prompts: Prompts,
+    responses: Responses,
+    *,
+    name: str = "",
+) -> np.ndarray:
+    """Returns rewards `[B, N]` of responses `[B, N, T]`.
+
+    Args:
+      annotator: whom to ask.
+      prompts: `B` prompts.
+      responses: `[B, N, T]`.
+      name: of the progress bar; none is shown without one.
+    """
+    ask = _asked(annotator, _score)
+    return _in_batches(ask, (prompts, responses), 64, name)
+
+
+@jax.jit
+def _prefer(annotator, prompts, y, z):
+    """P(y beats z), `[B, M]`."""
+    return annotator.prefer(None, prompts, y, z)
+
+
+@jax.jit
+def _score(annotator, prompts, responses):
+    """Rewards `[B, N]`."""
+    return annotator.score(None, prompts, responses)
+
+
+def _asked(annotator, compiled: Callable) -> Callable:
+    """How an annotator is asked: by a compiled program, or on the host as it is."""
+    call = compiled.__wrapped__ if preferences.on_host(annotator) else compiled
+    return functools.partial(call, annotator)
+
+
+def _in_batches(ask: Callable, texts: Any, size: int, name: str) -> np.ndarray:
+    """Answers to all texts, of which each call sees as many."""
+    number = len(texts[0].ids)
+    answers = []
+    with training.progress_bar(name, number) as advance:
+        for rows in tasks.chunks(np.arange(number), size):
+            answers.append(np.asarray(ask(*tasks.rows_of(texts, rows))))
+            advance(len(set(rows)), "")
+    return np.concatenate(answers)[:number]

@@ -1,0 +1,93 @@
+"""What a comparison stands on, and what it leaves for others to count again."""
+
+import hashlib
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from nashalign import training
+from nashalign.alignment import results, votes
+from nashalign.alignment import task as tasks
+from nashalign.alignment.contest import Pages
+
+
+def fingerprint(
+    described: str, learned: Mapping[str, Any], folder: pathlib.Path
+) -> str:
+    """Returns hashes of data, votes and judges, to be printed with every number.
+
+    Two tables with the same line were measured on the same prompts, with judges that
+    agree to the bit. The data's hash is the same everywhere; those of votes and judges
+    on one kind of machine, with the same versions.
+
+    Args:
+      described: the data.
+      learned: the judges, by what methods read.
+      folder: where the judges' votes are.
+    """
+    arrays = []
+    for name in (votes.FILE, votes.HELD_OUT_FILE):
+        found = votes.read(folder / name)
+        arrays += [found[key] for key in sorted(found)]
+    fits = ", ".join(
+        f"{kind} model {digest(jax.tree.leaves(learned[kind]))}"
+        for kind in sorted(learned)
+    )
+    return f"{described}; votes {digest(arrays)}; judges: {fits or 'none'}"
+
+
+def save_preferences(
+    path: pathlib.Path,
+    task: tasks.Task,
+    rows: np.ndarray,
+    runs: results.Runs,
+    tables: Mapping[str, np.ndarray],
+    pages: Pages,
+) -> None:
+    """Writes every preference on every test prompt, as arrays.
+
+    `policies` names rows and columns; `prompts` tell the prompts, with the cluster of
+    each, and the part where there are parts; each judge's preferences are
+    `[num_prompts, R, R]`, row over column, NaN where it was not asked. The first
+    judge's are `exact`, a learned one's `learned`.
+
+    Args:
+      path: file to write.
+      task: the prompts.
+      rows: of the test prompts.
+      runs: whose responses were compared.
+      tables: preferences by judge.
+      pages: how prompts are told apart.
+    """
+    own = task.prompts["test"]
+    identify = pages.identify or (lambda index: content_hash(task, index))
+    judges = ("learned" if name == results.LEARNED else "exact" for name in tables)
+    with training.replacing(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            policies=np.array(runs.labels()),
+            prompts=np.array([identify(int(index)) for index in own.ids[rows]]),
+            clusters=np.asarray(own.clusters)[rows],
+            **({} if runs.parts is None else {"parts": runs.parts}),
+            **{
+                judge: table.astype(np.float32)
+                for judge, table in zip(judges, tables.values(), strict=True)
+            },
+        )
+
+
+def content_hash(task: tasks.Task, index: int) -> str:
+    """Returns 16 hexadecimal digits that stand for what is shown of an example."""
+    shown = "\0".join(task.show(index).values())
+    return hashlib.sha256(shown.encode()).hexdigest()[:16]
+
+
+def digest(arrays: Iterable[Any]) -> str:
+    """Returns 12 hexadecimal digits that stand for arrays: types, shapes and bits."""
+    found = hashlib.sha256()
+    for array in map(np.asarray, arrays):
+        found.update(f"{array.dtype} {array.shape} ".encode() + array.tobytes())
+    return found.hexdigest()[:12]

@@ -1,0 +1,230 @@
+"""Learned judges: a preference model and a reward model, from the same hard votes.
+
+The start policy writes a few responses to each prompt. They are paired up, and each
+pair is voted on; no vote is read twice. Both models start from the start policy.
+Accuracy is the expected one on votes about validation prompts, next to that of knowing
+the voters' probabilities.
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Callable, Collection
+from typing import Any, Literal
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from nashalign import data, preferences, terminal, training
+from nashalign.alignment import asking, optimizers, votes
+from nashalign.alignment import task as tasks
+from nashalign.types import Prompts, Responses, pytree
+
+MODELS = {
+    "preference": preferences.PairwiseModel,
+    "reward": preferences.RewardModel,
+}
+"""The kinds of judges, by what methods read."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Judges:
+    """How the preference model and the reward model are learnt from votes."""
+
+    num_prompts: int = 1536
+    """Training prompts, to each of which the start policy writes four responses."""
+    num_held_out: int = 256
+    """Validation prompts on which accuracy is measured."""
+    num_pairings: Literal[1, 2, 3] = 2
+    """Ways in which the four are paired up; each gives two pairs a prompt."""
+    num_voters: int = 5
+    """Voters drawn for each pair."""
+    batch_size: int = 32
+    """Prompts of a training step."""
+    learning_rate: float = 4e-4
+    """Peak of Adam's schedule."""
+
+
+@pytree
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparisons:
+    """Some comparisons for each of `B` prompts.
+
+    Attributes:
+      prompts: the prompts.
+      y: `[B, M, T]` one response of each comparison.
+      z: `[B, M, T]` the other.
+      preferred: `[B, M]` the voters' P(y beats z).
+      votes: `[B, M]` the share of the hard votes that y won.
+    """
+
+    prompts: Prompts
+    y: Responses
+    z: Responses
+    preferred: chex.Array
+    votes: chex.Array
+
+
+@pytree
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fit:
+    """State of a judge in training: the model, which is its parameters, and Adam's."""
+
+    model: preferences.PairwiseModel | preferences.RewardModel
+    opt_state: optax.OptState
+
+
+def learn(
+    task: tasks.Task,
+    voters: votes.Voters,
+    settings: Judges,
+    wanted: Collection[str],
+    seed: int,
+    folder: pathlib.Path,
+) -> dict[str, preferences.PairwiseModel | preferences.RewardModel]:
+    """Returns judges by what methods read: `"preference"` or `"reward"`.
+
+    Votes and fits are kept in `folder`, and not made twice; what is not among `wanted`
+    is not fitted. `report.json` holds accuracies and the share of intransitive triples.
+
+    Args:
+      task: the start policy and the prompts.
+      voters: who votes on what it writes.
+      settings: how many prompts, votes and updates.
+      wanted: kinds of judges, of `MODELS`.
+      seed: of every draw.
+      folder: where everything is kept.
+    """
+    say, report = functools.partial(terminal.console().print, markup=False), {}
+    train, held_out = (
+        votes.collect(task, voters, ballot, seed, folder)
+        for ballot in votes.ballots(
+            settings.num_prompts, settings.num_held_out, settings.num_voters
+        )
+    )
+    for split, found in (("train", train), ("validation", held_out)):
+        share = preferences.intransitive_share(found.preference)
+        report[f"intransitive_share_{split}"] = share
+        say(
+            f"voters: {share:.1%} of the triples of sampled responses ({split}) are "
+            "intransitive"
+        )
+    seen = _comparisons(train, settings.num_pairings)
+    unseen = _comparisons(held_out, len(votes.PAIRINGS))
+    best = preferences.best_attainable_accuracy(unseen.preferred)
+    report["best_attainable_accuracy"] = best
+    judges = {}
+    for number, kind in enumerate(MODELS):
+        if kind in wanted:
+            key = tasks.stage_key(seed, 10 + number)
+            judges[kind] = fit(task, kind, seen, settings, key, folder / kind)
+            accuracy = expected_accuracy(judges[kind], unseen)
+            say(
+                f"{kind} model: held-out accuracy {accuracy:.3f} "
+                f"(best attainable {best:.3f}, coin 0.500)"
+            )
+            report[f"{kind}_model_accuracy"] = accuracy
+    training.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
+    return judges
+
+
+def _comparisons(voted: votes.Votes, num_pairings: int) -> Comparisons:
+    """The comparisons of so many pairings, one after another."""
+    found = []
+    for y, z in votes.PAIRINGS[:num_pairings]:
+        first, second = np.asarray(y), np.asarray(z)
+        found.append(
+            Comparisons(
+                prompts=voted.prompts,
+                y=jax.tree.map(lambda x, at=first: x[:, at], voted.responses),
+                z=jax.tree.map(lambda x, at=second: x[:, at], voted.responses),
+                preferred=voted.preference[:, first, second],
+                votes=voted.votes[:, first, second],
+            )
+        )
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+
+
+def fit(
+    task: tasks.Task,
+    kind: str,
+    comparisons: Comparisons,
+    settings: Judges,
+    key: chex.PRNGKey,
+    folder: pathlib.Path,
+) -> preferences.PairwiseModel | preferences.RewardModel:
+    """Trains one judge on votes of any kind, once over.
+
+    Args:
+      task: whose start policy the judge begins with.
+      kind: of judge, of `MODELS`.
+      comparisons: what it learns from.
+      settings: size and rate of the updates.
+      key: of its head.
+      folder: where its run is kept.
+    """
+    num_rows = len(comparisons.votes)
+    draw = data.batches(range(num_rows), batch_size=settings.batch_size, seed=0)
+    num_steps = num_rows // settings.batch_size
+    optimizer = optimizers.make_optimizer(settings.learning_rate, num_steps)
+    policy = task.start.policy
+    model = MODELS[kind](
+        params=preferences.init_params(key, policy, task.start.params),
+        policy=policy,
+        eos_id=task.tokenizer.closing_id,
+    )
+    state = training.run(
+        training.data_parallel(
+            functools.partial(_fit_step, optimizer), training.make_mesh()
+        ),
+        Fit(model=model, opt_state=optimizer.init(model)),
+        lambda step: tasks.rows_of(comparisons, np.asarray(draw(step))),
+        num_steps,
+        folder=folder,
+        name=f"{kind} model",
+        save_every=max(1, num_steps // 3),
+        show=("loss",),
+    )
+    return state.model
+
+
+def _fit_step(
+    optimizer: optax.GradientTransformation,
+    state: Fit,
+    batch: Comparisons,
+    *,
+    reduce: Callable,
+) -> tuple[Fit, dict[str, Any], None]:
+    """One step on the mean cross-entropy of the votes."""
+
+    def total(model):
+        loss = preferences.vote_loss(
+            model, batch.prompts, batch.y, batch.z, batch.votes
+        )
+        return jnp.sum(loss)
+
+    loss, gradient = jax.value_and_grad(total)(state.model)
+    loss, gradient, count = reduce((loss, gradient, jnp.asarray(batch.votes.size)))
+    gradient = jax.tree.map(lambda g: g / count, gradient)
+    updates, opt_state = optimizer.update(gradient, state.opt_state, state.model)
+    metrics = {"loss": loss / count, "gradient_norm": optax.tree.norm(gradient)}
+    model = optax.apply_updates(state.model, updates)
+    return Fit(model=model, opt_state=opt_state), metrics, None
+
+
+def expected_accuracy(
+    judge: preferences.PreferenceAnnotator, comparisons: Comparisons
+) -> float:
+    """Returns the expected accuracy of a judge on votes drawn by their probabilities.
+
+    Args:
+      judge: whom to ask.
+      comparisons: with the probabilities.
+    """
+    said = asking.compare(judge, comparisons.prompts, comparisons.y, comparisons.z)
+    right = np.where(said > 0.5, comparisons.preferred, 1 - comparisons.preferred)
+    return float(right.mean())

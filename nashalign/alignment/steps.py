@@ -1,0 +1,131 @@
+"""Compiled updates, for annotators on the device and on the host."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from nashalign import algorithms, policies, sampling, training
+from nashalign.alignment import examples, optimizers
+
+# `(state, batch, method, annotator) -> (state, metrics, groups)`.
+Step = Callable[..., tuple[algorithms.State, dict, Any]]
+
+# Programs of rows that are done with would fill the memory of a small machine.
+_PROGRAMS = 8
+
+
+@functools.lru_cache(_PROGRAMS)
+def compiled(
+    policy: policies.Policy,
+    decoding: sampling.Decoding,
+    levels: tuple[tuple[int, ...], ...] | None,
+    learning_rate: float,
+    num_steps: int,
+    schedule: optimizers.Schedule,
+    mesh: jax.sharding.Mesh,
+    on_host: bool,
+) -> tuple[algorithms.Setup, Step]:
+    """Returns the setup of a run and its step; the same ones for the same arguments.
+
+    One step serves every seed and every value of the settings of a row.
+
+    Args:
+      policy: the model family.
+      decoding: how responses are drawn.
+      levels: token strings of scores, for rows conditioned on rewards.
+      learning_rate: peak of the optimizer's schedule.
+      num_steps: steps of the optimizer.
+      schedule: what follows the warm-up.
+      mesh: the devices.
+      on_host: whether the annotator is asked between two programs.
+    """
+    setup = algorithms.Setup(
+        policy=policy,
+        optimizer=optimizers.make_optimizer(
+            learning_rate, num_steps, decay_steps=num_steps + 1, schedule=schedule
+        ),
+        decoding=decoding,
+        levels=levels,
+    )
+    return setup, (_split if on_host else _whole)(setup, mesh)
+
+
+def _whole(setup: algorithms.Setup, mesh: jax.sharding.Mesh) -> Step:
+    """An update in one program."""
+
+    def step(state, batch, method, annotator, *, reduce):
+        return algorithms.update(method, setup, annotator, state, batch, reduce)
+
+    return _placed(step, mesh)
+
+
+def _split(setup: algorithms.Setup, mesh: jax.sharding.Mesh) -> Step:
+    """An update that asks an annotator on the host between two programs."""
+
+    @functools.partial(jax.jit, out_shardings=training.batched(mesh))
+    def rollout(method, state, batch):
+        return algorithms.rollout(method, setup, state, batch)
+
+    def learn(state, groups, method, *, reduce, look_ahead=False):
+        groups = algorithms.label(method, state, groups)
+        state, metrics = algorithms.learn(
+            method, setup, state, groups, reduce, look_ahead=look_ahead
+        )
+        return state, metrics, groups
+
+    learn_last = _placed(learn, mesh)
+    learn_first = _placed(functools.partial(learn, look_ahead=True), mesh)
+
+    def asked(method, annotator, state, batch):
+        batch = jax.device_put(batch, training.batched(mesh))
+        groups = rollout(method, state, batch)
+        return algorithms.ask(method, annotator, state, jax.device_get(groups))
+
+    def step(state, batch, method, annotator):
+        state = jax.device_put(state, _sharding(state, mesh))
+        if method.step.looks_ahead:
+            groups = asked(method, annotator, algorithms.looking(state), batch)
+            state, _, _ = learn_first(state, groups, method)
+        groups = asked(method, annotator, state, batch)
+        return learn_last(state, groups, method)
+
+    return step
+
+
+def _sharding(state: algorithms.State, mesh: jax.sharding.Mesh) -> Any:
+    """Where a state is kept: whole on every device, or shared out over `fsdp`."""
+    if mesh.shape["fsdp"] == 1:
+        return training.replicated(mesh)
+    return training.fully_sharded(state, mesh)
+
+
+def _placed(step: Callable, mesh: jax.sharding.Mesh) -> Step:
+    """A step compiled for a mesh, once for each structure of the state."""
+    made: dict[Any, Step] = {}
+
+    def call(state, batch, *others):
+        structure = jax.tree.structure(state)
+        if structure not in made:
+            sharding = _sharding(state, mesh)
+            made[structure] = training.data_parallel(
+                step, mesh, state_sharding=sharding
+            )
+        return made[structure](state, batch, *others)
+
+    return call
+
+
+def hashable(levels: Any) -> tuple[tuple[int, ...], ...] | None:
+    """Returns token strings as a value that `compiled` can know again."""
+    if levels is None:
+        return None
+    rows: Sequence[Sequence[int]] = levels.tolist()
+    return tuple(map(tuple, rows))
+
+
+def needs_levels(method: algorithms.Method) -> bool:
+    """Returns whether a row appends scores to its prompts."""
+    prompted = any("|" in writer for writer in method.writers)
+    return prompted or examples.conditions_on_rewards(method)

@@ -1,0 +1,187 @@
+"""A task made of a checkpoint's folder and prompts of one's own."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from nashalign import data, policies, preferences, sampling
+from nashalign.alignment import examples
+from nashalign.alignment import task as tasks
+from nashalign.types import Examples, Prompts
+
+_FITS = {"end": data.keep_end, "beginning": data.keep_beginning, "drop": data.drop}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Text:
+    """What policies read and write."""
+
+    prompt_length: int | None = None
+    """Most tokens of a prompt; by default those of the longest one, or what the context
+    leaves beside a response."""
+    response_length: int = 64
+    """Most tokens of a response, end of sequence included; longer ones are cut."""
+    suffix: str = ""
+    """What follows every prompt, such as a line that asks for an answer."""
+    too_long: Literal["end", "beginning", "drop"] = "end"
+    """What is kept of a prompt that is too long: its end, its beginning, or nothing."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Splits:
+    """How prompts are shared out, by a hash of their text; equal ones stay together."""
+
+    validation: float = 0.1
+    """Share on which the policy is measured in training."""
+    test: float = 0.1
+    """Share that only the comparison at the end sees."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextTask:
+    """A task, and the records that it was made of.
+
+    Attributes:
+      task: what is written to; its oracle is the annotator.
+      records: of all prompts; `Prompts.ids` index into them.
+      annotator: who judges; None where nobody does.
+    """
+
+    task: tasks.Task
+    records: Sequence[data.Record]
+    annotator: preferences.Annotator | None
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether every record has a chosen and a rejected response."""
+        return self.records[0].chosen is not None
+
+    def data_set(self) -> examples.DataSet:
+        """Returns the pairs of the training split, and the chosen ones to imitate.
+
+        Rewards are normalised over the data set, where all pairs have scores.
+
+        Raises:
+          ValueError: the records have no pairs.
+        """
+        if not self.has_pairs:
+            raise ValueError("the prompts have no `chosen` and `rejected` responses.")
+        own = self.task.prompts["train"]
+        prompts = self.task.batch("train", range(len(own)))
+        records = [self.records[index] for index in own.ids]
+        encode = functools.partial(self._encoded, prompts)
+        pairs = encode([[one.chosen, one.rejected] for one in records])
+        preference = np.full((len(records), 2, 2), 0.5, np.float32)
+        preference[:, 0, 1], preference[:, 1, 0] = 1.0, 0.0
+        rewards = None
+        if all(one.scores is not None for one in records):
+            rewards = np.array([one.scores for one in records], np.float32)
+            rewards = (rewards - rewards.mean()) / max(rewards.std(), 1e-6)
+        return examples.DataSet(
+            sampled=dataclasses.replace(pairs, preference=preference, rewards=rewards),
+            demonstrations=encode([[one.chosen] for one in records]),
+        )
+
+    def _encoded(self, prompts: Prompts, texts: list[list[str]]) -> Examples:
+        """Prompts with responses of text."""
+        responses = data.encode_responses(
+            self.task.tokenizer, texts, length=self.task.decoding.max_length
+        )
+        return Examples(prompts=prompts, responses=responses)
+
+
+def text_task(
+    folder: pathlib.Path,
+    records: Sequence[data.Record],
+    annotator: Any = None,
+    *,
+    text: Text | None = None,
+    splits: Splits | None = None,
+    answers: preferences.Store | None = None,
+) -> TextTask:
+    """Returns the task of a checkpoint and prompts of one's own.
+
+    Args:
+      folder: Hugging Face folder of the start policy, with its tokenizer.
+      records: the prompts.
+      annotator: a function of text (see `preferences.text_annotator`), a learned judge
+        that reads the same tokens, or None.
+      text: lengths, and what follows a prompt.
+      splits: how the prompts are shared out.
+      answers: where a function's answers are kept.
+
+    Raises:
+      ValueError: checkpoint, tokenizer, prompts and lengths do not go together.
+    """
+    text, splits = text or Text(), splits or Splits()
+    start = policies.load_pretrained(folder)
+    tokenizer = data.load_tokenizer(folder)
+    policies.check_vocabulary(tokenizer.size, start.config)
+    encoded = _encode(tokenizer, records, text, start.policy.context, folder)
+    if annotator is not None and not _reads_tokens(annotator):
+        prompts = [record.prompt for record in records]
+        annotator = preferences.text_annotator(annotator, tokenizer, prompts, answers)
+    task = tasks.Task(
+        start=start,
+        tokenizer=tokenizer,
+        folder=folder,
+        decoding=sampling.Decoding(
+            max_length=text.response_length,
+            eos_id=tokenizer.eos_id,
+            pad_id=tokenizer.pad_id,
+        ),
+        prompts=_split(encoded, records, splits),
+        prompt_length=max(map(len, encoded.tokens)),
+        show=lambda index: records[index].shown(),
+        oracle=annotator if hasattr(annotator, "prefer") else None,
+    )
+    return TextTask(task=task, records=records, annotator=annotator)
+
+
+def _encode(tokenizer, records, text: Text, context: int, folder) -> data.PromptIds:
+    """The prompts' tokens, in the room that the context leaves beside a response."""
+    room = context - text.response_length
+    length = room if text.prompt_length is None else text.prompt_length
+    if not 0 < length <= room:
+        raise ValueError(
+            f"--text.prompt-length {length} and --text.response-length "
+            f"{text.response_length} do not fit the {context} tokens of the context of "
+            f"{folder}; lower one."
+        )
+    encoded = data.prompt_ids(
+        tokenizer,
+        [record.prompt for record in records],
+        length=length,
+        suffix=text.suffix,
+        fit=_FITS[text.too_long],
+    )
+    if not len(encoded.ids):
+        raise ValueError(
+            f"every prompt is longer than {length} tokens, and was left out; raise "
+            "--text.prompt-length or keep a part of them with --text.too-long."
+        )
+    return encoded
+
+
+def _split(encoded: data.PromptIds, records, splits: Splits):
+    """The prompts of each split; those of equal text are one cluster."""
+    places = {int(own): place for place, own in enumerate(encoded.ids)}
+    shared = data.split_records(records, validation=splits.validation, test=splits.test)
+    found = {}
+    for split, own in shared.items():
+        ids = [index for index in own if index in places]
+        found[split] = tasks.PromptSet(
+            tokens=[encoded.tokens[places[index]] for index in ids],
+            ids=np.array(ids, np.int32),
+            clusters=np.array([data.prompt_hash(records[i].prompt) for i in ids]),
+        )
+    return found
+
+
+def _reads_tokens(annotator: Any) -> bool:
+    """Whether an annotator reads tokens, as those of this library do."""
+    return not preferences.on_host(annotator) or getattr(annotator, "host", False)

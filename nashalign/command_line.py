@@ -1,0 +1,214 @@
+"""Command lines as functions: parsed, checked, and ended by a number or a sentence."""
+
+import contextlib
+import dataclasses
+import inspect
+import math
+import pathlib
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from shutil import get_terminal_size
+from typing import Any
+
+import jax
+import tyro
+
+from nashalign import terminal, training
+
+SEEDS = 2**32
+"""How many seeds random keys can tell apart."""
+
+
+def guarded(
+    main: Callable[[list[str]], int | None],
+) -> Callable[[Sequence[str]], int | str]:
+    """Returns `main` as a command that ends with a number or with a sentence."""
+    return terminal.guarded(main, training.TrainingDiverged)
+
+
+def command(
+    main: Callable[[Any], int | None], config: type, *, name: str, about: str
+) -> Callable[[Sequence[str]], int | str]:
+    """Returns a command that reads its settings from the command line.
+
+    Args:
+      main: takes the settings; returns an exit code, or None for 0.
+      config: a dataclass of the settings.
+      name: what the command line begins with, such as `python -m MODULE`.
+      about: what --help says first.
+
+    Returns:
+      `command(arguments)`: an exit code or a sentence; see `terminal.guarded`.
+    """
+    return guarded(lambda arguments: main(parse(config, arguments, name, about)))
+
+
+def parse(
+    config: type, arguments: Sequence[str], name: str, about: str, default: Any = None
+) -> Any:
+    """Returns the settings that a command line gives.
+
+    Args:
+      config: a dataclass of the settings.
+      arguments: the command line.
+      name: what the command line begins with, such as `python -m MODULE`.
+      about: what --help says first.
+      default: the settings where the command line is empty; those of the class if None.
+
+    Raises:
+      SystemExit: after --help, or if the arguments cannot be read; the reason is shown.
+    """
+    if {"-h", "--help"} & set(arguments):
+        # Tyro would print a paragraph as one line, of any length.
+        print(_wrapped(about), end="\n\n")
+    return tyro.cli(
+        config,
+        prog=name,
+        description="",
+        args=list(arguments),
+        **({} if default is None else {"default": default}),
+    )
+
+
+@contextlib.contextmanager
+def compiled_quickly(wanted: bool) -> Iterator[None]:
+    """Leaves out the compiler's optimisations, which a few steps do not repay.
+
+    Args:
+      wanted: whether to.
+    """
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", wanted or before)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
+def keep_compiled(folder: pathlib.Path) -> None:
+    """Keeps compiled programs in a folder, so that a resumed command begins at once.
+
+    Where a cache of compiled programs has been chosen already, it is left alone.
+
+    Args:
+      folder: they are kept below it.
+    """
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def in_folder(
+    folder: pathlib.Path, record: Mapping[str, Any], work: Callable[[], int]
+) -> int:
+    """Does the work in an output folder that holds it alone, and once.
+
+    Args:
+      folder: where results are left; with other settings in it, it is left alone.
+      record: every setting that the results depend on.
+      work: leaves the results, and returns how many of them are not as they should be.
+
+    Returns:
+      What the work has returned, now or when it was done.
+
+    Raises:
+      ValueError: if the folder holds something else.
+      OSError: if it cannot be written.
+    """
+    try:
+        with training.open_run(folder, record) as run:
+            failed = work()
+            names = [path.name for path in folder.iterdir()]
+            run.finish(
+                *(name for name in names if name != "config.json"), failed=failed
+            )
+    except training.RunFinished as finished:
+        terminal.console().print(str(finished))
+        failed = int(finished.summary.get("failed", 0))
+    return failed
+
+
+def require_positive(config: Any) -> None:
+    """Requires that every number among a benchmark's settings is above 0.
+
+    Args:
+      config: a dataclass of numbers, tuples of them, and others, which are left alone.
+
+    Raises:
+      ValueError: naming the setting and its value.
+    """
+    for field in dataclasses.fields(config):
+        own = getattr(config, field.name)
+        for value in own if isinstance(own, tuple) else (own,):
+            if isinstance(value, int | float) and not 0 < value < math.inf:
+                raise ValueError(
+                    f"--{field.name.replace('_', '-')} must be above 0 and finite, not "
+                    f"{value}."
+                )
+
+
+def require(setting: str, value: float, at_least: int = 1) -> None:
+    """Requires a count of at least so many, or a positive and finite rate.
+
+    Args:
+      setting: its name, dotted, as in the configuration.
+      value: a whole number is a count, any other one a rate.
+      at_least: the least count.
+
+    Raises:
+      ValueError: naming the option, its value, and what it must be.
+    """
+    if isinstance(value, int):
+        good, must = value >= at_least, f"at least {at_least}"
+    else:
+        good, must = 0 < value < math.inf, "positive and finite"
+    if not good:
+        raise ValueError(f"--{_option(setting)} is {value}; it must be {must}.")
+
+
+def require_all(config: Any, group: str = "", *, at_least: Sequence[str] = ()) -> None:
+    """Requires that every number of a group of settings is one that it can be.
+
+    Args:
+      config: a dataclass of counts, rates, and others, which are left alone.
+      group: its name on the command line, in front of each setting's.
+      at_least: names of counts that must be 2 or more.
+
+    Raises:
+      ValueError: naming the option, its value, and what it must be.
+    """
+    for name, value in dataclasses.asdict(config).items():
+        if isinstance(value, int | float):
+            least = 2 if name in at_least else 1
+            require(f"{group}.{name}" if group else name, value, at_least=least)
+
+
+def require_seed(seed: int, number: int = 1) -> None:
+    """Requires a seed, and the next ones, that random keys can tell apart.
+
+    Args:
+      seed: the first one.
+      number: how many there are.
+
+    Raises:
+      ValueError: naming the option, its value, and what it must be.
+    """
+    require("seed", seed, at_least=0)
+    if seed + number > SEEDS:
+        raise ValueError(
+            f"--seed is {seed}; seeds must be below 2**32, the number of random keys."
+        )
+
+
+def _option(setting: str) -> str:
+    """The name on a command line."""
+    return setting.replace("_", "-")
+
+
+def _wrapped(text: str) -> str:
+    """The paragraphs of a text, no wider than the terminal; code is left as it is."""
+    width = get_terminal_size().columns
+    return "\n\n".join(
+        part if "\n " in part else textwrap.fill(part, width, break_on_hyphens=False)
+        for part in inspect.cleandoc(text).split("\n\n")
+    )
