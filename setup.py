@@ -31,6 +31,7 @@ setuptools.setup(
         "tokenizers>=0.21",
         "tyro>=1.0.0",
     ],
+    entry_points={"console_scripts": ["nashalign=nashalign.__main__:run"]},
     extras_require={
         "test": [
             "nashpy>=0.0.41",
@@ -40,6 +41,7 @@ setuptools.setup(
             "ruff>=0.14",
         ],
         "notebooks": ["ipykernel>=6.29", "jupyterlab>=4.2"],
+        "wandb": ["wandb>=0.17"],
         "live": ["torch>=2.4", "transformers>=5.0"],
     },
 )

@@ -19,8 +19,7 @@ import rich.console
 import rich.progress
 import rich.table
 
-from experiments import door
-from nashalign import games, terminal
+from nashalign import command_line, games, terminal
 
 TAU, ETA = 0.1, 0.5
 
@@ -124,7 +123,7 @@ SOLVERS = {
 
 def main(config: Config) -> None:
     """Times them with each core as a device, and prints the table."""
-    door.require_positive(config)
+    command_line.require_positive(config)
     # Operations as small as these do not share cores otherwise.
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
     compare(config, terminal.console())
@@ -225,8 +224,8 @@ def _difference(solver, name, preference, reference, num_steps=60):
     return np.abs(np.exp(policy) - np.exp(state.log_policy)).max()
 
 
-command = door.command(
-    main, Config, name="experiments.benchmarks.dynamics_sweep", about=__doc__
+command = command_line.command(
+    main, Config, name="python -m experiments.benchmarks.dynamics_sweep", about=__doc__
 )
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ import jax
 import jax.numpy as jnp
 import rich.table
 
-from experiments import door
-from nashalign import games, terminal
+from nashalign import command_line, games, terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Times Nash-MD on one large game after another, and prints a table."""
-    door.require_positive(config)
+    command_line.require_positive(config)
     console = terminal.console()
     table = rich.table.Table(title=f"Nash-MD on one game, {config.num_steps:,} steps")
     columns = ("responses", "a step", "step / responses^2", "reads", "a sum reads")
@@ -90,8 +89,8 @@ def seconds(function, *arguments) -> float:
     return time.perf_counter() - begun
 
 
-command = door.command(
-    main, Config, name="experiments.benchmarks.large_games", about=__doc__
+command = command_line.command(
+    main, Config, name="python -m experiments.benchmarks.large_games", about=__doc__
 )
 
 if __name__ == "__main__":

@@ -19,8 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import rich.table
 
-from experiments import door
-from nashalign import policies, sampling, terminal
+from nashalign import command_line, policies, sampling, terminal
 from nashalign.types import Prompts
 
 
@@ -48,7 +47,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Times the three ways and prints tokens a second."""
-    door.require_positive(config)
+    command_line.require_positive(config)
     if config.mix > 1:
         raise ValueError(f"--mix is a weight in (0, 1], not {config.mix}.")
     if config.width % 64:
@@ -158,8 +157,11 @@ def _report(config, seconds, same):
     console.print(f"{same:.1%} of the mixture's tokens are the same both ways")
 
 
-command = door.command(
-    main, Config, name="experiments.benchmarks.mixture_decoding", about=__doc__
+command = command_line.command(
+    main,
+    Config,
+    name="python -m experiments.benchmarks.mixture_decoding",
+    about=__doc__,
 )
 
 if __name__ == "__main__":

@@ -24,8 +24,7 @@ import jax.numpy as jnp
 import optax
 import rich.table
 
-from experiments import door
-from nashalign import algorithms, policies, sampling, terminal, training
+from nashalign import algorithms, command_line, policies, sampling, terminal, training
 from nashalign.types import Examples, Prompts, Responses
 
 BASELINE = "online_ipo"
@@ -96,7 +95,7 @@ def main(config: Config) -> None:
 
 def costs(config: Config) -> list[Cost]:
     """Times the rows."""
-    door.require_positive(config)
+    command_line.require_positive(config)
     for name in config.rows:
         algorithms.configure(name)
     usual, tokens, _ = _prepared(config, BASELINE)
@@ -215,8 +214,8 @@ def _table(found: list[Cost]) -> rich.table.Table:
     return table
 
 
-command = door.command(
-    main, Config, name="experiments.benchmarks.updates", about=__doc__
+command = command_line.command(
+    main, Config, name="python -m experiments.benchmarks.updates", about=__doc__
 )
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ import sys
 
 import tyro
 
-from experiments import door
 from experiments.fixed_points import (
     game,
     imitation,
@@ -43,7 +42,7 @@ from experiments.fixed_points import (
     rounds,
 )
 from experiments.fixed_points.entry import examine, relatives
-from nashalign import algorithms, terminal, training
+from nashalign import algorithms, command_line, terminal, training
 
 # In the order of the table of methods, recipes last.
 ENTRIES = tuple(
@@ -78,7 +77,7 @@ def main(config: Config) -> int:
     """Runs the rows; returns how many do not hold."""
     chosen = choose(config.rows)
     record = {"rows": config.rows, "quick": config.quick}
-    return door.in_folder(config.output, record, lambda: run(chosen, config))
+    return command_line.in_folder(config.output, record, lambda: run(chosen, config))
 
 
 def run(chosen, config: Config) -> int:
@@ -113,10 +112,10 @@ def choose(names):
     return [entry for entry in ENTRIES if not names or entry.row in names]
 
 
-command = door.command(
+command = command_line.command(
     lambda config: min(main(config), 1),
     Config,
-    name="experiments.fixed_points",
+    name="python -m experiments.fixed_points",
     about=__doc__,
 )
 

@@ -14,9 +14,8 @@ import sys
 
 import rich.progress
 
-from experiments import door
 from experiments.tabular import comal, egpo
-from nashalign import terminal, training
+from nashalign import command_line, terminal, training
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class Config:
 
 def main(config: Config) -> int:
     """Runs the methods of both figures, draws them and prints the last gaps."""
-    return door.in_folder(config.output, {}, lambda: draw(config.output))
+    return command_line.in_folder(config.output, {}, lambda: draw(config.output))
 
 
 def draw(folder: pathlib.Path) -> int:
@@ -55,7 +54,9 @@ def draw(folder: pathlib.Path) -> int:
     return 0
 
 
-command = door.command(main, Config, name="experiments.tabular", about=__doc__)
+command = command_line.command(
+    main, Config, name="python -m experiments.tabular", about=__doc__
+)
 
 if __name__ == "__main__":
     sys.exit(command(sys.argv[1:]))

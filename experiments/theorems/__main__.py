@@ -17,7 +17,6 @@ import sys
 import rich.text
 import tyro
 
-from experiments import door
 from experiments.theorems import (
     bounds,
     fixed_points,
@@ -29,7 +28,7 @@ from experiments.theorems import (
     token_mixtures,
 )
 from experiments.theorems.theorem import examine
-from nashalign import terminal, training
+from nashalign import command_line, terminal, training
 
 THEOREMS = (
     *bounds.THEOREMS,
@@ -65,7 +64,7 @@ def main(config: Config) -> int:
             console.print(inspect.getdoc(theorem.measure))
         return 0
     record = {"only": config.only}
-    return door.in_folder(config.output, record, lambda: check(chosen, config))
+    return command_line.in_folder(config.output, record, lambda: check(chosen, config))
 
 
 def check(chosen, config: Config) -> int:
@@ -102,10 +101,10 @@ def choose(names):
     return [known[name] for name in names] or list(THEOREMS)
 
 
-command = door.command(
+command = command_line.command(
     lambda config: min(main(config), 1),
     Config,
-    name="experiments.theorems",
+    name="python -m experiments.theorems",
     about=__doc__,
 )
 

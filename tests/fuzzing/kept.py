@@ -11,7 +11,7 @@ import numpy as np
 import rich.console
 
 from experiments.docstrings import builder, sources
-from experiments.summarise import courses
+from nashalign import alignment
 from nashalign.types import Examples, Prompts, Responses
 from tests.fuzzing import bytes_of_files
 from tests.fuzzing.trial import Trial
@@ -23,7 +23,7 @@ def arrays(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial]
     """`examples.npz`, damaged, or with arrays that do not belong together."""
     own = _examples()
     path = folder / "examples.npz"
-    courses.kept(path, lambda: own)
+    alignment.examples.keep(path, lambda: own)
     whole = {name: array for name, array in np.load(path).items()}
     content = path.read_bytes()
     while True:
@@ -36,7 +36,7 @@ def arrays(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial]
             what = _spoilt(random, path, whole)
         yield Trial(
             name=f"examples.npz: {what}",
-            call=lambda: courses.kept(path, lambda: own),
+            call=lambda: alignment.examples.keep(path, lambda: own),
             says=("examples.npz",),
             right=lambda found: _same(found, own),
         )

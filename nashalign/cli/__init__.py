@@ -1,0 +1,1 @@
+"""The commands of the wheel: any checkpoint, prompts, annotator and row."""

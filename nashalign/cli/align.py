@@ -1,0 +1,286 @@
+"""Align a policy by any method, to any annotator, on prompts of your own.
+
+    nashalign align --policy FOLDER --prompts FILE.jsonl --annotator FILE.py:NAME \\
+        --method nash_md_pg --output FOLDER
+
+The annotator is a Python function of text, prefer(prompt, y, z) -> P(y beats z) or
+score(prompt, y) -> a reward, or the folder of a learned judge. The method is a row of
+the table of methods (`python -m nashalign.algorithms` prints it), or FILE.py:NAME of a
+row of your own. A line of the prompts is a JSON object with a `prompt`, and for methods
+that learn from given pairs `chosen` and `rejected` (`chosen_score`, `rejected_score`);
+without pairs, the start policy writes them and the annotator compares them.
+
+The same command resumes where it was broken off, and with more --training.num-steps it
+goes on with a finished run. The output folder has the policy, the best one on the
+validation prompts, logs, rollouts, and the win rate over the start policy on test
+prompts that training has not seen.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import tyro
+
+from nashalign import (
+    algorithms,
+    alignment,
+    command_line,
+    data,
+    preferences,
+    python_file,
+    terminal,
+    training,
+)
+
+_NAME = "nashalign align"
+_EXTENDS = ("training.num_steps", "training.kl_budget")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """What methods on given responses learn from where the prompts have no pairs."""
+
+    num_prompts: int = 512
+    """Training prompts that the start policy answers; fewer where there are fewer."""
+    num_responses: int = 4
+    """Responses to each, all of which are compared with each other."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mesh:
+    """Over which devices training is shared out."""
+
+    devices: int | None = None
+    """How many; all by default."""
+    fsdp: int = 1
+    """Over how many of them the state is shared out; the rest share the batch."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """A run of `nashalign align`."""
+
+    policy: pathlib.Path = tyro.MISSING
+    """Hugging Face folder of the start policy, with its tokenizer."""
+    prompts: pathlib.Path = tyro.MISSING
+    """JSON lines with a `prompt` each, or `prompt`, `chosen` and `rejected`."""
+    method: str = tyro.MISSING
+    """Row of the table of methods, or FILE.py:NAME of a row of your own."""
+    output: pathlib.Path = tyro.MISSING
+    """Where everything is left; the same folder again resumes where it stopped."""
+    annotator: str | None = None
+    """FILE.py:NAME of a function of text, or the folder of a learned judge; needed
+    unless the method learns from given pairs alone."""
+    seed: int = 0
+    """Of every draw."""
+    settings: alignment.Settings = alignment.Settings()
+    text: alignment.Text = alignment.Text()
+    splits: alignment.Splits = alignment.Splits()
+    training: alignment.Training = alignment.Training()
+    evaluation: alignment.Evaluation = alignment.Evaluation()
+    data_set: DataSet = DataSet()
+    mesh: Mesh = Mesh()
+    wandb: str | None = None
+    """Project of Weights and Biases that metrics are sent to as well."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses the command line and aligns."""
+    row = _method(arguments)
+    settings = alignment.settings_type(row)() if row else alignment.Settings()
+    config = command_line.parse(
+        Config, arguments, _NAME, __doc__, Config(settings=settings)
+    )
+    check(config)
+    record = _record(config)
+    try:
+        with training.open_run(config.output, record, extends=_EXTENDS) as run:
+            if run.resumed:
+                terminal.console().print(f"{config.output}: resumed where it stopped")
+            _align(config, row, run)
+    except training.RunFinished as finished:
+        terminal.console().print(
+            f"{finished}, or raise --training.num-steps to go on with it"
+        )
+
+
+def check(config: Config) -> None:
+    """Requires settings that a run can be done with.
+
+    Raises:
+      ValueError: naming the option, its value, and what it must be.
+    """
+    command_line.require_seed(config.seed)
+    command_line.require("settings.learning_rate", config.settings.learning_rate)
+    for group in ("text", "training", "evaluation", "data_set", "mesh"):
+        own = getattr(config, group)
+        at_least = ("num_steps", "num_prompts", "num_validation_prompts")
+        command_line.require_all(own, group, at_least=(*at_least, "num_responses"))
+
+
+def _method(arguments: Sequence[str]) -> alignment.Named | None:
+    """The row that a command line asks for."""
+    for place, argument in enumerate(arguments):
+        option, _, value = argument.partition("=")
+        if option == "--method":
+            own = value or next(iter(arguments[place + 1 :]), "")
+            return algorithms.load_row(own) if python_file.is_reference(own) else own
+    return None
+
+
+def _record(config: Config) -> dict:
+    """Every setting that results depend on: files are known by their content."""
+    record = dataclasses.asdict(config)
+    record["policy"] = alignment.folder_fingerprint(config.policy)
+    record["prompts"] = _fingerprint(config.prompts)
+    for name in ("method", "annotator"):
+        value = getattr(config, name)
+        if value is not None and python_file.is_reference(value):
+            path, own = python_file.split(value)
+            record[name] = f"{_fingerprint(path)}:{own}"
+        elif value is not None and name == "annotator":
+            record[name] = alignment.folder_fingerprint(pathlib.Path(value))
+    for name in ("output", "mesh", "wandb"):
+        del record[name]
+    return record
+
+
+def _fingerprint(path: pathlib.Path) -> str:
+    """Name of a file, and a hash of what is in it."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return f"{path.name} sha256:{digest}"
+
+
+def _align(config: Config, row: alignment.Named, run: training.Run) -> None:
+    """Loads, trains, exports, and compares with the start policy."""
+    folder, values = run.folder, config.settings.arguments
+    loaded = _load(config, folder)
+    task, say = loaded.task, terminal.console().print
+    say(", ".join(f"{len(own):,} {split}" for split, own in task.prompts.items()))
+    _require_prompts(config, task)
+    data_set = _data_set(config, row, loaded, folder)
+    measured = config.evaluation
+    aligned = alignment.align(
+        row,
+        task,
+        loaded.annotator,
+        training=config.training,
+        folder=folder / "run",
+        seed=config.seed,
+        settings=values,
+        learning_rate=config.settings.learning_rate,
+        data_set=data_set,
+        validation=alignment.validation(
+            task, _at_most(measured.num_validation_prompts, task, "validation"), 0
+        ),
+        mesh=_mesh(config.mesh),
+        track=_trackers(config, folder),
+    )
+    task.export(folder / "policy", aligned.params)
+    results = ["policy"]
+    if task.oracle is not None:
+        title = alignment.title(row, values)
+        contestant = alignment.contestant(row, config.settings, aligned)
+        alignment.compare(
+            task,
+            alignment.Panel(name="annotator", judge=task.oracle),
+            {title: [contestant]},
+            dataclasses.replace(
+                measured, num_prompts=_at_most(measured.num_prompts, task, "test")
+            ),
+            seed=config.seed,
+            folder=folder / "results",
+        )
+        results.append("results")
+    run.finish(*results, num_steps=aligned.num_steps)
+    say(f"the policy is in {folder / 'policy'}")
+
+
+def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
+    """The task, with the annotator that the command line names."""
+    records = data.read_records(config.prompts)
+    annotator: Any = None
+    answers = None
+    if config.annotator is not None and python_file.is_reference(config.annotator):
+        annotator = python_file.load(config.annotator)
+        who = _record(config)["annotator"]
+        answers = preferences.Answers(folder / "answers.sqlite", who)
+    elif config.annotator is not None:
+        annotator = preferences.load_judge(
+            pathlib.Path(config.annotator), config.policy
+        )
+    return alignment.text_task(
+        config.policy,
+        records,
+        annotator,
+        text=config.text,
+        splits=config.splits,
+        answers=answers,
+    )
+
+
+def _require_prompts(config: Config, task: alignment.Task) -> None:
+    """Requires that every split has the prompts that a run cannot do without."""
+    task.require("train", "training.batch-size", config.training.batch_size)
+    for split in ("validation", "test"):
+        if len(task.prompts[split]) < 2:
+            raise ValueError(
+                f"the {split} split has {len(task.prompts[split])} prompts, and an "
+                f"interval needs two; give more prompts, or raise --splits.{split}."
+            )
+
+
+def _at_most(number: int, task: alignment.Task, split: str) -> int:
+    """As many prompts as are asked for, or as there are."""
+    return min(number, len(task.prompts[split]))
+
+
+def _data_set(
+    config: Config,
+    row: alignment.Named,
+    loaded: alignment.TextTask,
+    folder: pathlib.Path,
+) -> alignment.DataSet | None:
+    """What the method learns from if it learns from given responses."""
+    if not alignment.rounds.learns_from_data(row, config.settings.arguments):
+        return None
+    if loaded.has_pairs:
+        return loaded.data_set()
+    if loaded.annotator is None:
+        raise ValueError(
+            f"{config.method} learns from pairs: give prompts with `chosen` and "
+            "`rejected`, or an --annotator that compares what the start policy writes."
+        )
+    return alignment.examples.sampled(
+        loaded.task,
+        loaded.annotator,
+        _at_most(config.data_set.num_prompts, loaded.task, "train"),
+        config.data_set.num_responses,
+        seed=config.seed,
+        folder=folder / "data_set",
+    )
+
+
+def _mesh(mesh: Mesh) -> jax.sharding.Mesh:
+    """The devices that are asked for."""
+    devices = jax.devices()
+    number = len(devices) if mesh.devices is None else mesh.devices
+    if number > len(devices):
+        raise ValueError(
+            f"--mesh.devices is {number}, and there are {len(devices)} devices."
+        )
+    return training.make_mesh(devices[:number], fsdp=mesh.fsdp)
+
+
+def _trackers(config: Config, folder: pathlib.Path) -> list[training.Tracker]:
+    """Where metrics go besides the log."""
+    if config.wandb is None:
+        return []
+    return [training.wandb_tracker(config.wandb, folder, _record(config))]
+
+
+command = command_line.guarded(main)

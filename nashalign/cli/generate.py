@@ -1,0 +1,130 @@
+"""Write a policy's answers to a file of prompts.
+
+    nashalign generate --policy FOLDER --prompts FILE.jsonl --output ANSWERS.jsonl
+
+A line of the prompts is a JSON object with a `prompt`; its other fields are kept. A
+line of the answers has them, and `responses`, a list of texts.
+"""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+import tyro
+
+from nashalign import alignment, command_line, data, sampling, terminal, training
+from nashalign.types import Prompts
+
+_NAME = "nashalign generate"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """A run of `nashalign generate`."""
+
+    policy: pathlib.Path = tyro.MISSING
+    """Hugging Face folder of the policy, with its tokenizer."""
+    prompts: pathlib.Path = tyro.MISSING
+    """JSON lines with a `prompt` each."""
+    output: pathlib.Path = tyro.MISSING
+    """File of answers, JSON lines; it must not exist yet."""
+    num_responses: int = 1
+    """Answers to each prompt."""
+    temperature: float = 1.0
+    """Of sampling: 1 is the policy itself, 0 its most probable token at each place."""
+    top_p: float = 1.0
+    """Only the most probable tokens are drawn that together have this probability."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer; they and what follows are left out of it."""
+    batch_size: int = 32
+    """Prompts that are answered at the same time."""
+    seed: int = 0
+    """Of the draws; a prompt's answers depend on nothing but it and its place."""
+    text: alignment.Text = alignment.Text()
+
+
+def main(config: Config) -> None:
+    """Loads the policy, answers every prompt and writes the answers.
+
+    Raises:
+      ValueError: a setting is out of its range, or the output is there.
+    """
+    _check(config)
+    records = data.read_records(config.prompts)
+    loaded = alignment.text_task(
+        config.policy,
+        records,
+        text=config.text,
+        splits=alignment.Splits(validation=0.0, test=0.0),
+    )
+    own, written = loaded.task.prompts["train"], {}
+    write = _writer(config, loaded.task)
+    with training.progress_bar("answers", len(own)) as advance:
+        places = np.arange(len(own))
+        for rows in alignment.chunks(places, config.batch_size):
+            prompts = loaded.task.batch("train", rows)
+            texts = loaded.task.texts(write(loaded.task.start.params, prompts))
+            written |= dict(zip(prompts.ids.tolist(), texts, strict=True))
+            advance(len(set(rows.tolist())), "")
+    lines = [
+        json.dumps(records[index].shown() | {"responses": _cut(texts, config.stop)})
+        for index, texts in sorted(written.items())
+    ]
+    training.write_text(config.output, "".join(line + "\n" for line in lines))
+    terminal.console().print(f"{len(lines)} prompts answered in {config.output}")
+
+
+def _check(config: Config) -> None:
+    """Requires settings in their ranges."""
+    for name in ("num_responses", "batch_size"):
+        command_line.require(name, getattr(config, name))
+    command_line.require_seed(config.seed)
+    if not 0 <= config.temperature < float("inf"):
+        raise ValueError(
+            f"--temperature is {config.temperature}; it must be 0 or more."
+        )
+    if not 0 < config.top_p <= 1:
+        raise ValueError(f"--top-p is {config.top_p}; it must be in (0, 1].")
+    if "" in config.stop:
+        raise ValueError("--stop is an empty text, which would end every answer.")
+    if config.output.exists():
+        raise ValueError(f"{config.output} is there; give another --output.")
+
+
+def _writer(config: Config, task: alignment.Task):
+    """The compiled sampler: `(params, prompts) -> responses [B, N, T]`."""
+
+    def behaviour(logits):
+        return sampling.sharpened(
+            logits["policy"], temperature=config.temperature, top_p=config.top_p
+        )
+
+    @jax.jit
+    def write(params, prompts: Prompts):
+        responses, _ = sampling.sample(
+            task.start.policy,
+            {"policy": params},
+            behaviour,
+            jax.random.key(config.seed),
+            prompts,
+            num_responses=config.num_responses,
+            decoding=task.decoding,
+        )
+        return responses
+
+    return lambda params, prompts: jax.device_get(write(params, prompts))
+
+
+def _cut(texts: Sequence[str], stop: Sequence[str]) -> list[str]:
+    """Texts up to the first of the stop texts that is in them."""
+    found = []
+    for text in texts:
+        ends = [text.find(own) for own in stop if own in text]
+        found.append(text[: min(ends, default=len(text))])
+    return found
+
+
+command = command_line.command(main, Config, name=_NAME, about=__doc__)

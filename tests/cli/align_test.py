@@ -1,0 +1,315 @@
+"""Alignment of one's own policy, prompts, annotator and row from the command line."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from nashalign import __main__ as commands
+from nashalign import policies, preferences, training
+
+JUDGE = '''
+"""Likes what has many letters of the first half of the alphabet."""
+
+asked = []
+
+
+def prefer(prompt, y, z):
+    own, other = (sum(c in "abcdefghijklm" for c in text) for text in (y, z))
+    return 0.5 + 0.4 * ((own > other) - (own < other))
+
+
+def score(prompt, y):
+    return float(sum(c in "abcdefghijklm" for c in y))
+
+
+def broken(prompt, y, z):
+    return 7.0
+'''
+
+ROW = """
+from nashalign import algorithms, losses
+
+OWN = algorithms.Row(
+    name="own_row",
+    title="a row of one's own",
+    paper="none",
+    settings=(
+        algorithms.Setting(
+            name="tau",
+            meaning="strength of the regularisation",
+            range=algorithms.settings.POSITIVE,
+            default=0.3,
+        ),
+    ),
+    method=algorithms.Method(
+        members=algorithms.draw(algorithms.players.policy, 2),
+        annotation="preference",
+        loss=algorithms.objectives.contrastive(losses.ipo),
+    ),
+)
+NUMBER = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "judge.py").write_text(JUDGE)
+    (folder / "row.py").write_text(ROW)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def arguments(policy, prompts, files):
+    def given(output, method, *more, judge="prefer"):
+        own = ["--policy", str(policy), "--prompts", str(prompts)]
+        if judge:
+            own += ["--annotator", f"{files}/judge.py:{judge}"]
+        own += ["--method", method, "--output", str(output)]
+        own += ["--training.batch-size", "8", "--training.num-steps", "4"]
+        own += ["--training.save-every", "2", "--training.evaluate-every", "2"]
+        own += ["--text.response-length", "5", "--evaluation.num-prompts", "4"]
+        own += ["--splits.test", "0.2", "--splits.validation", "0.2"]
+        own += ["--data-set.num-prompts", "8", "--data-set.num-responses", "2"]
+        return [*own, "--evaluation.num-validation-prompts", "4", *more]
+
+    return given
+
+
+def align(arguments):
+    return commands.main(["align", *arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(arguments, tmp_path_factory):
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    assert align(arguments(output, "nash_md_pg")) == 0
+    return output
+
+
+def params(folder):
+    found = policies.load_pretrained(folder).params
+    return np.concatenate([np.ravel(x) for x in leaves(found)])
+
+
+def leaves(tree):
+    import jax
+
+    return jax.tree.leaves(tree)
+
+
+@pytest.mark.slow
+def test_a_run_leaves_what_it_promises(finished):
+    for name in (
+        "policy/model.safetensors",
+        "policy/tokenizer.json",
+        "run/best/model.safetensors",
+        "run/best.json",
+        "run/metrics.jsonl",
+        "run/rollouts.jsonl",
+        "run/tensorboard",
+        "results/win_rates.csv",
+        "results/summary.md",
+        "results/samples.html",
+        "answers.sqlite",
+        "finished.json",
+    ):
+        assert (finished / name).exists(), name
+
+
+@pytest.mark.slow
+def test_rollouts_show_the_prompt_with_its_own_fields(finished):
+    line = json.loads((finished / "run/rollouts.jsonl").read_text().splitlines()[0])
+    assert line["prompt"] == f"round {line['number']}: "
+    assert len(line["responses"]) == 2 and len(line["preference"]) == 2
+
+
+@pytest.mark.slow
+def test_the_best_policy_is_the_one_with_the_highest_win_rate(finished):
+    log = training.read_log(finished / "run/metrics.jsonl")
+    looks = {line["step"]: line["win_rate"] for line in log if "win_rate" in line}
+    assert set(looks) == {0, 2, 4}
+    best = json.loads((finished / "run/best.json").read_text())
+    assert best["win_rate"] == max(looks.values())
+    assert looks[best["step"]] == best["win_rate"]
+    if best["step"] == 4:
+        same = params(finished / "run/best") == params(finished / "policy")
+        assert same.all()
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_ends_with_the_bits_of_an_unbroken_one(
+    finished, arguments, tmp_path
+):
+    output = tmp_path / "killed"
+    command = [sys.executable, "-m", "nashalign", "align"]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "8"}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    process = subprocess.Popen(
+        [*command, *arguments(output, "nash_md_pg")],
+        env=environment,
+        cwd=pathlib.Path(__file__).parents[2],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    saved = output / "run" / "checkpoints"
+    deadline = time.monotonic() + 400
+    while process.poll() is None and time.monotonic() < deadline:
+        if list(saved.glob("2*")):
+            process.send_signal(signal.SIGKILL)
+        time.sleep(0.05)
+    assert not (output / "finished.json").exists()
+    assert align(arguments(output, "nash_md_pg")) == 0
+    np.testing.assert_array_equal(
+        params(output / "policy"), params(finished / "policy")
+    )
+    drop = ("time", "seconds")
+    logs = [
+        [
+            {k: v for k, v in line.items() if k not in drop}
+            for line in training.read_log(folder / "run/metrics.jsonl")
+        ]
+        for folder in (output, finished)
+    ]
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_left_alone_and_goes_on_with_more_steps(
+    finished, arguments, tmp_path, capsys
+):
+    before = params(finished / "policy")
+    assert align(arguments(finished, "nash_md_pg")) == 0
+    assert "finished" in capsys.readouterr().out
+    constant = ("--training.schedule", "constant")
+    output = tmp_path / "longer"
+    assert align(arguments(output, "nash_md_pg", *constant)) == 0
+    more = (*constant, "--training.num-steps", "6")
+    assert align(arguments(output, "nash_md_pg", *more)) == 0
+    whole = tmp_path / "whole"
+    assert align(arguments(whole, "nash_md_pg", *more)) == 0
+    np.testing.assert_array_equal(params(output / "policy"), params(whole / "policy"))
+    assert (params(output / "policy") != before).any()
+    fewer = align(arguments(output, "nash_md_pg", *constant))
+    assert "training.num_steps: 6 -> 4" in fewer
+
+
+@pytest.mark.slow
+def test_a_budget_of_kl_ends_training_and_a_larger_one_goes_on(arguments, tmp_path):
+    more = ("--settings.learning-rate", "0.3")
+    tight = arguments(tmp_path, "online_ipo", *more, "--training.kl-budget", "1e-4")
+    assert align(tight) == 0
+    record = json.loads((tmp_path / "finished.json").read_text())
+    assert record["num_steps"] == 2
+    loose = arguments(tmp_path, "online_ipo", *more, "--training.kl-budget", "1e4")
+    assert align(loose) == 0
+    record = json.loads((tmp_path / "finished.json").read_text())
+    assert record["num_steps"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("judge", ["prefer", None])
+def test_pairs_of_the_prompts_are_learnt_from(arguments, tmp_path, judge):
+    assert align(arguments(tmp_path, "dpo", judge=judge)) == 0
+    log = training.read_log(tmp_path / "run/metrics.jsonl")
+    assert ("win_rate" in log[-1]) == (judge is not None) and "kl" in log[-1]
+    line = json.loads((tmp_path / "run/rollouts.jsonl").read_text().splitlines()[0])
+    assert [text.strip() for text in line["responses"]] == ["rock", "none"]
+    assert line["preference"] == [[0.5, 1.0], [0.0, 0.5]]
+
+
+@pytest.mark.slow
+def test_without_pairs_the_start_policy_writes_them_once(
+    arguments, files, tmp_path, prompts
+):
+    bare = tmp_path / "bare.jsonl"
+    lines = [json.loads(line) for line in prompts.read_text().splitlines()]
+    bare.write_text("".join(json.dumps({"prompt": x["prompt"]}) + "\n" for x in lines))
+    output = tmp_path / "run"
+    command = arguments(output, "ipo", "--prompts", str(bare))
+    assert align(command) == 0
+    line = json.loads((output / "run/rollouts.jsonl").read_text().splitlines()[0])
+    assert line["preference"][0][1] in (
+        pytest.approx(0.1),
+        pytest.approx(0.5),
+        pytest.approx(0.9),
+    )
+    assert (output / "data_set/examples.npz").exists()
+
+
+@pytest.mark.slow
+def test_a_row_of_ones_own_is_shown_configured_and_trained(
+    arguments, files, tmp_path, capsys
+):
+    with pytest.raises(SystemExit):
+        align(["--method", f"{files}/row.py:OWN", "--help"])
+    assert "--settings.tau" in capsys.readouterr().out
+    more = ("--settings.tau", "0.5")
+    assert align(arguments(tmp_path, f"{files}/row.py:OWN", *more)) == 0
+    summary = (tmp_path / "results/summary.md").read_text()
+    assert "own_row" in summary and "a row of one's own" in summary
+
+
+@pytest.mark.slow
+def test_a_learned_judge_is_an_annotator(arguments, policy, tmp_path):
+    start = policies.load_pretrained(policy)
+    import jax
+
+    judge = preferences.PairwiseModel(
+        params=preferences.init_params(jax.random.key(1), start.policy, start.params),
+        policy=start.policy,
+        eos_id=2,
+    )
+    preferences.save_judge(tmp_path / "judge", judge, start.config, policy)
+    more = ("--annotator", str(tmp_path / "judge"))
+    assert align(arguments(tmp_path / "run", "online_dpo", *more, judge=None)) == 0
+    assert (tmp_path / "run/results/win_rates.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "method, more, said",
+    [
+        ("nash_md_gp", (), "Did you mean"),
+        ("rl", (), "`score`"),
+        ("nash_md_pg", ("--settings.tau", "-1"), "tau must be"),
+        ("nash_md_pg", ("--training.batch-size", "400"), "--training.batch-size asks"),
+        ("nash_md_pg", ("--training.batch-size", "9"), "8 devices"),
+        ("nash_md_pg", ("--splits.test", "0"), "--splits.test"),
+        ("nash_md_pg", ("--text.prompt-length", "44"), "lower one"),
+        ("conditional", (), "`levels`"),
+        ("optune", (), "`score`"),
+        ("nash_md_pg", ("--seed", "-1"), "--seed is -1"),
+        ("nash_md_pg", ("--mesh.devices", "99"), "--mesh.devices is 99"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is(
+    arguments, tmp_path, method, more, said
+):
+    message = align(arguments(tmp_path / "run", method, *more))
+    assert str(message).startswith("error: ") and said in message
+    assert not (tmp_path / "run" / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "option, value, said",
+    [
+        ("--annotator", "nowhere.py:prefer", "nowhere.py"),
+        ("--annotator", "{files}/judge.py:perfer", "did you mean prefer"),
+        ("--annotator", "{files}", "no judge"),
+        ("--annotator", "{files}/judge.py:broken", "7.0"),
+        ("--method", "{files}/row.py:OWM", "OWN"),
+        ("--method", "{files}/row.py:NUMBER", "not a Row"),
+        ("--prompts", "nowhere.jsonl", "nowhere.jsonl"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named(arguments, files, tmp_path, option, value, said):
+    more = (option, value.format(files=files))
+    message = align(arguments(tmp_path / "run", "online_ipo", *more))
+    assert str(message).startswith("error: ") and said in message
