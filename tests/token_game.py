@@ -54,6 +54,8 @@ SETTINGS = {
     "simpo": {"tau": 1.4, "gamma": 0.5},
     "cpo": {"tau": 0.7, "likelihood": 0.3},
     "orpo": {"odds": 0.6},
+    "tr_dpo": {"tau": 0.7, "share": 0.6, "period": 2},
+    "tr_dpo_hard": {"tau": 0.7, "period": 2},
     "filtered": {"num_responses": 3},
     "rwr": {"tau": 0.8},
     "conditional": {"lowest": -1.0, "highest": 1.0},
@@ -81,6 +83,8 @@ SETTINGS = {
     "selm": {"tau": 0.7, "alpha": 0.2, "period": 2},
     "xpo": {"tau": 0.7, "alpha": 0.2},
     "iterative_dpo": {"tau": 0.7, "follow": 0.4, "period": 2, "num_responses": 3},
+    "iterative_rpo": {"tau": 0.7, "likelihood": 0.3, "period": 2, "num_responses": 3},
+    "raft": {"period": 2, "num_responses": 3},
     "rebel": _INNER,
     "dice": {
         "tau": 0.7,

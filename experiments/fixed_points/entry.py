@@ -88,6 +88,7 @@ class Entry:
       num_steps: expected updates.
       learning_rate: Adam's, for a transformer; a table's is five times as large.
       tolerance: total variation from the prediction that is allowed.
+      families: of policies, those of which the prediction is.
     """
 
     row: str
@@ -106,6 +107,7 @@ class Entry:
     num_steps: int = 2400
     learning_rate: float = 0.01
     tolerance: float = 1e-6
+    families: tuple[str, ...] = tuple(token_game.FAMILIES)
 
     @property
     def method(self) -> algorithms.Method:
@@ -198,7 +200,7 @@ def examine(
 ) -> Finding:
     """Runs a row with each family of policies, and measures how far it ends."""
     distances, moved = {}, {}
-    for family in families:
+    for family in filter(entry.families.__contains__, families):
         before, after = training.train(
             entry.stages,
             (entry.game, *entry.later),

@@ -18,6 +18,11 @@ def filtered(seen):
     return theory.law_of_best(seen.data, seen.rewards, number)
 
 
+def best_of_own(seen, iterate):
+    """Dong et al. 2023: the law of the best of K of the iterate's responses."""
+    return theory.law_of_best(iterate, seen.rewards, seen.settings["num_responses"])
+
+
 def given_level(seen):
     """The data set's distribution over responses that were given each score."""
     joint = seen.data * SHARES
@@ -54,6 +59,16 @@ ENTRIES = (
         game=game.REWARDED,
         prediction="the best of 3: F(r)^3 - F(r-)^3",
         predict=filtered,
+    ),
+    Entry(
+        row="raft",
+        settings={"num_responses": 2},
+        game=game.REWARDED,
+        prediction="twice the best of 2 of the iterate",
+        predict=theory.repeated(2, best_of_own),
+        num_periods=2,
+        num_steps=6000,
+        learning_rate=0.02,
     ),
     Entry(
         row="rwr",

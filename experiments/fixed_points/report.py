@@ -69,7 +69,8 @@ def terminal(findings: Sequence[Finding]) -> rich.table.Table:
 def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
     """Writes fixed_points.csv, fixed_points.md and fixed_points.png."""
     rows = [cells(finding) for finding in findings]
-    columns = list(rows[0])
+    # Of some rows the prediction is of one family of policies alone.
+    columns = list(max(rows, key=len))
     with (
         training.replacing(folder / "fixed_points.csv") as path,
         path.open("w", newline="", encoding="utf-8") as file,
@@ -80,7 +81,8 @@ def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
     lines = [NECESSARY, "", "| " + " | ".join(columns) + " |"]
     lines.append("| :-- " * len(columns) + "|")
     for row in rows:
-        escaped = [cell.replace("|", "\\|") for cell in row.values()]
+        shown = (row.get(column, "") for column in columns)
+        escaped = [cell.replace("|", "\\|") for cell in shown]
         lines.append("| " + " | ".join(escaped) + " |")
     training.write_text(folder / "fixed_points.md", "\n".join(lines) + "\n")
     with training.replacing(folder / "fixed_points.png") as path:

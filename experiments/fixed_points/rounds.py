@@ -79,6 +79,44 @@ def best_of_three(seen, iterate):
     return theory.stationary(objective, iterate)
 
 
+def likely_best_of_three(seen, iterate):
+    """Pang et al. 2024: DPO on the iterate's best and worst, and the best's mean.
+
+    Where no response is better than another there is no pair.
+    """
+    mass = sum(
+        theory.best_and_worst([iterate] * 3, lambda group, r=r: r[group], 1e-9)
+        for r in seen.game.rewards
+    )
+    lengths = np.array([len(string) for string in game.STRINGS])
+    weight = seen.settings["likelihood"]
+
+    def objective(log_pi, _):
+        h = theory.margins(log_pi - np.log(iterate))
+        losses = theory.dpo(h, 1.0, seen.tau) - weight * (log_pi / lengths)[:, None]
+        return jnp.sum(mass * losses)
+
+    return theory.stationary(objective, iterate)
+
+
+def from_iterate(seen, iterate):
+    """Gorbatovski et al. 2024: DPO's optimum from the one before."""
+    return theory.tilted(iterate, seen.rewards / seen.tau)
+
+
+def from_between(seen):
+    """Gorbatovski et al. 2024: DPO's optimum, twice, from a reference that follows.
+
+    In a table the mean of parameters is the geometric mean of each next token.
+    """
+    reference, policy = seen.reference, seen.reference
+    for _ in range(2):
+        rest = 1 - seen.settings["share"]
+        reference = game.TREE.mixture(policy, reference, rest)
+        policy = theory.tilted(reference, seen.rewards / seen.tau)
+    return policy
+
+
 def dice(seen):
     """Chen et al. 2024: own rewards of what the last round has learnt, and replay."""
     share, policies = seen.settings["replay"], [seen.reference, seen.reference]
@@ -144,6 +182,34 @@ ENTRIES = (
         num_periods=2,
         num_steps=6000,
         learning_rate=0.02,
+    ),
+    Entry(
+        row="iterative_rpo",
+        settings={"tau": TAU, "likelihood": 0.3, "num_responses": 3},
+        game=game.RANKED,
+        prediction="twice the minimiser of DPO and likelihood on best and worst of 3",
+        predict=theory.repeated(2, likely_best_of_three),
+        num_periods=2,
+        num_steps=6000,
+        learning_rate=0.02,
+    ),
+    Entry(
+        row="tr_dpo",
+        settings={"tau": TAU, "share": 0.6},
+        game=game.SCORED,
+        prediction="twice reference exp(r / tau), the reference between both",
+        predict=from_between,
+        num_periods=2,
+        families=("tabular",),
+        note="a mean of a transformer's parameters is no mean of its policies",
+    ),
+    Entry(
+        row="tr_dpo_hard",
+        settings={"tau": TAU},
+        game=game.SCORED,
+        prediction="twice iterate exp(r / tau)",
+        predict=theory.repeated(2, from_iterate),
+        num_periods=2,
     ),
     Entry(
         row="rebel",

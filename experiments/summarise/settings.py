@@ -73,6 +73,9 @@ _CHOSEN: dict[str, dict[str, float]] = {
     "soft_po": {"alpha": 0.02},
     "soft_po_weighted": {"alpha": 0.02, "power": 0.01},
     "soft_po_ranked": {"alpha": 0.02},
+    # The reference moves twice within the run, so that margins add up.
+    "tr_dpo": {"tau": 0.1, "period": 20},
+    "tr_dpo_hard": {"tau": 0.1, "period": 20},
     # From no reference, and not swept. By the token: log-odds of 1 are half a nat, six
     # of a response; labels are soft, so that the margin is at the papers' lower end,
     # within the log-odds of most votes.
@@ -121,6 +124,14 @@ _CHOSEN: dict[str, dict[str, float]] = {
     "sail_dpp": {"tau": 0.05},
     "sail_dpr": {"tau": 0.05},
     "iterative_dpo": {"tau": 0.05, "period": 10, "num_responses": 4},
+    # By the token a likelihood of weight 1 would outweigh pairs of short responses.
+    "iterative_rpo": {
+        "tau": 0.05,
+        "likelihood": 0.1,
+        "period": 10,
+        "num_responses": 4,
+    },
+    "raft": {"period": 10, "num_responses": 4},
     # The anchor moves with the policy, so that margins add up over rounds.
     "bpo": {"tau": 0.05, "period": 10},
     "rebel": {"eta": 5.0, "period": 5},

@@ -161,6 +161,16 @@ def every_stage(settings, step, frozen, source):
     return jnp.where(step % length == 0, source, frozen)
 
 
+def partly_every_period(settings, step, frozen, source):
+    """Moves by a `share` of the way, in parameters, every `period` steps.
+
+    All of the way is bit for bit a copy, and none of it stays.
+    """
+    share = settings["share"]
+    moved = share * source + (1 - share) * frozen
+    return jnp.where(step % settings["period"] == 0, moved, frozen)
+
+
 def decaying(settings, step, frozen, source):
     """Moves by a share 1 - `decay` of the way."""
     del step

@@ -574,6 +574,29 @@ def iterative_dpo(view):
     return selected(view, view.mass("iterate"), value)
 
 
+def iterative_rpo(view):
+    """Pang et al. 2024, eq. 1: DPO from the iterate, alpha times the winner's mean.
+
+    Where no response is better than another there is no pair.
+    """
+    mean, ratio = mean_log_likelihoods(view), view.ratio(iterate=1.0)
+
+    def value(b, best, worst):
+        if best == worst:
+            return 0.0
+        pair = softplus(-view.settings["tau"] * (ratio[b, best] - ratio[b, worst]))
+        return pair - view.settings["likelihood"] * mean[b, best]
+
+    return selected(view, view.mass("iterate"), value)
+
+
+def raft(view):
+    """Dong et al. 2023: minus the log-likelihood of the best of K of the iterate's."""
+    return selected(
+        view, view.mass("iterate"), lambda b, best, _: -view.log_pi[b, best]
+    )
+
+
 def dice(view):
     tau, share = view.settings["tau"], view.settings["replay"]
     ratio = view.ratio(iterate=1.0)
@@ -701,6 +724,8 @@ OBJECTIVES = {
     "simpo": simpo,
     "cpo": cpo,
     "orpo": orpo,
+    "tr_dpo": pairs(dpo, "data"),
+    "tr_dpo_hard": pairs(dpo, "data"),
     "filtered": likelihood(best_of_data),
     "rwr": likelihood(
         lambda view: view.mass("data") * np.exp((R - R.max()) / view.method.tau)
@@ -740,6 +765,8 @@ OBJECTIVES = {
     "selm": selm,
     "xpo": xpo,
     "iterative_dpo": iterative_dpo,
+    "iterative_rpo": iterative_rpo,
+    "raft": raft,
     "rebel": reward_regression,
     "dice": dice,
     "mcts_dpo": pairs(dpo, "data"),

@@ -95,6 +95,17 @@ def loss_and_slope(name, settings, labels, same=None):
             P,
             None,
         ),
+        ("tr_dpo", {"tau": 0.7}, "dpo", {"tau": 0.7}, P, None),
+        ("tr_dpo_hard", {"tau": 0.7}, "dpo", {"tau": 0.7}, P, None),
+        # DPO on the best and the worst of three, from the iterate.
+        (
+            "iterative_rpo",
+            {"tau": 0.7, "likelihood": 0.0, "num_responses": 3},
+            "iterative_dpo",
+            {"tau": 0.7, "follow": 1.0, "num_responses": 3},
+            P,
+            None,
+        ),
         ("mcts_dpo", {"tau": 0.7}, "dpo", {"tau": 0.7}, P, None),
         ("sail_ddp", {"tau": 0.7, "share": 0.0}, "dpo", {"tau": 0.7}, HARD, None),
         ("sequential_po", {"tau": 0.7, "retain": 0.0}, "bpo", {"tau": 0.7}, HARD, None),
@@ -250,6 +261,18 @@ def test_a_methods_expected_update_at_its_end_is_that_of_a_simpler_one(
     found = gradient(name, None if reads_rewards else values, **settings)
     expected = gradient(simpler, values, **its)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
+
+
+def test_likelihood_of_ones_own_responses_teaches_nothing_until_the_best_is_chosen():
+    with jax.enable_x64(True):
+        found = {}
+        for number in (1, 2):
+            method = algorithms.configure("raft", num_responses=number)
+            state = token_game.moved_state(method)
+            frozen = state.frozen | {"iterate": state.params}
+            state = dataclasses.replace(state, frozen=frozen)
+            found[number] = np.abs(token_game.expected_gradient(method, state)).max()
+    assert found[1] < 1e-15 and found[2] > 1e-2
 
 
 def test_ipo_md_without_mixing_draws_what_online_ipo_draws():

@@ -27,6 +27,8 @@ WEIGHING = "nashalign/algorithms/weighing.py"
 NASH = "nashalign/algorithms/rows/nash.py"
 SELF_PLAY = "nashalign/algorithms/rows/self_play.py"
 REFERENCE_FREE = "nashalign/algorithms/rows/reference_free.py"
+MOVING_REFERENCE = "nashalign/algorithms/rows/moving_reference.py"
+ITERATED = "nashalign/algorithms/rows/iterated.py"
 ONLINE = "nashalign/algorithms/rows/online.py"
 PAIRWISE = "nashalign/losses/pairwise.py"
 CLIPPED = "nashalign/losses/clipped.py"
@@ -763,8 +765,8 @@ ALGORITHMS = [
     Fault(
         "likelihoods of whole responses in ORPO",
         OBJECTIVES,
-        "ratios.averaged(groups.log_probs, mask)",
-        "ratios.summed(groups.log_probs, mask)",
+        "ratios.averaged(groups.log_probs, groups.responses.mask)",
+        "ratios.summed(groups.log_probs, groups.responses.mask)",
         f"{GROUP_GRADIENTS_TEST} -k orpo",
     ),
     Fault(
@@ -781,5 +783,64 @@ ALGORITHMS = [
         "        keeps=(),\n",
         "",
         "tests/algorithms/ratios_test.py -k frozen_policy",
+    ),
+    Fault(
+        "a reference that moves at every step",
+        PLAYERS,
+        'step % settings["period"] == 0, moved, frozen',
+        "step % 1 == 0, moved, frozen",
+        f"{UPDATE_TEST} -k moves_by_its_share",
+    ),
+    Fault(
+        "a reference that keeps the share that it should give up",
+        PLAYERS,
+        "share * source + (1 - share) * frozen",
+        "(1 - share) * source + share * frozen",
+        f"{UPDATE_TEST} -k moves_by_its_share",
+    ),
+    Fault(
+        "TR-DPO that is DPO",
+        MOVING_REFERENCE,
+        'refresh=(("reference", "policy", rule),)',
+        'refresh=(("iterate", "policy", rule),)',
+        f"{UPDATE_TEST} -k moves_by_its_share",
+    ),
+    Fault(
+        "pairs of equally good responses",
+        SELECTION,
+        "kept = jnp.max(found, -1) > jnp.min(found, -1)",
+        "kept = jnp.max(found, -1) >= jnp.min(found, -1)",
+        expected("iterative_rpo"),
+    ),
+    Fault(
+        "iterative RPO from the reference",
+        ITERATED,
+        "Method(loss=loss, anchor=iterate, refresh",
+        "Method(loss=loss, refresh",
+        f"{GROUP_GRADIENTS_TEST} -k iterative_rpo",
+    ),
+    Fault(
+        "the whole likelihood in iterative RPO",
+        ITERATED,
+        '"likelihood", objectives.mean_likelihood',
+        '"likelihood", objectives.likelihood',
+        expected("iterative_rpo"),
+    ),
+    Fault(
+        "best and worst where RAFT keeps the best",
+        ITERATED,
+        "select=best,",
+        "select=lambda method, groups: groups,",
+        expected("raft"),
+    ),
+    Fault(
+        "RAFT on responses that the policy writes",
+        ITERATED,
+        'members=draw(iterate, "num_responses"),\n            annotation="reward",\n'
+        "            loss=objectives.likelihood,",
+        'members=draw(players.policy, "num_responses"),\n'
+        '            annotation="reward",\n'
+        "            loss=objectives.likelihood,",
+        f"{GROUP_GRADIENTS_TEST} -k raft",
     ),
 ]

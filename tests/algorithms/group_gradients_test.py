@@ -280,6 +280,32 @@ def orpo(g, s):
     return mean_scores(g, {0: p + credit[0], 1: 1 - p - credit[1]})
 
 
+def best_first(g, s):
+    """The places of the best and of the worst of the first K, by reward."""
+    among = g.r[: s["num_responses"]]
+    return int(among.argmax()), int(among.argmin())
+
+
+def iterative_rpo(g, s):
+    """Pang et al. 2024: DPO of best over worst, alpha times the best's mean likelihood.
+
+    Margins are from the iterate.
+    """
+    ratio = (g.log_pi - g.frozen["iterate"]).sum(-1)
+    best, worst = best_first(g, s)
+    credit = s["tau"] * logistic(-s["tau"] * (ratio[best] - ratio[worst]))
+    said = s["likelihood"] / g.mask[best].sum()
+    return scores(
+        g,
+        {best: np.full(LENGTH, credit + said), worst: np.full(LENGTH, -credit)},
+    )
+
+
+def raft(g, s):
+    """Dong et al. 2023: the likelihood of the best of K."""
+    return scores(g, {best_first(g, s)[0]: np.ones(LENGTH)})
+
+
 def preference_degree(g, s):
     """Li et al. 2024: DPO, and telling by how much the winner was corrupted.
 
@@ -302,6 +328,10 @@ PAPERS = {
     "simpo": ([DATA] * 2, simpo),
     "cpo": ([DATA] * 2, cpo),
     "orpo": ([DATA] * 2, orpo),
+    "iterative_rpo": ([ITERATE] * 3, iterative_rpo),
+    "raft": ([ITERATE] * 3, raft),
+    "tr_dpo": ([DATA] * 2, dpo),
+    "tr_dpo_hard": ([DATA] * 2, dpo),
     "mcts_dpo": ([DATA] * 2, dpo),
     "online_ipo": ([POLICY_ALONE] * 2, online_ipo),
     "self_play_pg": ([POLICY_ALONE] * 2, nash_pg),

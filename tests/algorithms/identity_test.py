@@ -68,11 +68,12 @@ ALIKE = (
     {"dpo", "mcts_dpo"},
 )
 # Rows that are one until their anchor moves: MPO is self-play while its magnet is the
-# reference, COMAL is INPO while its reference stays. (`degeneracy_test`)
+# reference, COMAL is INPO while its reference stays, TR-DPO is DPO until its reference
+# moves. (`degeneracy_test`)
 ALIKE_AT_FIRST = (
     {"rl", "rloo"},
     {"online_ipo", "self_play_pg", "spo", "mpo"},
-    {"dpo", "mcts_dpo"},
+    {"dpo", "mcts_dpo", "tr_dpo", "tr_dpo_hard"},
     {"inpo", "comal"},
 )
 

@@ -251,6 +251,27 @@ def test_the_iterate_follows_every_period_and_the_reference_every_stage():
     np.testing.assert_array_equal(slow["reference"][3], slow["reference"][0])
 
 
+def test_a_reference_moves_by_its_share_every_period_and_by_none_or_all_of_it():
+    with jax.enable_x64(True):
+        seen = moves("tr_dpo", tau=0.7, share=0.6, period=2)
+        whole = moves("tr_dpo", tau=0.7, share=1.0, period=2)
+        none = moves("tr_dpo", tau=0.7, share=0.0, period=2)
+        hard = moves("tr_dpo_hard", tau=0.7, period=2)
+        plain = moves("dpo", tau=0.7)
+        start = np.asarray(jax.tree.leaves(token_game.moved_state().params)[0])
+    np.testing.assert_array_equal(seen["reference"][0], start)
+    halfway = 0.6 * seen["policy"][1] + 0.4 * start
+    np.testing.assert_allclose(seen["reference"][1], halfway, rtol=1e-12)
+    np.testing.assert_array_equal(seen["reference"][2], seen["reference"][1])
+    further = 0.6 * seen["policy"][3] + 0.4 * halfway
+    np.testing.assert_allclose(seen["reference"][3], further, rtol=1e-12)
+    np.testing.assert_array_equal(whole["reference"][1], whole["policy"][1])
+    np.testing.assert_array_equal(none["reference"], plain["reference"])
+    np.testing.assert_allclose(none["policy"], plain["policy"], rtol=1e-12)
+    np.testing.assert_allclose(whole["policy"], hard["policy"], rtol=1e-12)
+    assert np.abs(hard["policy"][3] - plain["policy"][3]).max() > 1e-6
+
+
 def test_the_average_is_a_running_mean_of_parameters():
     with jax.enable_x64(True):
         seen = moves("nash_ema_pg", tau=0.3, decay=0.75)

@@ -25,6 +25,12 @@ def likelihood(method: Method, groups: Groups) -> chex.Array:
     return -grouped.log_likelihoods(groups)[..., 0]
 
 
+def mean_likelihood(method: Method, groups: Groups) -> chex.Array:
+    """Minus the mean log-likelihood of the first member's tokens, nats a token."""
+    del method
+    return -_mean_log_likelihoods(groups)[..., 0]
+
+
 def winners_likelihood(method: Method, groups: Groups) -> chex.Array:
     """Minus the log-likelihood of a pair's winner, in expectation over the label."""
     del method
@@ -35,9 +41,7 @@ def winners_likelihood(method: Method, groups: Groups) -> chex.Array:
 def winners_mean_likelihood(method: Method, groups: Groups) -> chex.Array:
     """The same as a mean over the winner's own tokens, nats a token."""
     del method
-    mask = groups.responses.mask
-    found = grouped.take(ratios.averaged(groups.log_probs, mask), groups.members)
-    preferred = grouped.preferred(groups)
+    preferred, found = grouped.preferred(groups), _mean_log_likelihoods(groups)
     return -preferred * found[..., 0] - (1 - preferred) * found[..., 1]
 
 
@@ -200,3 +204,9 @@ def sampled_dpo(method: Method, groups: Groups) -> chex.Array:
 def _score(groups):
     """Log-likelihood of both members: its gradient is the score of sampling them."""
     return jnp.sum(grouped.log_likelihoods(groups)[..., :2], -1)
+
+
+def _mean_log_likelihoods(groups):
+    """The members' mean log-likelihoods over their own tokens, `[B, G, K]`."""
+    found = ratios.averaged(groups.log_probs, groups.responses.mask)
+    return grouped.take(found, groups.members)

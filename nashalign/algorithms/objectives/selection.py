@@ -40,6 +40,17 @@ def best_and_worst(method: Method, groups: Groups) -> Groups:
     return _keep_members(groups, [jnp.argmax(found, -1), jnp.argmin(found, -1)])
 
 
+def distinct_best_and_worst(method: Method, groups: Groups) -> Groups:
+    """Select: the best and the worst member, where one is better than the other.
+
+    Of equals one response would be both, and a term of the winner's alone would still
+    be trained by it.
+    """
+    found = scores(method, groups)
+    kept = jnp.max(found, -1) > jnp.min(found, -1)
+    return dataclasses.replace(best_and_worst(method, groups), kept=kept)
+
+
 def finished_best_and_worst(method: Method, groups: Groups) -> Groups:
     """Select: the best and the worst of the members that were not cut.
 

@@ -13,6 +13,9 @@ from nashalign.algorithms.settings import (
 CUSTOMARY = "customary"
 """The source of a default that implementations share, whatever papers say."""
 
+FROM_MEMORY = "the paper's, from memory"
+"""The source of a default that nobody here has read up."""
+
 SECOND_HAND = "written from descriptions of the paper, whose formula is not public"
 ONE_PROMPT_SET = "prompts come from one set; the paper takes new ones each iteration"
 WRITES_EVERY_STEP = (

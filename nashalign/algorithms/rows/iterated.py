@@ -1,5 +1,7 @@
 """Rows whose pairs, or whose anchor, are the iterate's, which follows the policy."""
 
+import dataclasses
+
 from nashalign import losses
 from nashalign.algorithms import objectives, players
 from nashalign.algorithms.columns import draw
@@ -14,14 +16,18 @@ from nashalign.algorithms.objectives import (
 )
 from nashalign.algorithms.objectives.labels import own_rewards, verdict
 from nashalign.algorithms.objectives.selection import (
+    best,
     best_and_worst,
+    distinct_best_and_worst,
     finished_best_and_worst,
     replayed,
 )
 from nashalign.algorithms.players import data, greedy, iterate
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import (
+    FROM_MEMORY,
     ONE_PROMPT_SET,
+    WRITES_EVERY_STEP,
     dividing_tau,
     eta,
     follow,
@@ -30,7 +36,7 @@ from nashalign.algorithms.rows.customary import (
     share,
     weight,
 )
-from nashalign.algorithms.settings import FINITE, OURS, Setting
+from nashalign.algorithms.settings import COUNT, FINITE, OURS, Setting
 
 _DPO = contrastive(losses.dpo)
 _FOLLOWING = (("iterate", "policy", players.every_period),)
@@ -98,6 +104,55 @@ SCORED = (
         departures=(
             "no uncertainty bonus and no second agent: the paper's practical recipe "
             "alone",
+            ONE_PROMPT_SET,
+        ),
+    ),
+    # The anchor is the policy that writes. A winner's likelihood is by the token, and a
+    # prompt whose responses are all equally good teaches nothing.
+    Row(
+        "iterative_rpo",
+        "iterative RPO",
+        "Pang et al. 2024, arXiv:2404.19733",
+        _anchored(
+            added(chosen(losses.dpo), "likelihood", objectives.mean_likelihood),
+            members=draw(iterate, "num_responses"),
+            annotation="reward",
+            select=distinct_best_and_worst,
+        ),
+        settings=(
+            dividing_tau(0.1, FROM_MEMORY),
+            weight("likelihood", "the winner's mean likelihood", 1.0, FROM_MEMORY),
+            period(5000, FROM_MEMORY),
+            num_responses(30, FROM_MEMORY),
+        ),
+        departures=(
+            "the reward is whoever's is given; the paper's is whether an answer is "
+            "right",
+            "one pair a prompt, best and worst; the paper takes ten of right and wrong",
+            WRITES_EVERY_STEP,
+        ),
+    ),
+    # With one response, likelihood of what the iterate writes.
+    Row(
+        "raft",
+        "RAFT",
+        "Dong et al. 2023, arXiv:2304.06767",
+        Method(
+            members=draw(iterate, "num_responses"),
+            annotation="reward",
+            loss=objectives.likelihood,
+            select=best,
+            refresh=_FOLLOWING,
+        ),
+        settings=(
+            period(300, OURS),
+            dataclasses.replace(
+                num_responses(8, "ours; the paper has up to 32"), range=COUNT
+            ),
+        ),
+        departures=(
+            "no KL penalty in the reward, which the paper has as an option",
+            WRITES_EVERY_STEP,
             ONE_PROMPT_SET,
         ),
     ),

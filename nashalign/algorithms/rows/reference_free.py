@@ -11,10 +11,13 @@ from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import added, contrastive
 from nashalign.algorithms.players import data, nothing
 from nashalign.algorithms.row import Row
-from nashalign.algorithms.rows.customary import SOFT_LABELS, dividing_tau, weight
+from nashalign.algorithms.rows.customary import (
+    FROM_MEMORY,
+    SOFT_LABELS,
+    dividing_tau,
+    weight,
+)
 from nashalign.algorithms.settings import NOT_NEGATIVE, Setting
-
-_FROM_MEMORY = "the paper's, from memory"
 
 
 def _pairs(loss, **columns):
@@ -40,14 +43,14 @@ ROWS = (
             ratio=ratios.averaged,
         ),
         settings=(
-            dividing_tau(2.0, _FROM_MEMORY),
+            dividing_tau(2.0, FROM_MEMORY),
             Setting(
                 name="gamma",
                 meaning="margin that is asked for, tau times a difference of mean "
                 "log-likelihoods",
                 range=NOT_NEGATIVE,
                 default=1.0,
-                source=_FROM_MEMORY,
+                source=FROM_MEMORY,
                 unit="nats",
             ),
         ),
@@ -65,8 +68,8 @@ ROWS = (
             added(contrastive(losses.dpo), "likelihood", objectives.winners_likelihood),
         ),
         settings=(
-            dividing_tau(0.1, _FROM_MEMORY),
-            weight("likelihood", "the winner's likelihood", 1.0, _FROM_MEMORY),
+            dividing_tau(0.1, FROM_MEMORY),
+            weight("likelihood", "the winner's likelihood", 1.0, FROM_MEMORY),
         ),
         departures=(
             SOFT_LABELS,
@@ -86,7 +89,7 @@ ROWS = (
             ),
             ratio=ratios.odds,
         ),
-        settings=(weight("odds", "the ratio of odds", 0.1, _FROM_MEMORY),),
+        settings=(weight("odds", "the ratio of odds", 0.1, FROM_MEMORY),),
         departures=(
             SOFT_LABELS,
             "the likelihood is the mean over the winner's own tokens; the prompt's are "

@@ -12,6 +12,7 @@ from nashalign.algorithms.row import Row, near
 from nashalign.algorithms.rows import (
     imitation,
     iterated,
+    moving_reference,
     nash,
     offline,
     online,
@@ -25,6 +26,7 @@ _ROWS = (
     *offline.LIKELIHOOD,
     *offline.PAIRS,
     *reference_free.ROWS,
+    *moving_reference.ROWS,
     *imitation.ROWS,
     *online.ONLINE,
     iterated.BPO,
