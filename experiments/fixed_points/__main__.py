@@ -39,6 +39,7 @@ from experiments.fixed_points import (
     reference_free,
     report,
     rewarded,
+    robust,
     rounds,
 )
 from experiments.fixed_points.entry import examine, relatives
@@ -52,6 +53,7 @@ ENTRIES = tuple(
             *imitation.ENTRIES,
             *offline.ENTRIES,
             *reference_free.ENTRIES,
+            *robust.ENTRIES,
             *online.ENTRIES,
             *rounds.ENTRIES,
             *nash.ENTRIES,

@@ -46,6 +46,41 @@ def bond(seen):
     return theory.stationary(objective, seen.reference)
 
 
+def group_relative(in_deviations, per_token):
+    """Shao et al. 2024, Liu et al. 2025: rewards against the group's, and k3 a token.
+
+    What a response is credited with is a mean over who else is in its group of three.
+    """
+
+    def predict(seen):
+        rewards, reference = seen.rewards, theory.per_prefix(np.log(seen.reference))
+        groups = np.stack(np.broadcast_arrays(*np.ix_(rewards, rewards, rewards)))
+        advantages = groups[0] - groups.mean(0)
+        if in_deviations:
+            advantages = advantages / (groups.std(0, ddof=1) + 1e-4)
+        lengths = np.array([len(string) for string in game.STRINGS])
+        scale = 1 / lengths if per_token else np.ones(game.SIZE)
+
+        def objective(log_pi, standing):
+            policy = theory.per_prefix(log_pi)
+            k3 = []
+            for string in game.STRINGS:
+                found = jnp.stack(
+                    [
+                        reference[string[:t]][token] - policy[string[:t]][token]
+                        for t, token in enumerate(string)
+                    ]
+                )
+                k3.append(jnp.sum(jnp.exp(found) - found - 1))
+            credit = (advantages @ standing) @ standing
+            values = seen.tau * jnp.stack(k3) - credit * log_pi
+            return jnp.sum(standing * scale * values)
+
+        return theory.stationary(objective, seen.reference)
+
+    return predict
+
+
 _MIXED = {"threshold": 0.4, "dpo_tau": 1.2, "tau": 0.8}
 
 
@@ -79,6 +114,29 @@ ENTRIES = (
         note="four clipped epochs a batch, and a critic learnt beside: at the optimum "
         "the return after each prefix is a constant, so that an exact critic leaves "
         "no advantage, whatever the trace",
+    ),
+    Entry(
+        row="grpo",
+        settings={"tau": 0.8, "num_responses": 3},
+        game=game.REWARDED,
+        prediction="where rewards in deviations balance k3, both by mean tokens",
+        predict=group_relative(in_deviations=True, per_token=True),
+    ),
+    Entry(
+        row="dr_grpo",
+        settings={"tau": 0.8, "num_responses": 3},
+        game=game.REWARDED,
+        prediction="where two thirds of rewards balance k3",
+        predict=group_relative(in_deviations=False, per_token=False),
+    ),
+    Entry(
+        row="reinforce_plus_plus",
+        settings={"tau": 0.8, "num_epochs": 2},
+        game=game.REWARDED,
+        prediction="reference exp(r / tau)",
+        predict=optimum,
+        note="what a token is credited with on average, and in which unit, does not "
+        "change where nothing is left to be gained",
     ),
     Entry(
         row="bonbon",

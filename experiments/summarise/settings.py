@@ -42,6 +42,13 @@ _CHOSEN: dict[str, dict[str, float]] = {
     "rloo": {"tau": 0.01},
     "ppo": {"tau": 0.01},
     "self_play_pg": {"tau": 0.01},
+    # Four responses, for time. Advantages in deviations are about as large as rewards,
+    # which are in standard deviations over the data set. Of its k3 penalty only the
+    # slope is needed, and RL's tau has that; Dr. GRPO's own is 0, at which nothing
+    # ends a run but its length.
+    "grpo": {"tau": 0.01, "num_responses": 4},
+    "dr_grpo": {"tau": 0.01, "num_responses": 4},
+    "reinforce_plus_plus": {"tau": 0.01},
     "best_response_pg": {"tau": 0.01},
     "nash_ema_pg": {"tau": 0.01, "decay": 0.9},
     "spo": {"tau": 0.01},
@@ -62,6 +69,13 @@ _CHOSEN: dict[str, dict[str, float]] = {
     "mcts_dpo": {"tau": 0.05},
     "sail_ddp": {"tau": 0.05},
     "ipo": {"tau": 0.02},
+    # Implicit rewards hold the ratio itself: five nats up are a hundred and fifty.
+    "chi_po": {"tau": 0.05},
+    # Weights are below one: a pair's tokens are mostly less likely than the policy's
+    # own would be. Adam makes up for that.
+    "wpo": {"tau": 0.05},
+    # Single responses: half of them are above the mean reward, which is 0.
+    "kto": {"tau": 0.05},
     # Raw log-probabilities of two responses differ by ten nats and more, by length
     # above all. Where the margin is not larger, or the softness times them not smaller
     # than the log-odds of a vote, these rows first of all make long responses as likely

@@ -7,6 +7,7 @@ from nashalign.losses.clipped import (
     token_rewards,
 )
 from nashalign.losses.pairwise import (
+    bounded_dpo,
     cdpo,
     dpo,
     hinge,
@@ -16,16 +17,18 @@ from nashalign.losses.pairwise import (
     slic,
     soft,
 )
-from nashalign.losses.policy_gradient import policy_gradient
+from nashalign.losses.policy_gradient import k3, policy_gradient
 
 __all__ = [
     "advantages",
+    "bounded_dpo",
     "cdpo",
     "clipped_policy",
     "clipped_value",
     "dpo",
     "hinge",
     "ipo",
+    "k3",
     "policy_gradient",
     "rdpo",
     "simpo",

@@ -10,6 +10,7 @@ errors; a traced setting makes the loss NaN.
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
@@ -61,6 +62,36 @@ def dpo(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex
     """
     margin, preferred = _pair(margin, preferred)
     return _cross_entropy(checks.setting(tau, "tau", above=0) * margin, preferred)
+
+
+def bounded_dpo(
+    margin: chex.Array,
+    preferred: chex.Array,
+    *,
+    tau: chex.Numeric,
+    bound: chex.Numeric,
+) -> chex.Array:
+    r"""DPO on implicit rewards whose difference is at most twice a bound.
+
+    .. math:: -p \log\sigma(c) - (1 - p) \log\sigma(-c), \quad
+              c = \mathrm{clip}(\tau h, -2R, 2R)
+
+    A pair beyond that is not trained on. Huang et al. 2024 (arXiv:2407.13399), whose
+    margin is of `ratios.chi`.
+
+    Args:
+      margin: `[*B]` nats, or what the row's ratio makes of them.
+      preferred: `[*B]` P(y beats z), in [0, 1].
+      tau: strength of the regularisation, > 0.
+      bound: R, the largest reward in size, > 0.
+
+    Returns:
+      `[*B]` nats.
+    """
+    margin, preferred = _pair(margin, preferred)
+    tau = checks.setting(tau, "tau", above=0)
+    largest = 2 * checks.setting(bound, "bound", above=0)
+    return _cross_entropy(jnp.clip(tau * margin, -largest, largest), preferred)
 
 
 def slic(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex.Array:

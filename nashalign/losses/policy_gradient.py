@@ -1,10 +1,15 @@
-"""The score-function loss of a response, with its KL penalty in reward-to-go form."""
+"""The score-function loss of a response, and the penalties that hold it to a reference.
+
+The one is the sequence KL in reward-to-go form, the other an estimate token by token.
+"""
 
 import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import checks
+
+_LARGEST_LOG = 20.0
 
 
 def policy_gradient(
@@ -43,3 +48,25 @@ def policy_gradient(
     to_go = jnp.flip(jnp.cumsum(jnp.flip(ratios, -1), -1), -1)
     credit = jax.lax.stop_gradient(advantage[..., None] - tau * to_go)
     return -jnp.sum(jnp.where(mask, credit * log_probs, 0.0), -1)
+
+
+def k3(log_probs: chex.Array, reference_log_probs: chex.Array) -> chex.Array:
+    r"""An estimate of the KL of next-token distributions from the token that was drawn.
+
+    .. math:: \frac{\mu(y_n)}{\pi(y_n)} - \log\frac{\mu(y_n)}{\pi(y_n)} - 1
+
+    Over tokens of the policy its mean is KL(pi || mu) of the next token. Its gradient
+    is another: the mean of that is the gradient of KL(mu || pi) of the next token, for
+    the score has mean zero. A ratio over exp(20) counts as that. Schulman 2020, and
+    Shao et al. 2024 (arXiv:2402.03300).
+
+    Args:
+      log_probs: `[*B]` of tokens under the policy, nats.
+      reference_log_probs: `[*B]` the same under the reference.
+
+    Returns:
+      `[*B]` nats, >= 0.
+    """
+    chex.assert_equal_shape([log_probs, reference_log_probs])
+    found = jax.lax.stop_gradient(reference_log_probs) - log_probs
+    return jnp.exp(jnp.minimum(found, _LARGEST_LOG)) - found - 1

@@ -283,6 +283,33 @@ def token_kl(
     return jnp.where(responses.mask, found, 0.0)
 
 
+def log_collision(
+    policy: Policy, params: Params, hidden: chex.Array, responses: Responses
+) -> chex.Array:
+    r"""Log-probability that two draws of the next token are the same, along responses.
+
+    .. math:: \log \sum_v \pi(v \mid x, y_{<t})^2
+
+    Logits of at most 64 positions exist at a time.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      hidden: states `[B, N, T, D]` from `read`.
+      responses: `[B, N, T]` responses.
+
+    Returns:
+      `[B, N, T]` nats, <= 0, zero where masked.
+    """
+
+    def of_states(params, hidden):
+        logits = precise(policy.logits(params, hidden))
+        return jax.nn.logsumexp(2 * jax.nn.log_softmax(logits), -1)
+
+    found = _in_chunks(of_states, params, hidden)
+    return jnp.where(responses.mask, found, 0.0)
+
+
 def _in_chunks(function, params, *arrays):
     """`function(params, *arrays)` `[B, N, T]`, 64 positions at a time, recomputed."""
     length = arrays[0].shape[2]

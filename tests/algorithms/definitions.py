@@ -241,6 +241,54 @@ def bond(view):
     )
 
 
+def group_relative(in_deviations, per_token):
+    """Shao et al. 2024, eq. 3 and 4, and Liu et al. 2025, of three responses."""
+
+    def objective(view):
+        tau, clip = view.settings["tau"], view.settings["clip"]
+        now, old, reference = (
+            token_log_probs(x)
+            for x in (view.log_pi, view.frozen["policy"], view.frozen["reference"])
+        )
+        ratio, other = np.exp(now - old), np.exp(reference - now)
+        bounded = np.clip(ratio, 1 - clip, 1 + clip)
+        lengths = np.array([len(s) for s in token_game.strings()])
+
+        def value(b, indices):
+            rewards, total = R[list(indices)], 0.0
+            for i, reward in zip(indices, rewards, strict=True):
+                advantage = reward - rewards.mean()
+                if in_deviations:
+                    advantage = advantage / (rewards.std(ddof=1) + 1e-4)
+                won = np.minimum(ratio[b, i] * advantage, bounded[b, i] * advantage)
+                k3 = other[b, i] - np.log(other[b, i]) - 1
+                own = (won - tau * k3)[: lengths[i]]
+                total += own.mean() if per_token else own.sum()
+            return -total / len(indices)
+
+        return over_tuples([view.mass("policy")] * 3, value)
+
+    return objective
+
+
+def reinforce_plus_plus(view):
+    """Hu 2025: returns in standard deviations over the tokens of a large batch."""
+    tau, clip = view.settings["tau"], view.settings["clip"]
+    old, mass = token_log_probs(view.frozen["policy"]), view.mass("policy")
+    reference = token_log_probs(view.frozen["reference"])
+    own = np.array([[t < len(s) for t in range(2)] for s in token_game.strings()])
+    later = np.cumsum((old - reference)[..., ::-1], -1)[..., ::-1]
+    returns = R[None, :, None] - tau * later
+    share = own * mass[..., None] / (own * mass[..., None]).sum()
+    mean = (share * returns).sum()
+    deviation = np.sqrt((share * (returns - mean) ** 2).sum())
+    advantage = (returns - mean) / (deviation + 1e-4)
+    ratio = np.exp(token_log_probs(view.log_pi) - old)
+    bounded = np.clip(ratio, 1 - clip, 1 + clip)
+    won = np.minimum(ratio * advantage, bounded * advantage)
+    return -(mass * (own * won).sum(-1)).sum(1).mean()
+
+
 # --- Data sets.
 
 
@@ -400,6 +448,46 @@ def orpo(view):
     h = margins(np.log(chance / (1 - chance)))
     values = of_winners(mean) + view.settings["odds"] * dpo(h, P, 1.0)
     return over_pairs(view.mass("data"), view.mass("data"), values)
+
+
+def chi_po(view):
+    """Huang et al. 2024: DPO's loss of the ratio and its logarithm, clipped."""
+    tau, bound = view.settings["tau"], view.settings["bound"]
+    ratio = np.exp(view.log_pi) / view.mass("reference")
+    implicit = margins(tau * (ratio + np.log(ratio)))
+    clipped = np.clip(implicit, -2 * bound, 2 * bound)
+    values = P * softplus(-clipped) + (1 - P) * softplus(clipped)
+    return over_pairs(view.mass("data"), view.mass("data"), values)
+
+
+def wpo(view):
+    """Zhou et al. 2024: DPO, a pair weighed by how much it is the policy's."""
+    weight = np.ones_like(view.log_pi)
+    for b, table in enumerate(conditionals(view.frozen["policy"])):
+        for y, string in enumerate(token_game.strings()):
+            relative = [
+                table[string[:t]][v] - np.log((np.exp(table[string[:t]]) ** 2).sum())
+                for t, v in enumerate(string)
+            ]
+            weight[b, y] = np.exp(np.mean(relative))
+    values = dpo(margins(view.ratio(reference=1.0)), P, view.settings["tau"])
+    values = weight[:, :, None] * weight[:, None, :] * values
+    return over_pairs(view.mass("data"), view.mass("data"), values)
+
+
+def kto(view):
+    """Ethayarajh et al. 2024, eq. 8, of a large batch.
+
+    Of three prompts the first two have each other's responses for mismatched ones, and
+    the third has the second's.
+    """
+    s, data, others = view.settings, view.mass("data"), [1, 0, 1]
+    standing = view.frozen["policy"] - view.frozen["reference"]
+    baseline = max(0.0, (data[others] * standing).sum(1).mean())
+    h = view.ratio(reference=1.0)
+    gained = s["desirable"] * (1 - logistic(s["tau"] * (h - baseline)))
+    lost = s["undesirable"] * (1 - logistic(s["tau"] * (baseline - h)))
+    return (data * np.where(s["threshold"] < R, gained, lost)).sum(1).mean()
 
 
 def level_of(reward):
@@ -710,6 +798,9 @@ OBJECTIVES = {
     "ppo": proximal_policy,
     "bonbon": bonbon,
     "bond": bond,
+    "grpo": group_relative(in_deviations=True, per_token=True),
+    "dr_grpo": group_relative(in_deviations=False, per_token=False),
+    "reinforce_plus_plus": reinforce_plus_plus,
     "sft": likelihood(lambda view: view.mass("data")),
     "dpo": pairs(dpo, "data"),
     "cdpo": flipped(1),
@@ -726,6 +817,9 @@ OBJECTIVES = {
     "orpo": orpo,
     "tr_dpo": pairs(dpo, "data"),
     "tr_dpo_hard": pairs(dpo, "data"),
+    "chi_po": chi_po,
+    "wpo": wpo,
+    "kto": kto,
     "filtered": likelihood(best_of_data),
     "rwr": likelihood(
         lambda view: view.mass("data") * np.exp((R - R.max()) / view.method.tau)

@@ -197,6 +197,33 @@ def test_a_method_at_its_end_has_the_loss_of_a_simpler_one_bit_for_bit(
     assert np.abs(found[1]).max() > 0
 
 
+def test_dr_grpo_without_a_penalty_is_rloos_times_the_share_of_others():
+    found, expected = (
+        gradient(name, tau=0.0, num_responses=3) for name in ("dr_grpo", "rloo")
+    )
+    np.testing.assert_allclose(found, 2 / 3 * expected, rtol=0, atol=1e-13)
+    assert np.abs(found).max() > 1e-3
+
+
+def test_reinforce_plus_plus_is_rl_in_another_unit_on_the_first_epoch():
+    found, expected = (
+        gradient("reinforce_plus_plus", tau=0.3, num_epochs=1),
+        gradient("rl", tau=0.3),
+    )
+    unit = np.linalg.norm(expected) / np.linalg.norm(found)
+    assert 0.1 < unit < 2 and abs(unit - 1) > 0.05
+    np.testing.assert_allclose(unit * found, expected, rtol=0, atol=1e-13)
+
+
+def test_grpo_of_responses_that_are_equally_good_teaches_its_penalty_alone():
+    held, free = (
+        gradient("grpo", np.full(7, 0.3), tau=tau, num_responses=3)
+        for tau in (0.3, 0.0)
+    )
+    assert np.isfinite(held).all() and np.abs(held).max() > 1e-3
+    np.testing.assert_allclose(free, 0.0, atol=1e-11)
+
+
 def gradient(name, values=None, **settings):
     with jax.enable_x64(True):
         method = algorithms.configure(name, **settings)

@@ -18,6 +18,9 @@ CASES = {
     # Weights over a mean of the batch, and how many pairs that leaves.
     "soft_po_weighted": optax.sgd(0.1),
     "rwr": optax.sgd(0.1),
+    # What mismatched responses have gained; returns in deviations, over two epochs.
+    "kto": optax.sgd(1.0),
+    "reinforce_plus_plus": optax.sgd(0.1),
 }
 
 

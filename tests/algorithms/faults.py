@@ -13,6 +13,10 @@ SELECTION = "nashalign/algorithms/objectives/selection.py"
 LABELS = "nashalign/algorithms/objectives/labels.py"
 PROMPTING = "nashalign/algorithms/objectives/prompting.py"
 STATISTICS = "nashalign/algorithms/objectives/statistics.py"
+SURROGATES = "nashalign/algorithms/objectives/surrogates.py"
+UNPAIRED = "nashalign/algorithms/objectives/unpaired.py"
+ROBUST = "nashalign/algorithms/rows/robust.py"
+SCORE = "nashalign/losses/policy_gradient.py"
 RECIPES = "nashalign/algorithms/rows/recipes.py"
 BETWEEN_ROUNDS = "nashalign/algorithms/rows/between_rounds.py"
 RATIOS = "nashalign/algorithms/ratios.py"
@@ -515,7 +519,7 @@ ALGORITHMS = [
     ),
     Fault(
         "PPO's advantage from values that move",
-        GRADIENTS,
+        SURROGATES,
         'rewards, old["old_values"], mask, trace=settings["trace"]',
         'rewards, 0 * old["old_values"], mask, trace=0 * settings["trace"]',
         expected("ppo"),
@@ -842,5 +846,110 @@ ALGORITHMS = [
         '            annotation="reward",\n'
         "            loss=objectives.likelihood,",
         f"{GROUP_GRADIENTS_TEST} -k raft",
+    ),
+    Fault(
+        "GRPO's deviation of a population",
+        SURROGATES,
+        "jnp.std(rewards, -1, ddof=1, keepdims=True)",
+        "jnp.std(rewards, -1, keepdims=True)",
+        f"{GROUP_GRADIENTS_TEST} -k 'paper_says and grpo'",
+    ),
+    Fault(
+        "GRPO's deviation without a floor",
+        SURROGATES,
+        "advantage = advantage / (deviation + _FLOOR)",
+        "advantage = advantage / deviation",
+        "tests/algorithms/degeneracy_test.py -k equally_good",
+    ),
+    Fault(
+        "a mean over the longest response in GRPO",
+        SURROGATES,
+        "total / jnp.maximum(grouped.lengths(groups), 1)",
+        "total / mask.shape[-1]",
+        f"{GROUP_GRADIENTS_TEST} -k 'paper_says and grpo'",
+    ),
+    Fault(
+        "k3 of the policy's ratio",
+        SCORE,
+        "found = jax.lax.stop_gradient(reference_log_probs) - log_probs",
+        "found = log_probs - jax.lax.stop_gradient(reference_log_probs)",
+        "tests/losses/policy_gradient_test.py -k k3",
+    ),
+    Fault(
+        "rewards in deviations in Dr. GRPO",
+        "nashalign/algorithms/rows/clipped.py",
+        "group_relative(in_deviations=False, per_token=False)",
+        "group_relative(in_deviations=True, per_token=False)",
+        "tests/algorithms/degeneracy_test.py -k dr_grpo",
+    ),
+    Fault(
+        "returns of one device",
+        SURROGATES,
+        "total, count = reduce((jnp.sum(weight * found), jnp.sum(weight)))",
+        "total, count = jnp.sum(weight * found), reduce(jnp.sum(weight))",
+        f"{DEVICES_TEST} -k pmap-reinforce_plus_plus",
+    ),
+    Fault(
+        "returns in deviations of a prompt's own",
+        SURROGATES,
+        "(_returns(method, groups) - mean) / (deviation + _FLOOR)",
+        "_returns(method, groups) / (deviation + _FLOOR)",
+        f"{GROUP_GRADIENTS_TEST} -k reinforce_plus_plus",
+    ),
+    Fault(
+        "what mismatched responses have gained on one device",
+        UNPAIRED,
+        "total, count = reduce((jnp.sum(weight * found[..., 0]), jnp.sum(weight)))",
+        "total, count = jnp.sum(weight * found[..., 0]), jnp.sum(weight)",
+        f"{DEVICES_TEST} -k pmap-kto",
+    ),
+    Fault(
+        "responses behind their own prompts in KTO",
+        UNPAIRED,
+        "others = np.arange(size) ^ 1",
+        "others = np.arange(size)",
+        "tests/algorithms/unpaired_test.py",
+    ),
+    Fault(
+        "KTO's losses weighed as gains",
+        UNPAIRED,
+        'settings["undesirable"] * jax.nn.sigmoid(gain)',
+        'settings["desirable"] * jax.nn.sigmoid(gain)',
+        expected("kto"),
+    ),
+    Fault(
+        "mismatched responses that have lost count",
+        UNPAIRED,
+        "jnp.maximum(total / count, 0.0)",
+        "total / count",
+        "tests/algorithms/unpaired_test.py -k lost",
+    ),
+    Fault(
+        "chi-PO of log-ratios",
+        ROBUST,
+        "            ratio=ratios.chi,\n",
+        "",
+        f"{GROUP_GRADIENTS_TEST} -k 'paper_says and chi_po'",
+    ),
+    Fault(
+        "implicit rewards that are clipped at once the bound",
+        PAIRWISE,
+        'largest = 2 * checks.setting(bound, "bound", above=0)',
+        'largest = checks.setting(bound, "bound", above=0)',
+        "tests/losses/pairwise_test.py -k bounded",
+    ),
+    Fault(
+        "WPO's weight of whole responses",
+        SELECTION,
+        "means = ratios.averaged(relative, groups.responses.mask)",
+        "means = ratios.summed(relative, groups.responses.mask)",
+        f"{GROUP_GRADIENTS_TEST} -k 'paper_says and wpo'",
+    ),
+    Fault(
+        "collisions without the square",
+        POLICY,
+        "jax.nn.logsumexp(2 * jax.nn.log_softmax(logits), -1)",
+        "jax.nn.logsumexp(jax.nn.log_softmax(logits), -1)",
+        "tests/policies/policy_test.py -k log_collision",
     ),
 ]

@@ -49,6 +49,10 @@ VALUES = {
     "rho": 0.8,
     "trace": 0.8,
     "value": 0.3,
+    "desirable": 1.2,
+    "undesirable": 0.7,
+    "threshold": -0.2,
+    "bound": 3.0,
 }
 
 # Rows that are one in expectation, up to scale, at every step:

@@ -9,9 +9,10 @@ import pytest
 
 from nashalign import algorithms
 from tests import token_game
+from tests.algorithms import definitions
 from tests.algorithms.degeneracy_test import P, random_groups
 
-WEIGHED = ["soft_po_weighted", "rwr", "optune"]
+WEIGHED = ["soft_po_weighted", "wpo", "rwr", "optune"]
 
 
 def test_the_rows_that_weigh_are_these():
@@ -57,8 +58,25 @@ def by_hand(name, method, setup, state, groups):
         [texts.index(tuple(tokens[b, i][mask[b, i]].tolist())) for i in (0, 1)]
         for b in range(len(tokens))
     ]
+    if name == "wpo":
+        return np.array(
+            [_likeness(own[b], texts, pair) for b, pair in enumerate(pairs)]
+        )
     total = [own[b, y] + own[b, z] for b, (y, z) in enumerate(pairs)]
     return np.exp(method.settings.get("power", 0.0) * np.asarray(total))
+
+
+def _likeness(log_policy, texts, pair):
+    """How much both responses of a pair are the policy's own."""
+    (table,) = definitions.conditionals(np.asarray(log_policy)[None])
+    relative = [
+        [
+            table[y[:t]][v] - np.log(np.exp(2 * table[y[:t]]).sum())
+            for t, v in enumerate(y)
+        ]
+        for y in (texts[i] for i in pair)
+    ]
+    return np.exp(sum(np.mean(tokens) for tokens in relative))
 
 
 def test_effective_sample_size_is_kishs():

@@ -50,6 +50,8 @@ def test_every_row_of_the_table_has_an_entry():
         ("filtered", {"num_responses": 2}),
         ("spin", {"tau": 2.1}),
         ("sequential_po", {"retain": 0.0}),
+        ("kto", {"undesirable": 1.1}),
+        ("grpo", {"tau": 0.9}),
     ],
 )
 def test_a_row_with_another_setting_does_not_hold(row, settings):
@@ -74,6 +76,10 @@ def test_a_row_with_another_setting_does_not_hold(row, settings):
         ("online_ipo", "online_dpo"),
         ("online_dpo", "oaif_dpo"),
         ("rdpo", "dpo"),
+        ("grpo", "dr_grpo"),
+        ("dr_grpo", "rloo"),
+        ("wpo", "dpo"),
+        ("chi_po", "dpo"),
     ],
 )
 def test_a_row_that_is_another_method_does_not_hold(row, other, monkeypatch):
@@ -86,7 +92,8 @@ def test_a_row_that_is_another_method_does_not_hold(row, other, monkeypatch):
 
 
 DPO = {"dpo", "online_dpo", "mcts_dpo", "osp", "sequential_po"}
-DPO |= {"preference_degree", "rl", "rloo", "ppo"}
+RL = {"rl", "rloo", "ppo", "reinforce_plus_plus"}
+DPO |= RL | {"preference_degree"}
 SELF_PLAY = {"online_ipo", "self_play_pg", "nash_ema_pg", "spo", "inpo", "egpo"}
 NASH = SELF_PLAY | {"nash_mirror_prox", "mpo", "comal", "mnpo"}
 
@@ -97,9 +104,9 @@ NASH = SELF_PLAY | {"nash_mirror_prox", "mpo", "comal", "mnpo"}
         ("egpo", 0, NASH - {"egpo"}),
         ("nash_mirror_prox", 0, NASH - {"nash_mirror_prox"}),
         ("nash_mirror_prox", 1, set()),
-        ("rloo", 0, {"rl", "ppo"}),
+        ("rloo", 0, RL - {"rloo"}),
         ("mcts_dpo", 0, DPO - {"mcts_dpo"}),
-        ("rdpo", 0, {"rl", "rloo", "ppo"}),
+        ("rdpo", 0, RL),
         ("mpo", 0, {"comal"}),
         ("sft", 0, set()),
     ],

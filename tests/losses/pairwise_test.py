@@ -81,6 +81,24 @@ def test_dpo_with_certain_labels_has_no_minimum(tau):
     assert np.all(slope(losses.dpo, MARGINS, 1.0, tau) < 0.0)
 
 
+def test_bounded_dpo_is_dpo_up_to_twice_the_bound_and_flat_beyond():
+    # Within, beyond, and just inside of twice 0.6 over tau.
+    found = slope(
+        lambda h, p, tau: losses.bounded_dpo(h, p, tau=tau, bound=0.6),
+        MARGINS,
+        0.8,
+        0.5,
+    )
+    plain = slope(losses.dpo, MARGINS, 0.8, 0.5)
+    within = np.abs(MARGINS) < 2.4
+    assert 0 < within.sum() < len(MARGINS)
+    np.testing.assert_allclose(found, np.where(within, plain, 0.0), rtol=1e-6)
+    value = losses.bounded_dpo(np.float32(-7.0), np.float32(0.8), tau=0.5, bound=0.6)
+    np.testing.assert_allclose(
+        value, 0.8 * np.log1p(np.exp(1.2)) + 0.2 * np.log1p(np.exp(-1.2)), rtol=1e-6
+    )
+
+
 # Laws.
 
 

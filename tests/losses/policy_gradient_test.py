@@ -133,3 +133,26 @@ def test_advantages_of_another_shape_are_refused():
     own = np.zeros((6, 5), np.float32)
     with pytest.raises(AssertionError):
         losses.policy_gradient(own, own, own < 1, np.zeros((5,), np.float32), tau=0.3)
+
+
+def test_k3_has_the_mean_of_one_kl_and_the_mean_slope_of_the_other():
+    first, other = (jax.nn.log_softmax(x[0]) for x in (POLICY, REFERENCE))
+
+    def mean(logits):
+        log_pi = jax.nn.log_softmax(logits)
+        return jnp.sum(jnp.exp(first) * losses.k3(log_pi, other))
+
+    def forward(logits):
+        log_pi = jax.nn.log_softmax(logits)
+        return jnp.sum(jnp.exp(other) * (other - log_pi))
+
+    reverse = np.sum(np.exp(first) * (first - other))
+    value, slope = jax.value_and_grad(mean)(POLICY[0])
+    np.testing.assert_allclose(value, reverse, rtol=1e-5)
+    np.testing.assert_allclose(slope, jax.grad(forward)(POLICY[0]), atol=1e-6)
+    assert np.abs(slope).max() > 0.1
+
+
+def test_k3_of_a_token_that_the_policy_would_never_write_is_finite():
+    value, slope = jax.value_and_grad(losses.k3)(jnp.float32(-200.0), jnp.float32(-1))
+    assert np.isfinite(value) and np.isfinite(slope)

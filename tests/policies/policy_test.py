@@ -143,6 +143,23 @@ def test_token_kl_is_that_of_two_full_forward_passes(start, batch):
     np.testing.assert_allclose(divergence(other, other), 0.0, atol=1e-6)
 
 
+def test_log_collision_is_that_of_a_full_forward_pass(start, batch):
+    prompts, responses = batch
+
+    @jax.jit
+    def collision(params):
+        hidden = policies.read(start.policy, params, prompts, responses)
+        return policies.log_collision(start.policy, params, hidden, responses)
+
+    tokens, mask = whole_sequences(prompts, responses.tokens, responses.mask)
+    logits = start.policy.apply(start.params, tokens, mask)
+    mass = jax.nn.softmax(logits[:, prompts.tokens.shape[1] - 1 : -1], -1)
+    agree = jnp.log(jnp.sum(mass**2, -1)).reshape(responses.mask.shape)
+    expected = jnp.where(responses.mask, agree, 0.0)
+    assert expected.min() < -1
+    np.testing.assert_allclose(collision(start.params), expected, atol=2e-5)
+
+
 def test_log_probs_and_gradient_equal_those_of_a_full_forward_pass(start, batch):
     weights = np.random.default_rng(5).normal(size=batch[1].mask.shape)
 

@@ -7,6 +7,8 @@ from nashalign.algorithms.objectives import (
     regressions,
     selection,
     statistics,
+    surrogates,
+    unpaired,
 )
 from nashalign.algorithms.objectives.composed import (
     added,
@@ -61,9 +63,11 @@ __all__ = [
     "self_labelled",
     "shared",
     "statistics",
+    "surrogates",
     "times",
     "token_level_dpo",
     "unit_tau",
+    "unpaired",
     "winners_likelihood",
     "winners_mean_likelihood",
 ]

@@ -1,4 +1,4 @@
-"""Score-function losses of rows: REINFORCE, RLOO, PPO and best-of-n distillation.
+"""Score-function losses of rows: REINFORCE, RLOO, and best-of-n distillation.
 
 `(method, groups) -> [B, G]`, as in `pairs.py`. They are unbiased only for members
 that the policy in training has written.
@@ -56,40 +56,6 @@ def penalised_against_others(method: Method, groups: Groups) -> chex.Array:
     advantage = _less_others(grouped.rewards(groups) - method.tau * ratios)
     credit = jax.lax.stop_gradient(advantage)
     return -jnp.mean(credit * grouped.log_likelihoods(groups), -1)
-
-
-def proximal_policy(method: Method, groups: Groups) -> chex.Array:
-    """PPO: the clipped surrogate and the value error, summed over a response's tokens.
-
-    Advantages are of the policy and the critic as they were when the batch came.
-    """
-    members, settings = groups.members, method.settings
-    mask = grouped.take(groups.responses.mask, members)
-    old = {
-        name: jax.lax.stop_gradient(grouped.take(groups.statistics[name], members))
-        for name in ("old_log_probs", "old_values")
-    }
-    reference = grouped.take(groups.reference_log_probs, members)
-    rewards = losses.token_rewards(
-        old["old_log_probs"] - reference, mask, grouped.rewards(groups), tau=method.tau
-    )
-    advantage = losses.advantages(
-        rewards, old["old_values"], mask, trace=settings["trace"]
-    )
-    surrogate = losses.clipped_policy(
-        grouped.take(groups.log_probs, members),
-        old["old_log_probs"],
-        advantage,
-        clip=settings["clip"],
-    )
-    error = losses.clipped_value(
-        grouped.take(groups.statistics["values"], members),
-        old["old_values"],
-        advantage + old["old_values"],
-        clip=settings["clip"],
-    )
-    per_token = jnp.where(mask, surrogate + settings["value"] * error, 0.0)
-    return jnp.mean(jnp.sum(per_token, -1), -1)
 
 
 # The quantile's reward in J-BOND is -log 16 below two samples and 0 elsewhere: at the

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign.algorithms import groups as grouped
+from nashalign.algorithms import ratios
 from nashalign.algorithms.columns import Reduce, Selection, formula
 from nashalign.algorithms.method import Method
 from nashalign.types import Groups
@@ -117,6 +118,18 @@ def likelihood_power(method: Method, groups: Groups) -> chex.Array:
     """
     mean = groups.statistics["mean_log_weight"]
     return jnp.exp(_log_weight(method, groups) - mean)
+
+
+def sampled_likelihood(method: Method, groups: Groups) -> chex.Array:
+    """Weight: how much the pair looks like the policy's own, by its mean tokens.
+
+    A token's likelihood is held against that of one drawn from the policy, sum_v
+    pi(v)^2. Zhou et al. 2024 (arXiv:2406.11827).
+    """
+    del method
+    relative = groups.log_probs - groups.statistics["log_collision"]
+    means = ratios.averaged(relative, groups.responses.mask)
+    return jnp.exp(jnp.sum(grouped.take(means, groups.members), -1))
 
 
 def mean_log_weight(method: Method, groups: Groups, reduce: Reduce) -> chex.Array:

@@ -32,6 +32,14 @@ def reverse_kl(setup, players, frozen, hidden, groups) -> chex.Array:
     )
 
 
+def log_collision(setup, players, frozen, hidden, groups) -> chex.Array:
+    """Log-probability that two next tokens of the policy are the same, `[B, N, T]`."""
+    del frozen
+    return policies.log_collision(
+        setup.policy, players["policy"], hidden, groups.responses
+    )
+
+
 def values(setup, players, frozen, hidden, groups) -> chex.Array:
     """The critic's prediction before each token, `[B, N, T]`.
 

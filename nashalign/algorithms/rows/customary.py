@@ -69,6 +69,28 @@ def period(default: int, source: str = PAPER) -> Setting:
     )
 
 
+def clip(source: str = PAPER) -> Setting:
+    """How far a clipped surrogate follows a ratio."""
+    return Setting(
+        name="clip",
+        meaning="how far a ratio of probabilities may move from 1",
+        range=POSITIVE,
+        default=0.2,
+        source=source,
+    )
+
+
+def num_epochs(default: int, source: str = PAPER) -> Setting:
+    """How often a batch is learnt from."""
+    return Setting(
+        name="num_epochs",
+        meaning="optimizer steps on a batch",
+        range=COUNT,
+        default=default,
+        source=source,
+    )
+
+
 def num_responses(default: int, source: str = PAPER) -> Setting:
     """How many responses to a prompt are trained on, or chosen from."""
     return Setting(

@@ -4,18 +4,20 @@ from nashalign import losses
 from nashalign.algorithms import objectives, players
 from nashalign.algorithms.columns import draw, epochs
 from nashalign.algorithms.method import Method
-from nashalign.algorithms.objectives import policy_gradients, statistics
+from nashalign.algorithms.objectives import policy_gradients, statistics, surrogates
 from nashalign.algorithms.objectives.selection import best_and_worst
 from nashalign.algorithms.players import policy, reference
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import (
+    clip,
     decay,
+    num_epochs,
     num_responses,
     share,
     tau,
     weight,
 )
-from nashalign.algorithms.settings import COUNT, OURS, POSITIVE, Setting
+from nashalign.algorithms.settings import OURS
 
 _TRL = "TRL's"
 
@@ -55,29 +57,17 @@ ROWS = (
         Method(
             members=draw(policy),
             annotation="reward",
-            loss=policy_gradients.proximal_policy,
+            loss=surrogates.proximal_policy,
             statistics=(("values", statistics.values),),
             heads=(("critic", statistics.critic),),
             step=epochs("num_epochs"),
         ),
         settings=(
             tau(0.05, _TRL),
-            Setting(
-                name="clip",
-                meaning="how far a ratio of probabilities may move from 1",
-                range=POSITIVE,
-                default=0.2,
-                source=_TRL,
-            ),
+            clip(_TRL),
             share("trace", "decay of an advantage over tokens", 0.95, _TRL),
             weight("value", "the critic's error", 0.1, _TRL),
-            Setting(
-                name="num_epochs",
-                meaning="optimizer steps on a batch",
-                range=COUNT,
-                default=4,
-                source=_TRL,
-            ),
+            num_epochs(4, _TRL),
         ),
         departures=(
             "the critic is a linear head on the policy's states, behind a "

@@ -10,6 +10,7 @@ import chex
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.row import Row, near
 from nashalign.algorithms.rows import (
+    clipped,
     imitation,
     iterated,
     moving_reference,
@@ -18,15 +19,19 @@ from nashalign.algorithms.rows import (
     online,
     reference_free,
     rewarded,
+    robust,
     self_play,
 )
 
 _ROWS = (
     *rewarded.ROWS,
+    *clipped.ROWS,
     *offline.LIKELIHOOD,
     *offline.PAIRS,
     *reference_free.ROWS,
     *moving_reference.ROWS,
+    *robust.PAIRS,
+    *robust.UNPAIRED,
     *imitation.ROWS,
     *online.ONLINE,
     iterated.BPO,
