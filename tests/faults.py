@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 DECODING = "nashalign/sampling/decoding.py"
 ENUMERATION = "nashalign/sampling/enumeration.py"
-POLICY = "nashalign/policies/policy.py"
+SCORING = "nashalign/policies/scoring.py"
 LOGITS = "nashalign/policies/logits.py"
 LLAMA = "nashalign/policies/llama.py"
 PAIRWISE = "nashalign/losses/pairwise.py"
@@ -102,9 +102,9 @@ FAULTS = [
     ),
     Fault(
         "last prompt token read twice",
-        DECODING,
-        "num_prompt_tokens=read[name].tokens.shape[1] - 1,",
-        "num_prompt_tokens=read[name].tokens.shape[1],",
+        LLAMA,
+        "tokens, mask = prompts.tokens[:, :-1], prompts.mask[:, :-1]",
+        "tokens, mask = prompts.tokens, prompts.mask",
         f"{DECODING_TEST} -k full_recompute",
     ),
     Fault(
@@ -198,17 +198,10 @@ FAULTS = [
         "np.arange(max_length) < lengths[:, None] - 1)",
         ENUMERATION_TEST,
     ),
-    Fault(
-        "enumerated tokens predicted from themselves",
-        ENUMERATION,
-        "[:, width - 1 : -1]",
-        "[:, width:]",
-        f"{ENUMERATION_TEST} -k exact",
-    ),
     # Policies.
     Fault(
         "mask off by one",
-        POLICY,
+        SCORING,
         "found = _in_chunks(chosen, params, hidden, responses.tokens)\n"
         "    return jnp.where(responses.mask, found, 0.0)",
         "found = _in_chunks(chosen, params, hidden, responses.tokens)\n"
@@ -218,7 +211,7 @@ FAULTS = [
     ),
     Fault(
         "padding in the sum",
-        POLICY,
+        SCORING,
         "found = _in_chunks(chosen, params, hidden, responses.tokens)\n"
         "    return jnp.where(responses.mask, found, 0.0)",
         "return _in_chunks(chosen, params, hidden, responses.tokens)",
@@ -226,16 +219,37 @@ FAULTS = [
     ),
     Fault(
         "token predicted from itself",
-        POLICY,
-        "tokens = jnp.concatenate([last, responses.tokens[..., :-1]], -1)",
-        "tokens = responses.tokens",
+        SCORING,
+        "inputs = responses.tokens[..., :-1]",
+        "inputs = responses.tokens[..., 1:]",
         f"{POLICY_TEST} -k full_forward_pass",
+    ),
+    Fault(
+        "the last prompt token is taken for the first token of every family",
+        "nashalign/policies/policy.py",
+        "take_rows(first, rows)",
+        "take_rows(prompts.tokens[:, -1], rows)",
+        "tests/policies/contract_test.py -k scored",
+    ),
+    Fault(
+        "a row that is put goes on from the place of the one it replaces",
+        LLAMA,
+        'lengths = put_rows(lengths, rows, other["length"])',
+        "lengths = put_rows(lengths, rows, lengths[rows])",
+        "tests/policies/contract_test.py -k refilled",
+    ),
+    Fault(
+        "rows of a cache are repeated in turn",
+        "nashalign/policies/rows.py",
+        "return jnp.repeat(array, times, axis)",
+        "return jnp.concatenate([array] * times, axis)",
+        f"{POLICY_TEST} -k side_by_side",
     ),
     Fault(
         "attention to the next token",
         LLAMA,
-        "(slots <= own_slots)",
-        "(slots <= own_slots + 1)",
+        "(slots <= own_slots[..., None])",
+        "(slots <= own_slots[..., None] + 1)",
         f"{POLICY_TEST} -k later_tokens",
     ),
     Fault(
@@ -973,8 +987,8 @@ FAULTS = [
     Fault(
         "the cache is forgotten",
         TABULAR,
-        'start["rows"][0], columns',
-        'jnp.zeros_like(start["rows"][0]), columns',
+        "longer, start, columns",
+        "longer, root, columns",
         TABULAR_TEST,
     ),
     Fault(

@@ -5,19 +5,16 @@ from nashalign.policies.config_file import check_vocabulary
 from nashalign.policies.extrapolation import extrapolate
 from nashalign.policies.llama import LlamaConfig, llama
 from nashalign.policies.logits import log_power, mixture_logits, precise
-from nashalign.policies.policy import (
-    Cache,
-    Params,
-    Policy,
+from nashalign.policies.policy import Cache, Params, Policy, prefill
+from nashalign.policies.pretrained import Pretrained, load_pretrained, save_pretrained
+from nashalign.policies.scoring import (
     extend,
     log_collision,
     log_probs,
     log_probs_of,
-    prefill,
     read,
     token_kl,
 )
-from nashalign.policies.pretrained import Pretrained, load_pretrained, save_pretrained
 from nashalign.policies.tabular import tabular
 
 __all__ = [

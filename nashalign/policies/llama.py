@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nashalign.policies.policy import Policy
+from nashalign.policies.rows import put_rows, take_rows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,8 +71,7 @@ class Attention(nnx.Module):
         v = _heads(self.v_proj(x), head)
         if cache is not None:
             k_cache, v_cache, length = cache
-            k = jax.lax.dynamic_update_slice(k_cache, k, (0, length, 0, 0))
-            v = jax.lax.dynamic_update_slice(v_cache, v, (0, length, 0, 0))
+            k, v = _write(k_cache, k, length), _write(v_cache, v, length)
         q = q.reshape(*q.shape[:2], k.shape[2], -1, head)
         scores = jnp.einsum("bskgh,bckh->bkgsc", q, k) / jnp.sqrt(head).astype(q.dtype)
         scores = jnp.where(visible[:, None, None], scores, _lowest(scores.dtype))
@@ -132,16 +132,14 @@ def llama(config: LlamaConfig) -> Policy:
     def init(key):
         return nnx.to_pure_dict(nnx.state(Llama(config, nnx.Rngs(key))))
 
-    def init_cache(params, batch_size, length):
-        keys = (config.num_hidden_layers, batch_size, length)
-        keys += (config.num_key_value_heads, config.head_dim)
+    def prefill(params, prompts, *, room):
+        tokens, mask = prompts.tokens[:, :-1], prompts.mask[:, :-1]
+        batch, width = tokens.shape
         dtype = params["embed_tokens"]["embedding"].dtype
-        return {
-            "keys": jnp.zeros(keys, dtype),
-            "values": jnp.zeros(keys, dtype),
-            "mask": jnp.zeros((batch_size, length), bool),
-            "length": jnp.zeros((), int),
-        }
+        cache = _empty(config, batch, width + room, dtype)
+        if width:
+            _, cache = hidden(params, tokens, mask, cache)
+        return cache, prompts.tokens[:, -1]
 
     def hidden(params, tokens, mask, cache):
         chex.assert_equal_shape([tokens, mask])
@@ -161,7 +159,9 @@ def llama(config: LlamaConfig) -> Policy:
 
     return Policy(
         init=init,
-        init_cache=init_cache,
+        prefill=prefill,
+        take=_take,
+        put=_put,
         hidden=hidden,
         logits=logits,
         vocabulary=config.vocab_size,
@@ -170,27 +170,85 @@ def llama(config: LlamaConfig) -> Policy:
     )
 
 
+def _empty(config, batch, slots, dtype):
+    """A cache that nothing has been written to; see `_ROWS` for what is in one.
+
+    Each row has as many slots for keys and values, of which `mask` tells those of real
+    tokens from those of padding. The next slot is written at `length`: a number, or
+    `[B]` numbers once rows of unequal length have been put together.
+    """
+    keys = (config.num_hidden_layers, batch, slots)
+    keys += (config.num_key_value_heads, config.head_dim)
+    return {
+        "keys": jnp.zeros(keys, dtype),
+        "values": jnp.zeros(keys, dtype),
+        "mask": jnp.zeros((batch, slots), bool),
+        "length": jnp.zeros((), jnp.int32),
+    }
+
+
+# The axis of the rows of what is in a cache. Behind it are the slots.
+_ROWS = {"keys": 1, "values": 1, "mask": 0}
+
+
+def _take(cache, rows):
+    """Rows of a cache; see `Policy.take`."""
+    length = cache["length"]
+    taken = {name: take_rows(cache[name], rows, axis) for name, axis in _ROWS.items()}
+    return taken | {"length": take_rows(length, rows) if length.ndim else length}
+
+
+def _put(cache, rows, other):
+    """A cache with rows of another; see `Policy.put`."""
+    slots, others = cache["mask"].shape[1], other["mask"].shape[1]
+    if others > slots:
+        raise ValueError(
+            f"rows of {others} slots do not fit into a cache of {slots}: prefill the "
+            "one with less room, or the other with more"
+        )
+
+    def put(name, axis):
+        new = other[name]
+        padding = [(0, 0)] * new.ndim
+        padding[axis + 1] = (0, slots - others)
+        return put_rows(cache[name], rows, jnp.pad(new, padding), axis)
+
+    lengths = jnp.broadcast_to(cache["length"], len(cache["mask"]))
+    lengths = put_rows(lengths, rows, other["length"])
+    return {name: put(name, axis) for name, axis in _ROWS.items()} | {"length": lengths}
+
+
+def _write(stored, new, length):
+    """Writes `[B, S, ...]` into the slots `[B, C, ...]`, from `length` on."""
+    write = jax.lax.dynamic_update_slice_in_dim
+    if length.ndim == 0:
+        return write(stored, new, length, 1)
+    return jax.vmap(lambda row, own, at: write(row, own, at, 0))(stored, new, length)
+
+
 def _hidden(model, config, tokens, mask, cache):
     """The decoder's forward pass; see `Policy.hidden`."""
     mask = mask.astype(bool)
-    seen, start = mask, 0
+    seen, length = mask, jnp.zeros((), jnp.int32)
     if cache is not None:
-        start = cache["length"]
-        seen = jax.lax.dynamic_update_slice(cache["mask"], mask, (0, start))
-    positions = jnp.cumsum(seen, -1) - 1
-    if cache is not None:
-        positions = jax.lax.dynamic_slice_in_dim(positions, start, tokens.shape[1], 1)
+        length = cache["length"]
+        seen = _write(cache["mask"], mask, length)
     # Slots hold the row's tokens in order, so causality is an order of slots.
     slots = jnp.arange(seen.shape[1])[None, None, :]
-    own_slots = start + jnp.arange(tokens.shape[1])[None, :, None]
-    visible = seen[:, None, :] & (slots <= own_slots)
+    own_slots = jnp.reshape(length, (-1, 1)) + jnp.arange(tokens.shape[1])[None]
+    visible = seen[:, None, :] & (slots <= own_slots[..., None])
+    positions = jnp.cumsum(seen, -1) - 1
+    if length.ndim:
+        positions = jnp.take_along_axis(positions, own_slots, 1)
+    else:
+        positions = jax.lax.dynamic_slice_in_dim(positions, length, tokens.shape[1], 1)
     rotation = _rotation(jnp.maximum(positions, 0), config)
     graph, layers = nnx.split(model.layers)
 
     @jax.checkpoint
     def layer(x, inputs):
         params, k, v = inputs
-        layer_cache = None if cache is None else (k, v, start)
+        layer_cache = None if cache is None else (k, v, length)
         return nnx.merge(graph, params)(x, rotation, visible, layer_cache)
 
     x = model.embed_tokens.embedding[...][tokens]
@@ -199,7 +257,7 @@ def _hidden(model, config, tokens, mask, cache):
     x = model.norm(x)
     if cache is None:
         return x, None
-    length = start + tokens.shape[1]
+    length = length + tokens.shape[1]
     return x, {"keys": keys, "values": values, "mask": seen, "length": length}
 
 

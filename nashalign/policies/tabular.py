@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from nashalign import checks
 from nashalign.policies.policy import Policy
+from nashalign.policies.rows import put_rows, take_rows
 
 _MOST_ROWS = 1_000_000
 
@@ -53,9 +54,11 @@ def tabular(vocabulary: int, context: int) -> Policy:
         del key
         return {"logits": jnp.zeros((num_rows, vocabulary))}
 
-    def init_cache(params, batch_size, length):
-        del params, length
-        return {"rows": jnp.zeros((1, batch_size), jnp.int32)}
+    def prefill(params, prompts, *, room):
+        del room
+        root = jnp.zeros(len(prompts.tokens), jnp.int32)
+        tokens, mask = prompts.tokens[:, :-1], prompts.mask[:, :-1]
+        return hidden(params, tokens, mask, root)[1], prompts.tokens[:, -1]
 
     def longer(row, column):
         token, real = column
@@ -67,13 +70,14 @@ def tabular(vocabulary: int, context: int) -> Policy:
 
     def hidden(params, tokens, mask, cache):
         chex.assert_equal_shape([tokens, mask])
-        start = init_cache(params, len(tokens), 0) if cache is None else cache
+        root = jnp.zeros(len(tokens), jnp.int32)
+        start = root if cache is None else cache
         columns = (jnp.asarray(tokens).T, jnp.asarray(mask).T)
-        last, rows = jax.lax.scan(longer, start["rows"][0], columns)
+        last, rows = jax.lax.scan(longer, start, columns)
         found = jnp.take(
             params["logits"], rows.T, axis=0, mode="fill", fill_value=jnp.nan
         )
-        return found, None if cache is None else {"rows": last[None]}
+        return found, None if cache is None else last
 
     def logits(params, hidden):
         del params
@@ -81,7 +85,9 @@ def tabular(vocabulary: int, context: int) -> Policy:
 
     return Policy(
         init=init,
-        init_cache=init_cache,
+        prefill=prefill,
+        take=take_rows,
+        put=put_rows,
         hidden=hidden,
         logits=logits,
         vocabulary=vocabulary,

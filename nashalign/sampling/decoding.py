@@ -98,12 +98,11 @@ def sample(
         name: _room(policy, own, decoding, _called(name, contexts))
         for name, own in read.items()
     }
-    caches = {
+    begun = {
         name: policies.prefill(
             policy,
             values,
             read[name],
-            num_prompt_tokens=read[name].tokens.shape[1] - 1,
             num_responses=num_responses,
             room=decoding.max_length,
         )
@@ -111,10 +110,7 @@ def sample(
     }
     start = _Loop(
         position=jnp.zeros((), jnp.int32),
-        last={
-            name: jnp.repeat(own.tokens[:, -1].astype(jnp.int32), num_responses)
-            for name, own in read.items()
-        },
+        last={name: first.astype(jnp.int32) for name, (_, first) in begun.items()},
         alive=jnp.ones((batch, num_responses), bool),
         tokens=jnp.full(shape, decoding.pad_id, jnp.int32),
         mask=jnp.zeros(shape, bool),
@@ -122,7 +118,7 @@ def sample(
             name: jnp.zeros(shape, _precision(values))
             for name, values in params.items()
         },
-        caches=caches,
+        caches={name: cache for name, (cache, _) in begun.items()},
     )
 
     def unfinished(loop):

@@ -72,9 +72,9 @@ def exact_log_probs(
     *,
     contexts: Mapping[str, Prompts] = types.MappingProxyType({}),
 ) -> chex.Array:
-    """Log-probability of each response under a behaviour, by a full forward pass.
+    """Log-probability of each response under a behaviour, in one pass.
 
-    The distribution that `sample` draws from, without its loop or caches.
+    The distribution that `sample` draws from, without its loop.
 
     Args:
       policy: the model that all named parameters belong to.
@@ -98,12 +98,5 @@ def exact_log_probs(
 
 def _logits(policy, params, prompts, responses):
     """Logits `[B, N, T, V]` that each token of the responses is drawn from."""
-    batch, num_responses, length = responses.tokens.shape
-    width = prompts.tokens.shape[1]
-    prompt = jax.tree.map(lambda x: jnp.repeat(x, num_responses, 0), prompts)
-    tokens = responses.tokens.reshape(-1, length)
-    tokens = jnp.concatenate([prompt.tokens, tokens], 1)
-    mask = responses.mask.reshape(-1, length)
-    mask = jnp.concatenate([prompt.mask, mask], 1)
-    logits = policy.apply(params, tokens, mask)[:, width - 1 : -1]
-    return logits.reshape(batch, num_responses, length, -1)
+    hidden = policies.read(policy, params, prompts, responses)
+    return policies.precise(policy.logits(params, hidden))

@@ -36,7 +36,7 @@ ITERATED = "nashalign/algorithms/rows/iterated.py"
 ONLINE = "nashalign/algorithms/rows/online.py"
 PAIRWISE = "nashalign/losses/pairwise.py"
 CLIPPED = "nashalign/losses/clipped.py"
-POLICY = "nashalign/policies/policy.py"
+SCORING = "nashalign/policies/scoring.py"
 DECODING = "nashalign/sampling/decoding.py"
 ENUMERATION = "nashalign/sampling/enumeration.py"
 
@@ -726,7 +726,7 @@ ALGORITHMS = [
     ),
     Fault(
         "KL that forgets the first policy's weights",
-        POLICY,
+        SCORING,
         "return jnp.sum(jnp.exp(log_p) * log_ratio, -1)",
         "return jnp.sum(jnp.exp(log_q) * log_ratio, -1)",
         "tests/policies/policy_test.py -k token_kl",
@@ -947,7 +947,7 @@ ALGORITHMS = [
     ),
     Fault(
         "collisions without the square",
-        POLICY,
+        SCORING,
         "jax.nn.logsumexp(2 * jax.nn.log_softmax(logits), -1)",
         "jax.nn.logsumexp(jax.nn.log_softmax(logits), -1)",
         "tests/policies/policy_test.py -k log_collision",

@@ -108,6 +108,16 @@ def repadded_responses(responses, extra, token):
     return dataclasses.replace(responses, tokens=tokens, mask=mask)
 
 
+def unread(policy, params, batch, room):
+    """A cache that has read nothing: the one token of each prompt is the first one."""
+    prompts = Prompts(
+        tokens=np.zeros((batch, 1), np.int32),
+        mask=np.ones((batch, 1), bool),
+        ids=np.arange(batch),
+    )
+    return policy.prefill(params, prompts, room=room)[0]
+
+
 # Log-probabilities.
 
 
@@ -249,20 +259,19 @@ def test_decoding_in_steps_equals_one_forward_pass(start, apply, decode, steps):
     tokens = np.random.default_rng(4).integers(0, 23, (3, 7)).astype(np.int32)
     mask = np.arange(7) >= np.array([0, 3, 6])[:, None]
     expected = apply(params, tokens, mask)
-    cache, parts = policy.init_cache(params, 3, 9), []
+    cache, parts = unread(policy, params, 3, 9), []
     for begin, width in zip(np.cumsum((0, *steps))[:-1], steps, strict=True):
         columns = slice(begin, begin + width)
         part, cache = decode(params, tokens[:, columns], mask[:, columns], cache)
         parts.append(part)
     logits = np.concatenate(parts, 1)
     np.testing.assert_allclose(logits[mask], expected[mask], atol=2e-5)
-    assert int(cache["length"]) == 7
 
 
 def test_a_cache_is_a_value_that_decoding_does_not_change(start, decode):
     policy, params = start.policy, start.params
     token, mask = np.full((3, 1), 3, np.int32), np.ones((3, 1), bool)
-    _, cache = decode(params, token, mask, policy.init_cache(params, 3, 9))
+    _, cache = decode(params, token, mask, unread(policy, params, 3, 9))
     first, _ = decode(params, token + 1, mask, cache)
     decode(params, token + 9, mask, cache)
     again, _ = decode(params, token + 1, mask, cache)
@@ -280,11 +289,15 @@ def test_extend_equals_separate_forward_passes_and_reads_each_prompt_once(start,
         shapes.append(tokens.shape)
         return start.policy.hidden(params, tokens, mask, cache)
 
-    policy = dataclasses.replace(start.policy, hidden=hidden)
+    def prefill(params, prompts, *, room):
+        shapes.append(prompts.tokens.shape)
+        return start.policy.prefill(params, prompts, room=room)
+
+    policy = dataclasses.replace(start.policy, hidden=hidden, prefill=prefill)
     ours = jax.jit(lambda *args: policies.extend(policy, start.params, *args))(
         prompts, responses.tokens, responses.mask
     )
-    assert shapes == [(3, PROMPT_WIDTH), (6, RESPONSE_WIDTH)]
+    assert shapes == [(3, PROMPT_WIDTH), (6, 1 + RESPONSE_WIDTH)]
     tokens, mask = whole_sequences(prompts, responses.tokens, responses.mask)
     expected, _ = jax.jit(start.policy.hidden)(start.params, tokens, mask, None)
     expected = expected[:, PROMPT_WIDTH:].reshape(*responses.tokens.shape, -1)
@@ -297,17 +310,12 @@ def test_prefill_puts_the_responses_of_a_prompt_side_by_side(
     start, apply, decode, batch
 ):
     prompts, _ = batch
-    cache = jax.jit(
+    cache, first = jax.jit(
         lambda params: policies.prefill(
-            start.policy,
-            params,
-            prompts,
-            num_prompt_tokens=PROMPT_WIDTH - 1,
-            num_responses=2,
-            room=2,
+            start.policy, params, prompts, num_responses=2, room=2
         )
     )(start.params)
-    last = np.repeat(prompts.tokens[:, -1:], 2, 0)
-    logits, _ = decode(start.params, last, np.ones(last.shape, bool), cache)
+    np.testing.assert_array_equal(first, np.repeat(prompts.tokens[:, -1], 2, 0))
+    logits, _ = decode(start.params, first[:, None], np.ones((6, 1), bool), cache)
     expected = apply(start.params, prompts.tokens, prompts.mask)[:, -1]
     np.testing.assert_allclose(logits[:, 0], np.repeat(expected, 2, 0), atol=2e-5)

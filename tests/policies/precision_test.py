@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 from nashalign import algorithms, data, policies
+from nashalign.types import Prompts
 from tests import token_game
 
 TABLE = policies.tabular(4, 3)
@@ -92,5 +93,6 @@ def test_decoding_in_bfloat16_finds_almost_the_log_probabilities_of_one_pass():
 def test_logits_are_in_at_least_float32():
     tokens = jnp.zeros((1, 2), jnp.int32)
     assert POLICY.apply(LOW, tokens, tokens == 0).dtype == jnp.float32
-    cache = POLICY.init_cache(LOW, 1, 2)
+    prompts = Prompts(tokens=tokens, mask=tokens == 0, ids=jnp.arange(1))
+    cache, _ = POLICY.prefill(LOW, prompts, room=2)
     assert POLICY.decode(LOW, tokens, tokens == 0, cache)[0].dtype == jnp.float32

@@ -139,7 +139,8 @@ def test_a_table_of_more_than_a_million_histories_is_refused():
 @pytest.mark.parametrize("steps", [(1,) * 5, (2, 1, 2), (5,)])
 def test_decoding_in_steps_equals_one_forward_pass(steps):
     tokens, mask = texts()
-    cache, parts = POLICY.init_cache(params(), 6, 5), []
+    nothing = Prompts(tokens=tokens[:, :1], mask=mask[:, :1], ids=np.arange(6))
+    cache, parts = POLICY.prefill(params(), nothing, room=5)[0], []
     for begin, width in zip(np.cumsum((0, *steps))[:-1], steps, strict=True):
         columns = slice(begin, begin + width)
         part, cache = POLICY.decode(

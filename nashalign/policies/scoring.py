@@ -1,0 +1,214 @@
+"""What policies say of given responses: states, log-probabilities, divergences.
+
+Each prompt is read once, however many responses it has, and each of them in one pass
+after it.
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign.policies import capacity
+from nashalign.policies.logits import precise
+from nashalign.policies.policy import Params, Policy, prefill
+from nashalign.types import Prompts, Responses
+
+# Positions whose logits exist at the same time while log-probabilities are computed.
+_TIME_CHUNK = 64
+
+
+def extend(
+    policy: Policy,
+    params: Params,
+    prompts: Prompts,
+    tokens: chex.Array,
+    mask: chex.Array,
+) -> jax.Array:
+    """Hidden states of `N` continuations of each prompt, whose forward pass they share.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      prompts: `B` prompts of `P` tokens, read once each.
+      tokens: `[B, N, S]` continuations.
+      mask: `[B, N, S]` bool, false on padding.
+
+    Returns:
+      `[B, N, S, D]`, the state after each of the continuation's tokens.
+
+    Raises:
+      ValueError: a token is outside the vocabulary, or beyond the context. Traced, its
+        state and all after it are NaN.
+    """
+    capacity.require_continued(policy, prompts, tokens, mask, "tokens")
+    # The first token is read with the continuation, whose own states are all after it.
+    first = jnp.ones_like(mask[..., :1], bool)
+    mask_read = jnp.concatenate([first, mask], -1)
+    hidden = _after_prompts(policy, params, prompts, tokens, mask_read)[:, :, 1:]
+    return capacity.states(capacity.continued(policy, prompts, tokens, mask), hidden)
+
+
+def _after_prompts(policy, params, prompts, tokens, mask):
+    """States `[B, N, S, D]` of reading first tokens and `S - 1` tokens after them.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      prompts: `B` prompts.
+      tokens: `[B, N, S - 1]`.
+      mask: `[B, N, S]` bool: that of the first tokens and of these.
+    """
+    batch, num_responses, length = mask.shape
+    cache, first = prefill(
+        policy, params, prompts, num_responses=num_responses, room=length
+    )
+    following = tokens.reshape(batch * num_responses, length - 1)
+    inputs = jnp.concatenate([first[:, None], following], 1)
+    hidden, _ = policy.hidden(params, inputs, mask.reshape(inputs.shape), cache)
+    return hidden.reshape(*mask.shape, -1)
+
+
+def read(
+    policy: Policy, params: Params, prompts: Prompts, responses: Responses
+) -> chex.Array:
+    """The states from which each token of the responses is predicted.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      prompts: `B` prompts, whose forward pass the responses share.
+      responses: `[B, N, T]` responses.
+
+    Returns:
+      `[B, N, T, D]`; what comes from a state reads the tokens before its own only.
+
+    Raises:
+      ValueError: a token is outside the vocabulary, or beyond the context. Traced, its
+        state and all after it are NaN.
+    """
+    own = (responses.tokens, responses.mask)
+    capacity.require_continued(policy, prompts, *own, "responses.tokens")
+    # An input is read where the token it predicts is real.
+    inputs = responses.tokens[..., :-1]
+    hidden = _after_prompts(policy, params, prompts, inputs, responses.mask)
+    return capacity.states(capacity.continued(policy, prompts, *own), hidden)
+
+
+def log_probs(
+    policy: Policy, params: Params, prompts: Prompts, responses: Responses
+) -> chex.Array:
+    r"""Per-token log-probabilities of responses, at temperature 1.
+
+    .. math:: \log \pi(y_t \mid x, y_{<t})
+
+    Their sum over `T` is the log-probability of the response; theory needs that sum,
+    not the mean.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      prompts: `B` prompts.
+      responses: `[B, N, T]` responses.
+
+    Returns:
+      `[B, N, T]` nats, zero where masked.
+
+    Raises:
+      ValueError: a token is outside the vocabulary, or prompt and response together
+        exceed the context. Traced, log-probabilities are NaN from there on.
+    """
+    hidden = read(policy, params, prompts, responses)
+    return log_probs_of(policy, params, hidden, responses)
+
+
+def log_probs_of(
+    policy: Policy, params: Params, hidden: chex.Array, responses: Responses
+) -> chex.Array:
+    """`log_probs` from the states `[B, N, T, D]` of `read`.
+
+    Logits of at most 64 positions exist at a time, and are made again in the backward
+    pass.
+    """
+
+    def chosen(params, hidden, tokens):
+        logits = precise(policy.logits(params, hidden))
+        picked = jnp.take_along_axis(logits, tokens[..., None], -1)[..., 0]
+        return picked - jax.nn.logsumexp(logits, -1)
+
+    found = _in_chunks(chosen, params, hidden, responses.tokens)
+    return jnp.where(responses.mask, found, 0.0)
+
+
+def token_kl(
+    policy: Policy,
+    params: tuple[Params, Params],
+    hidden: tuple[chex.Array, chex.Array],
+    responses: Responses,
+) -> chex.Array:
+    r"""KL divergence of two policies' next-token distributions along responses.
+
+    .. math:: \sum_v p(v \mid x, y_{<t}) \log\frac{p(v \mid x, y_{<t})}
+              {q(v \mid x, y_{<t})}
+
+    Its sum over `T`, averaged over responses of `p`, is the KL of whole responses.
+    Logits of at most 64 positions exist at a time.
+
+    Args:
+      policy: the model.
+      params: of p and of q.
+      hidden: states `[B, N, T, D]` of p and of q, from `read`.
+      responses: `[B, N, T]` responses.
+
+    Returns:
+      `[B, N, T]` nats, >= 0, zero where masked; infinite where q masks what p does not.
+    """
+
+    def divergence(params, p, q):
+        log_p = jax.nn.log_softmax(precise(policy.logits(params[0], p)))
+        log_q = jax.nn.log_softmax(precise(policy.logits(params[1], q)))
+        # What p masks adds nothing, whatever q says of it.
+        there = jnp.logical_not(jnp.isneginf(log_p))
+        log_ratio = jnp.where(there, log_p, 0.0) - jnp.where(there, log_q, 0.0)
+        return jnp.sum(jnp.exp(log_p) * log_ratio, -1)
+
+    found = _in_chunks(divergence, params, *hidden)
+    return jnp.where(responses.mask, found, 0.0)
+
+
+def log_collision(
+    policy: Policy, params: Params, hidden: chex.Array, responses: Responses
+) -> chex.Array:
+    r"""Log-probability that two draws of the next token are the same, along responses.
+
+    .. math:: \log \sum_v \pi(v \mid x, y_{<t})^2
+
+    Logits of at most 64 positions exist at a time.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      hidden: states `[B, N, T, D]` from `read`.
+      responses: `[B, N, T]` responses.
+
+    Returns:
+      `[B, N, T]` nats, <= 0, zero where masked.
+    """
+
+    def of_states(params, hidden):
+        logits = precise(policy.logits(params, hidden))
+        return jax.nn.logsumexp(2 * jax.nn.log_softmax(logits), -1)
+
+    found = _in_chunks(of_states, params, hidden)
+    return jnp.where(responses.mask, found, 0.0)
+
+
+def _in_chunks(function, params, *arrays):
+    """`function(params, *arrays)` `[B, N, T]`, 64 positions at a time, recomputed."""
+    length = arrays[0].shape[2]
+    chunks = [
+        jax.checkpoint(function)(
+            params, *(array[:, :, t : t + _TIME_CHUNK] for array in arrays)
+        )
+        for t in range(0, length, _TIME_CHUNK)
+    ]
+    return jnp.concatenate(chunks, -1)
