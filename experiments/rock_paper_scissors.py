@@ -2,8 +2,8 @@
 
 A tiny policy is taught to answer "rock", "paper" or "scissors", mostly "rock". A judge
 on the host lets each of them beat one and lose to another, so that no reward explains
-it. DPO on the start policy's answers, Nash-MD-PG, and a row of our own (IPO on one
-response of the policy and one of the reference) are trained and compared.
+it. DPO on the start policy's answers, Nash-MD-PG, and the row of `own_task` (IPO on
+one response of the policy and one of the reference) are trained and compared.
 
 Run: python -m experiments.rock_paper_scissors      (two minutes on 2 cores)
 """
@@ -20,7 +20,6 @@ from nashalign import (
     alignment,
     command_line,
     data,
-    losses,
     policies,
     preferences,
     training,
@@ -28,26 +27,7 @@ from nashalign import (
 
 WORDS, SHARES = ("rock", "paper", "scissors"), (0.6, 0.3, 0.1)
 
-ROW = algorithms.Row(
-    name="ipo_against_reference",
-    title="IPO against the reference",
-    paper="an example of a row of one's own",
-    settings=(
-        algorithms.Setting(
-            name="tau",
-            meaning="strength of the regularisation",
-            range=algorithms.settings.POSITIVE,
-            default=0.1,
-            source="ours",
-        ),
-    ),
-    method=algorithms.Method(
-        members=algorithms.draw(algorithms.players.policy)
-        + algorithms.draw(algorithms.players.reference),
-        annotation="preference",
-        loss=algorithms.objectives.contrastive(losses.ipo),
-    ),
-)
+ROW = pathlib.Path(__file__).parent / "own_task" / "row.py"
 
 
 def prefer(prompt: str, y: str, z: str) -> float:
@@ -131,7 +111,7 @@ def main(config: Config) -> None:
             task, judge, 128, 2, seed=seed, folder=run.folder / "data_set"
         )
         found = {}
-        for name in ("dpo", "nash_md_pg", f"{__file__}:ROW"):
+        for name in ("dpo", "nash_md_pg", f"{ROW}:ROW"):
             row = algorithms.load_row(name) if ":" in name else algorithms.find(name)
             aligned = alignment.align(
                 row,

@@ -123,13 +123,13 @@ def check(config: Config) -> None:
 
 
 def _method(arguments: Sequence[str]) -> alignment.Named | None:
-    """The row that a command line asks for."""
+    """The row that a command line asks for, the last time that it does."""
+    own = None
     for place, argument in enumerate(arguments):
         option, _, value = argument.partition("=")
         if option == "--method":
             own = value or next(iter(arguments[place + 1 :]), "")
-            return algorithms.load_row(own) if python_file.is_reference(own) else own
-    return None
+    return algorithms.load_row(own) if python_file.is_reference(own or "") else own
 
 
 def _record(config: Config) -> dict:

@@ -31,6 +31,8 @@ class Answers:
         try:
             self._rows = sqlite3.connect(path, isolation_level=None)
             self._rows.execute("PRAGMA journal_mode=WAL")
+            # Answers outlive the process; only a power cut may lose the last ones.
+            self._rows.execute("PRAGMA synchronous=NORMAL")
             self._rows.execute(_TABLE)
         except sqlite3.OperationalError as error:
             raise OSError(None, f"{path} cannot be opened: {error}") from error
