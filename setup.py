@@ -12,6 +12,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["nashalign", "nashalign.*"]),
+    package_data={"nashalign": ["py.typed"]},
     python_requires=">=3.11",
     install_requires=[
         "array-record>=0.8; platform_system=='Linux'",

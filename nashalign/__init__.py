@@ -3,6 +3,8 @@
 import signal
 import sys
 
+__version__ = "0.1.0"
+
 # `python -m nashalign.algorithms` begins here, seconds before the door is reached:
 # Ctrl-C ends it as it ends any program. Programs that import the library keep theirs.
 if (

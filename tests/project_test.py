@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+import nashalign
+
 ROOT = pathlib.Path(__file__).parents[1]
 TESTS = "python -m pytest -n auto"
 
@@ -19,6 +21,12 @@ def test_the_citation_is_of_the_version_and_licence_that_setup_installs():
     for key in ("version", "license"):
         [cited] = re.findall(rf"^{key}: (\S+)$", text("CITATION.cff"), re.M)
         assert f'{key}="{cited}"' in text("setup.py")
+
+
+def test_the_library_knows_its_version_and_ships_its_types():
+    assert f'version="{nashalign.__version__}"' in text("setup.py")
+    assert (ROOT / "nashalign/py.typed").is_file()
+    assert '"py.typed"' in text("setup.py")
 
 
 def test_the_workflow_runs_what_a_person_runs_on_every_python_of_readme():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import pathlib
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -183,5 +184,11 @@ def _split(encoded: data.PromptIds, records, splits: Splits):
 
 
 def _reads_tokens(annotator: Any) -> bool:
-    """Whether an annotator reads tokens, as those of this library do."""
-    return not preferences.on_host(annotator) or getattr(annotator, "host", False)
+    """Whether an annotator reads tokens, as those of this library do.
+
+    One on the host does if it says that it is there, or takes a key and prompts.
+    """
+    if not preferences.on_host(annotator) or getattr(annotator, "host", False):
+        return True
+    asked = getattr(annotator, "prefer", None) or getattr(annotator, "score", None)
+    return asked is not None and "key" in inspect.signature(asked).parameters

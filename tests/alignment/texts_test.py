@@ -1,0 +1,93 @@
+"""Tasks of prompts of one's own."""
+
+import numpy as np
+import pytest
+
+from nashalign import alignment, data
+
+
+def records(*prompts, **fields):
+    return [data.Record(prompt=prompt, **fields) for prompt in prompts]
+
+
+PROMPTS = [f"def f{n}(x):\n    return x" for n in range(40)]
+
+
+def task(start_policy, *, prompts=PROMPTS, annotator=None, **text):
+    text = alignment.Text(response_length=8, **text)
+    return alignment.text_task(start_policy, records(*prompts), annotator, text=text)
+
+
+def test_a_function_of_text_is_told_the_prompt_as_it_was_written(start_policy):
+    asked = []
+
+    def prefer(prompt, y, z):
+        asked.append(prompt)
+        return 0.5
+
+    own = task(start_policy, annotator=prefer, suffix="\n#")
+    found = own.task.write(
+        own.task.start.params,
+        "train",
+        np.arange(3),
+        alignment.stage_key(0, 1),
+        num_responses=2,
+    )
+    alignment.asking.compare_all(own.annotator, found.prompts, found.responses)
+    assert set(asked) == {PROMPTS[index] for index in found.prompts.ids}
+
+
+class Tokens:
+    """Reads tokens, on the host, and does not say where it is."""
+
+    def prefer(self, key, prompts, y, z):
+        return np.full(y.tokens.shape[:2], 0.25)
+
+
+def test_an_annotator_that_takes_a_key_reads_tokens(start_policy):
+    annotator = Tokens()
+    assert task(start_policy, annotator=annotator).annotator is annotator
+
+
+def test_prompts_that_are_too_long_are_cut_as_asked_for(start_policy):
+    prompts = [*PROMPTS, "x" * 400]
+    for too_long, number in (("end", 41), ("beginning", 41), ("drop", 40)):
+        own = task(start_policy, prompts=prompts, prompt_length=40, too_long=too_long)
+        assert sum(map(len, own.task.prompts.values())) == number
+
+
+def test_lengths_that_do_not_fit_the_context_are_refused(start_policy):
+    with pytest.raises(ValueError, match="lower one"):
+        task(start_policy, prompt_length=127)
+    with pytest.raises(ValueError, match="every prompt is longer"):
+        task(start_policy, prompt_length=4, too_long="drop")
+
+
+def test_prompts_of_equal_text_are_one_cluster_of_one_split(start_policy):
+    own = task(start_policy, prompts=[*PROMPTS, *PROMPTS]).task
+    for prompts in own.prompts.values():
+        assert len(prompts) == 2 * len(set(prompts.clusters))
+
+
+def test_pairs_are_labelled_and_their_scores_normalised(start_policy):
+    pairs = [
+        data.Record(
+            prompt=prompt, chosen="a", rejected="b", scores=(float(n), float(-n))
+        )
+        for n, prompt in enumerate(PROMPTS)
+    ]
+    own = alignment.text_task(
+        start_policy, pairs, text=alignment.Text(response_length=8)
+    )
+    found = own.data_set()
+    np.testing.assert_array_equal(found.sampled.preference[:, 0, 1], 1.0)
+    np.testing.assert_array_equal(found.sampled.preference[:, 1, 0], 0.0)
+    assert abs(found.sampled.rewards.mean()) < 1e-6
+    assert found.sampled.rewards.std() == pytest.approx(1, abs=1e-5)
+    texts = own.task.texts(found.demonstrations.responses)
+    assert {text for row in texts for text in row} == {"a"}
+
+
+def test_prompts_without_pairs_are_no_data_set(start_policy):
+    with pytest.raises(ValueError, match="no `chosen`"):
+        task(start_policy).data_set()
