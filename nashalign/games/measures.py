@@ -189,7 +189,7 @@ def kl(policy: chex.Array, reference: chex.Array) -> jax.Array:
     """
     policy = doors.policy(policy, "policy")
     reference = doors.policy(reference, "reference")
-    policy, reference = _broadcast(policy, reference)
+    policy, reference = _broadcast(policy, reference, "reference")
     return _kl(policy, jnp.log(reference))
 
 
@@ -209,16 +209,16 @@ def total_variation(policy: chex.Array, other: chex.Array) -> jax.Array:
       ValueError: if one is no policy, or they are not over the same responses.
     """
     policy, other = doors.policy(policy, "policy"), doors.policy(other, "other")
-    policy, other = _broadcast(policy, other)
+    policy, other = _broadcast(policy, other, "other")
     return jnp.abs(policy - other).sum(axis=-1) / 2
 
 
-def _broadcast(policy, other):
+def _broadcast(policy, other, name):
     """Returns two policies with one batch, or raises if their responses differ."""
     if policy.shape[-1:] != other.shape[-1:]:
         raise ValueError(
-            f"policies of shapes {list(policy.shape)} and {list(other.shape)} are not "
-            "over the same responses, their last axis"
+            f"policy {list(policy.shape)} and {name} {list(other.shape)} are not over "
+            "the same responses, their last axis"
         )
     return jnp.broadcast_arrays(jnp.asarray(policy), jnp.asarray(other))
 
