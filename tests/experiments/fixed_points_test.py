@@ -200,7 +200,10 @@ def test_the_table_is_left_as_a_file_and_a_figure(tmp_path, capsys):
         rows = list(csv.DictReader(file))
     assert [row["row"] for row in rows] == ["rl", "sft"]
     assert [row["holds"] for row in rows] == ["yes"] * 2
-    assert [row["would also pass"] for row in rows] == ["rloo, ppo", ""]
+    assert [row["would also pass"] for row in rows] == [
+        "rloo, ppo, reinforce_plus_plus",
+        "",
+    ]
     assert float(rows[0]["tabular"]) < 1e-6
     text = (tmp_path / "new" / "fixed_points.md").read_text("utf-8")
     assert text.startswith(report.NECESSARY) and len(text.split("\n")) == 7

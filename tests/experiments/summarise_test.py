@@ -332,7 +332,7 @@ def test_another_configuration_on_an_old_folder_shows_the_difference(
     ("more", "named"),
     [
         (["--methods", "ipo_nd"], "ipo_md"),
-        (["--methods", "ipo_md", "--settings.ipo-md.tau", "0"], "tau > 0"),
+        (["--methods", "ipo_md", "--settings.ipo-md.tau", "0"], "tau must be positive"),
         (["--settings.nash-md-pg.mix", "1.5"], "[0, 1]"),
         (["--methods", "inpo", "--settings.inpo.eta", "1e3"], "eta * tau"),
         (["--methods", "dpo", "--training.batch-size", "17"], "dpo learns from"),
