@@ -1,10 +1,12 @@
 """What a Python file of a user's defines: `FILE.py:NAME`."""
 
 import difflib
+import hashlib
 import importlib.util
 import pathlib
 import sys
 import traceback
+from types import ModuleType
 from typing import Any
 
 
@@ -43,7 +45,12 @@ def load(reference: str) -> Any:
     path, name = split(reference)
     if not path.is_file():
         raise ValueError(f"{path} is not a file; give FILE.py:NAME.")
-    module = _run(path)
+    try:
+        module = run(path)
+    except Exception as error:
+        line = line_of(path, error)
+        place = path if line is None else f"{path}, line {line}"
+        raise ValueError(f"{place}: {_said(error)}") from error
     if not hasattr(module, name):
         names = [own for own in vars(module) if not own.startswith("_")]
         near = difflib.get_close_matches(name, names, n=3)
@@ -54,31 +61,48 @@ def load(reference: str) -> Any:
     return getattr(module, name)
 
 
-def _run(path: pathlib.Path) -> Any:
-    """The module that a file is."""
-    name = f"nashalign_user_{path.resolve().stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+def run(path: pathlib.Path) -> ModuleType:
+    """Runs a Python file and returns the module that it is.
+
+    The file's folder can be imported from while it runs. What the file raises is let
+    out.
+
+    Args:
+      path: the file.
+    """
+    folder = str(path.resolve().parent)
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    # No other file has this name, by which classes of the file look their module up.
+    spec = importlib.util.spec_from_file_location(f"{path.stem}_{digest}", path)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up while they are made.
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))
+    sys.modules[spec.name] = module
+    sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise ValueError(f"{_place(path, error)}: {_said(error)}") from error
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
     finally:
-        sys.path.remove(str(path.resolve().parent))
+        sys.path.remove(folder)
     return module
 
 
-def _place(path: pathlib.Path, error: Exception) -> str:
-    """Where in a file something has failed."""
+def line_of(path: pathlib.Path, error: BaseException) -> int | None:
+    """Returns the line of a file in which an error was raised; None if it was not.
+
+    Args:
+      path: the file.
+      error: what `run` has let out.
+    """
     if isinstance(error, SyntaxError):
-        return f"{path}, line {error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-    return f"{path}, line {lines[-1]}" if lines else str(path)
+        return error.lineno
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if pathlib.Path(frame.filename).resolve() == path.resolve()
+    ]
+    return lines[-1] if lines else None
 
 
 def _said(error: Exception) -> str:

@@ -1,13 +1,10 @@
 """Rows of your own, given as `FILE.py:NAME`."""
 
 import difflib
-import hashlib
-import importlib.util
 import pathlib
-import sys
-import traceback
 from types import ModuleType
 
+from nashalign import python_file
 from nashalign.algorithms.row import Row
 
 
@@ -22,54 +19,32 @@ def load_row(place: str) -> Row:
         it fails; the sentence says where.
       OSError: the file cannot be read.
     """
-    file, separator, name = str(place).rpartition(":")
-    if not separator or not file.endswith(".py") or not name:
+    if not python_file.is_reference(str(place)):
         raise ValueError(f"a row of your own is given as FILE.py:NAME, not {place!r}")
-    path = pathlib.Path(file)
+    path, name = python_file.split(str(place))
     if not path.is_file():
-        raise ValueError(f"there is no file {file}, of which {name} was to be the row")
+        raise ValueError(f"there is no file {path}, of which {name} was to be the row")
     found = vars(_executed(path))
     if name not in found:
         rows = [key for key, value in found.items() if isinstance(value, Row)]
         near = difflib.get_close_matches(name, rows, n=3, cutoff=0.5)
         meant = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(
-            f"{file} defines no {name}.{meant} Its rows are: "
+            f"{path} defines no {name}.{meant} Its rows are: "
             f"{', '.join(rows) or 'none'}."
         )
     if not isinstance(found[name], Row):
         kind = type(found[name]).__name__
-        raise ValueError(f"{name} of {file} is not a Row but a {kind}")
+        raise ValueError(f"{name} of {path} is not a Row but a {kind}")
     found[name].require_shapes()
     return found[name]
 
 
 def _executed(path: pathlib.Path) -> ModuleType:
-    """The module that a file is, under a name that no other file has."""
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
-    spec = importlib.util.spec_from_file_location(f"row_{path.stem}_{digest}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Classes of the file are looked up in the module by its name.
-    sys.modules[spec.name] = module
+    """The module that a file is."""
     try:
-        spec.loader.exec_module(module)
+        return python_file.run(path)
     except Exception as error:
-        del sys.modules[spec.name]
-        raise ValueError(
-            f"{path}{_line(path, error)} fails: {type(error).__name__}: {error}"
-        ) from error
-    return module
-
-
-def _line(path, error):
-    """Where in the file an error came from, as `:LINE`."""
-    if isinstance(error, SyntaxError):
-        return f":{error.lineno}"
-    places = traceback.extract_tb(error.__traceback__)
-    lines = [
-        place.lineno
-        for place in places
-        if pathlib.Path(place.filename).resolve() == path.resolve()
-    ]
-    return f":{lines[-1]}" if lines else ""
+        line = python_file.line_of(path, error)
+        place = path if line is None else f"{path}:{line}"
+        raise ValueError(f"{place} fails: {type(error).__name__}: {error}") from error
