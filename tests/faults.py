@@ -741,8 +741,8 @@ FAULTS = [
     Fault(
         "voters are shown the prompt of another place",
         "nashalign/preferences/population.py",
-        "np.repeat(ids, num_responses)",
-        "np.repeat(np.arange(len(ids)), num_responses)",
+        "np.repeat(ids, shape[1])",
+        "np.repeat(np.arange(len(ids)), shape[1])",
         "tests/preferences/population_test.py -k each_id",
     ),
     Fault(

@@ -226,14 +226,7 @@ class Task:
 
     def texts(self, responses: Responses) -> list[list[str]]:
         """Returns responses `[B][N]` as text."""
-        rows = zip(responses.tokens, responses.mask, strict=True)
-        return [
-            [
-                self.tokenizer.decode(tokens[own].tolist())
-                for tokens, own in zip(*row, strict=True)
-            ]
-            for row in rows
-        ]
+        return data.decode_responses(self.tokenizer, responses)
 
     def export(self, folder: pathlib.Path, params: policies.Params) -> None:
         """Writes a policy as a Hugging Face folder, with the tokenizer."""

@@ -2,6 +2,7 @@
 
 from nashalign.data.batching import batches as batches
 from nashalign.data.batching import prompt_batches as prompt_batches
+from nashalign.data.padding import decode_responses as decode_responses
 from nashalign.data.padding import encode_responses as encode_responses
 from nashalign.data.padding import pad_prompts as pad_prompts
 from nashalign.data.padding import pad_responses as pad_responses

@@ -1,6 +1,7 @@
 """Tokens to padded arrays: prompts on the left, responses on the right."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -77,6 +78,20 @@ def encode_responses(
         length=length,
         pad_id=tokenizer.pad_id,
     )
+
+
+def decode_responses(tokenizer: Any, responses: types.Responses) -> list[list[str]]:
+    """Returns responses as text, `[B][N]`.
+
+    Args:
+      tokenizer: whatever has `decode(ids) -> str`, which stops at the end of sequence.
+      responses: `[B, N, T]`.
+    """
+    tokens, mask = np.asarray(responses.tokens), np.asarray(responses.mask)
+    return [
+        [tokenizer.decode(row[own].tolist()) for row, own in zip(*rows, strict=True)]
+        for rows in zip(tokens, mask, strict=True)
+    ]
 
 
 def pad_responses(

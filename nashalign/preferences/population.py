@@ -11,6 +11,7 @@ y (Condorcet's paradox). It runs on the host in float64 and reads text, once per
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ import chex
 import numpy as np
 from scipy.special import expit
 
-from nashalign import checks, games
+from nashalign import checks, data, games
 from nashalign.preferences import annotators
 from nashalign.types import Prompts, Responses
 
@@ -221,7 +222,6 @@ class PopulationAnnotator:
         Raises:
           ValueError: an id has no text.
         """
-        tokens, mask = np.asarray(responses.tokens), np.asarray(responses.mask)
         ids = np.asarray(prompts.ids)
         if ids.min() < 0 or ids.max() >= len(self.prompts):
             raise ValueError(
@@ -229,18 +229,15 @@ class PopulationAnnotator:
                 f"{ids.max()}, but there are {len(self.prompts)} texts; pass those of "
                 "the split that the prompts were taken from"
             )
-        batch, num_responses, _ = tokens.shape
-        asked = [self.prompts[i] for i in np.repeat(ids, num_responses)]
-        rows = zip(
-            tokens.reshape(len(asked), -1), mask.reshape(len(asked), -1), strict=True
-        )
-        texts = [self.tokenizer.decode(row[own].tolist()) for row, own in rows]
+        texts = data.decode_responses(self.tokenizer, responses)
+        shape = responses.tokens.shape[:2]
+        asked = [self.prompts[i] for i in np.repeat(ids, shape[1])]
         # Where every two responses to a prompt are compared, each comes many times.
-        pairs = list(zip(asked, texts, strict=True))
+        pairs = list(zip(asked, itertools.chain(*texts), strict=True))
         places = {pair: place for place, pair in enumerate(dict.fromkeys(pairs))}
         found = self.population.utilities(*map(list, zip(*places, strict=True)))
         found = found[:, [places[pair] for pair in pairs]]
-        return found.reshape(-1, batch, num_responses)
+        return found.reshape(-1, *shape)
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses

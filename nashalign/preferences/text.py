@@ -15,6 +15,7 @@ import chex
 import numpy as np
 from scipy.special import expit
 
+from nashalign import data
 from nashalign.preferences import annotators
 from nashalign.types import Prompts, Responses
 
@@ -109,7 +110,7 @@ class _Text:
         """The questions about responses `[B, N, T]`, row by row."""
         found = []
         ids = np.asarray(prompts.ids)
-        decoded = [self._decoded(own) for own in responses]
+        decoded = [data.decode_responses(self.tokenizer, own) for own in responses]
         for row, index in enumerate(ids):
             if not 0 <= index < len(self.prompts):
                 raise ValueError(
@@ -120,17 +121,6 @@ class _Text:
                 texts = (own[row][column] for own in decoded)
                 found.append((self.prompts[index], *texts))
         return found
-
-    def _decoded(self, responses: Responses) -> list[list[str]]:
-        """Responses as text."""
-        tokens, mask = np.asarray(responses.tokens), np.asarray(responses.mask)
-        return [
-            [
-                self.tokenizer.decode(row[own].tolist())
-                for row, own in zip(*rows, strict=True)
-            ]
-            for rows in zip(tokens, mask, strict=True)
-        ]
 
     def _answered(self, questions: list[Question], check: Callable) -> np.ndarray:
         """Answers to all questions, of which those that are not known are asked."""
