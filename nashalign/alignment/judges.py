@@ -24,12 +24,6 @@ from nashalign.alignment import asking, optimizers, votes
 from nashalign.alignment import task as tasks
 from nashalign.types import Prompts, Responses, pytree
 
-MODELS = {
-    "preference": preferences.PairwiseModel,
-    "reward": preferences.RewardModel,
-}
-"""The kinds of judges, by what methods read."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Judges:
@@ -95,7 +89,7 @@ def learn(
       task: the start policy and the prompts.
       voters: who votes on what it writes.
       settings: how many prompts, votes and updates.
-      wanted: kinds of judges, of `MODELS`.
+      wanted: kinds of judges, of `preferences.JUDGES`.
       seed: of every draw.
       folder: where everything is kept.
     """
@@ -118,7 +112,7 @@ def learn(
     best = preferences.best_attainable_accuracy(unseen.preferred)
     report["best_attainable_accuracy"] = best
     judges = {}
-    for number, kind in enumerate(MODELS):
+    for number, kind in enumerate(preferences.JUDGES):
         if kind in wanted:
             key = tasks.stage_key(seed, 10 + number)
             judges[kind] = fit(task, kind, seen, settings, key, folder / kind)
@@ -161,7 +155,7 @@ def fit(
 
     Args:
       task: whose start policy the judge begins with.
-      kind: of judge, of `MODELS`.
+      kind: of judge, of `preferences.JUDGES`.
       comparisons: what it learns from.
       settings: size and rate of the updates.
       key: of its head.
@@ -172,7 +166,7 @@ def fit(
     num_steps = num_rows // settings.batch_size
     optimizer = optimizers.make_optimizer(settings.learning_rate, num_steps)
     policy = task.start.policy
-    model = MODELS[kind](
+    model = preferences.JUDGES[kind](
         params=preferences.init_params(key, policy, task.start.params),
         policy=policy,
         eos_id=task.tokenizer.closing_id,

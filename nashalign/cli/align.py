@@ -101,7 +101,7 @@ def main(arguments: Sequence[str]) -> None:
         with training.open_run(config.output, record, extends=_EXTENDS) as run:
             if run.resumed:
                 terminal.console().print(f"{config.output}: resumed where it stopped")
-            _align(config, row, run)
+            _align(config, row, run, record)
     except training.RunFinished as finished:
         terminal.console().print(
             f"{finished}, or raise --training.num-steps to go on with it"
@@ -137,16 +137,23 @@ def _record(config: Config) -> dict:
     record = dataclasses.asdict(config)
     record["policy"] = alignment.folder_fingerprint(config.policy)
     record["prompts"] = _fingerprint(config.prompts)
-    for name in ("method", "annotator"):
-        value = getattr(config, name)
-        if value is not None and python_file.is_reference(value):
-            path, own = python_file.split(value)
-            record[name] = f"{_fingerprint(path)}:{own}"
-        elif value is not None and name == "annotator":
-            record[name] = alignment.folder_fingerprint(pathlib.Path(value))
+    if python_file.is_reference(config.method):
+        record["method"] = _reference(config.method)
+    if config.annotator is not None:
+        record["annotator"] = (
+            _reference(config.annotator)
+            if python_file.is_reference(config.annotator)
+            else alignment.folder_fingerprint(pathlib.Path(config.annotator))
+        )
     for name in ("output", "mesh", "wandb"):
         del record[name]
     return record
+
+
+def _reference(text: str) -> str:
+    """A name in a Python file, known by what is in the file."""
+    path, own = python_file.split(text)
+    return f"{_fingerprint(path)}:{own}"
 
 
 def _fingerprint(path: pathlib.Path) -> str:
@@ -155,7 +162,9 @@ def _fingerprint(path: pathlib.Path) -> str:
     return f"{path.name} sha256:{digest}"
 
 
-def _align(config: Config, row: alignment.Named, run: training.Run) -> None:
+def _align(
+    config: Config, row: alignment.Named, run: training.Run, record: dict
+) -> None:
     """Loads, trains, exports, and compares with the start policy."""
     folder, values = run.folder, config.settings.arguments
     loaded = _load(config, folder)
@@ -178,7 +187,7 @@ def _align(config: Config, row: alignment.Named, run: training.Run) -> None:
             task, _at_most(measured.num_validation_prompts, task, "validation"), 0
         ),
         mesh=_mesh(config.mesh),
-        track=_trackers(config, folder),
+        track=_trackers(config, folder, record),
     )
     task.export(folder / "policy", aligned.params)
     results = ["policy"]
@@ -207,7 +216,7 @@ def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
     answers = None
     if config.annotator is not None and python_file.is_reference(config.annotator):
         annotator = python_file.load(config.annotator)
-        who = _record(config)["annotator"]
+        who = _reference(config.annotator)
         answers = preferences.Answers(folder / "answers.sqlite", who)
     elif config.annotator is not None:
         annotator = preferences.load_judge(
@@ -276,11 +285,13 @@ def _mesh(mesh: Mesh) -> jax.sharding.Mesh:
     return training.make_mesh(devices[:number], fsdp=mesh.fsdp)
 
 
-def _trackers(config: Config, folder: pathlib.Path) -> list[training.Tracker]:
+def _trackers(
+    config: Config, folder: pathlib.Path, record: dict
+) -> list[training.Tracker]:
     """Where metrics go besides the log."""
     if config.wandb is None:
         return []
-    return [training.wandb_tracker(config.wandb, folder, _record(config))]
+    return [training.wandb_tracker(config.wandb, folder, record)]
 
 
 command = command_line.guarded(main)

@@ -21,7 +21,7 @@ from nashalign.preferences.ensembles import (
     uncertainty_weighted,
     worst_case,
 )
-from nashalign.preferences.folders import is_judge, load_judge, save_judge
+from nashalign.preferences.folders import JUDGES, is_judge, load_judge, save_judge
 from nashalign.preferences.game import GamePreference, GameReward, locate
 from nashalign.preferences.lengths import LengthPenalised, length_penalty
 from nashalign.preferences.models import (
@@ -45,6 +45,7 @@ from nashalign.preferences.text import (
 )
 
 __all__ = [
+    "JUDGES",
     "Annotator",
     "Answers",
     "Combine",

@@ -11,7 +11,7 @@ import safetensors.numpy
 from nashalign import json_file, policies
 from nashalign.preferences.models import PairwiseModel, RewardModel
 
-KINDS = {"preference": PairwiseModel, "reward": RewardModel}
+JUDGES = {"preference": PairwiseModel, "reward": RewardModel}
 """The kinds of judges, by what methods read."""
 
 _RECORD, _HEAD = "judge.json", "head.safetensors"
@@ -36,7 +36,7 @@ def save_judge(
     )
     head = {"head": np.asarray(judge.params["head"])}
     safetensors.numpy.save_file(head, folder / _HEAD)
-    kind = next(name for name, own in KINDS.items() if isinstance(judge, own))
+    kind = next(name for name, own in JUDGES.items() if isinstance(judge, own))
     record = {"kind": kind, "eos_id": np.atleast_1d(judge.eos_id).tolist()}
     # The record comes last: a folder that was not finished has none, and is no judge.
     (folder / _RECORD).write_text(json.dumps(record) + "\n", "utf-8")
@@ -63,8 +63,10 @@ def load_judge(
     if not is_judge(folder):
         raise ValueError(f"{folder} holds no judge: there is no {_RECORD} in it.")
     record = json_file.read_object(folder / _RECORD)
-    if record.get("kind") not in KINDS or "eos_id" not in record:
-        raise ValueError(f"{folder / _RECORD} names no kind of judge of {list(KINDS)}.")
+    if record.get("kind") not in JUDGES or "eos_id" not in record:
+        raise ValueError(
+            f"{folder / _RECORD} names no kind of judge of {list(JUDGES)}."
+        )
     own, other = (
         (place / "tokenizer.json").read_bytes() for place in (folder, tokenizer_folder)
     )
@@ -84,7 +86,7 @@ def load_judge(
             f"{start.policy.width}."
         )
     eos_id = tuple(record["eos_id"])
-    return KINDS[record["kind"]](
+    return JUDGES[record["kind"]](
         params={"policy": start.params, "head": head},
         policy=start.policy,
         eos_id=eos_id[0] if len(eos_id) == 1 else eos_id,
