@@ -31,10 +31,11 @@ class Lengths:
         return responses.mask.sum(-1) * 1.0
 
 
-@pytest.fixture(scope="session")
-def start_policy(tmp_path_factory) -> pathlib.Path:
-    folder = tmp_path_factory.mktemp("start")
-    tokenizer = data.train_tokenizer(TEXTS, folder / "tokenizer", vocabulary=300)
+def write_policy(
+    folder: pathlib.Path, texts: list[str], *, vocabulary: int, context: int
+) -> pathlib.Path:
+    """Returns the folder of a tiny random policy, with a tokenizer of some texts."""
+    tokenizer = data.train_tokenizer(texts, folder / "tokenizer", vocabulary=vocabulary)
     config = policies.LlamaConfig(
         vocab_size=tokenizer.size,
         hidden_size=16,
@@ -43,7 +44,7 @@ def start_policy(tmp_path_factory) -> pathlib.Path:
         num_attention_heads=1,
         num_key_value_heads=1,
         head_dim=16,
-        max_position_embeddings=128,
+        max_position_embeddings=context,
         tie_word_embeddings=True,
     )
     policies.save_pretrained(
@@ -53,6 +54,12 @@ def start_policy(tmp_path_factory) -> pathlib.Path:
         tokenizer_folder=folder / "tokenizer",
     )
     return folder / "policy"
+
+
+@pytest.fixture(scope="session")
+def start_policy(tmp_path_factory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("start")
+    return write_policy(folder, TEXTS, vocabulary=300, context=128)
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,10 @@
 import json
 import pathlib
 
-import jax
 import pytest
 
-from nashalign import command_line, data, policies
+from nashalign import command_line
+from tests.tiny_task import write_policy
 
 TEXTS = ["round 1: rock paper scissors"] * 4
 
@@ -15,23 +15,7 @@ TEXTS = ["round 1: rock paper scissors"] * 4
 def policy(tmp_path_factory) -> pathlib.Path:
     """A folder with a random policy and its tokenizer."""
     folder = tmp_path_factory.mktemp("policy")
-    tokenizer = data.train_tokenizer(TEXTS, folder / "tokenizer", vocabulary=280)
-    config = policies.LlamaConfig(
-        vocab_size=tokenizer.size,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        num_key_value_heads=1,
-        head_dim=16,
-        max_position_embeddings=48,
-        tie_word_embeddings=True,
-    )
-    params = policies.llama(config).init(jax.random.key(0))
-    policies.save_pretrained(
-        folder / "policy", params, config, tokenizer_folder=folder / "tokenizer"
-    )
-    return folder / "policy"
+    return write_policy(folder, TEXTS, vocabulary=280, context=48)
 
 
 @pytest.fixture(scope="session")
