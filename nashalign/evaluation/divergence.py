@@ -13,12 +13,13 @@ import numpy as np
 
 from nashalign import checks
 from nashalign.evaluation.intervals import Interval, mean_interval
+from nashalign.types import Array
 
 
 def kl_to_reference(
-    log_probs: chex.Array,
-    reference_log_probs: chex.Array,
-    mask: chex.Array,
+    log_probs: Array,
+    reference_log_probs: Array,
+    mask: Array,
     *,
     clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
@@ -52,7 +53,7 @@ def kl_to_reference(
 
 
 def prompt_log_ratios(
-    log_probs: chex.Array, reference_log_probs: chex.Array, mask: chex.Array
+    log_probs: Array, reference_log_probs: Array, mask: Array
 ) -> np.ndarray:
     """Each prompt's part in `kl_to_reference`: the mean log-ratio of its responses.
 
@@ -77,7 +78,7 @@ def prompt_log_ratios(
 
 
 def response_length(
-    mask: chex.Array,
+    mask: Array,
     *,
     clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
@@ -98,7 +99,7 @@ def response_length(
 
 
 def truncated_share(
-    truncated: chex.Array,
+    truncated: Array,
     *,
     clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,

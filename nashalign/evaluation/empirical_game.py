@@ -15,6 +15,7 @@ import numpy as np
 
 from nashalign import checks, games
 from nashalign.evaluation import intervals
+from nashalign.types import Array
 
 
 class EmpiricalGame(NamedTuple):
@@ -33,7 +34,7 @@ class EmpiricalGame(NamedTuple):
     intransitive_share: float
 
 
-def empirical_game(preference: chex.Array) -> EmpiricalGame:
+def empirical_game(preference: Array) -> EmpiricalGame:
     r"""Nash mixture of the policies, and each one's exploitability within the set.
 
     .. math:: \text{exploitability}_i = \max_j W_{ji} - \tfrac{1}{2}
@@ -79,7 +80,7 @@ class GameShares(NamedTuple):
 
 
 def game_shares(
-    preferences: chex.Array,
+    preferences: Array,
     *,
     clusters: Sequence[Hashable] | None = None,
     seeds: intervals.Variance | None = None,

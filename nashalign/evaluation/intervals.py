@@ -13,11 +13,11 @@ Notation: `n` prompts, `v` their values, `w_g` the share of them that cluster g 
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-import chex
 import numpy as np
 import scipy.stats
 
 from nashalign import checks
+from nashalign.types import Array, Numeric
 
 
 class Interval(NamedTuple):
@@ -28,8 +28,8 @@ class Interval(NamedTuple):
       half_width: `[*S]` half of the interval's width, in the unit of the mean.
     """
 
-    mean: chex.Numeric
-    half_width: chex.Numeric
+    mean: Numeric
+    half_width: Numeric
 
 
 class Variance(NamedTuple):
@@ -40,12 +40,12 @@ class Variance(NamedTuple):
       degrees: degrees of freedom of the estimate, those of a scaled chi-squared.
     """
 
-    value: chex.Numeric
+    value: Numeric
     degrees: float
 
 
 def mean_interval(
-    values: chex.Array,
+    values: Array,
     *,
     clusters: Sequence[Hashable] | None = None,
     seeds: Variance | None = None,
@@ -95,7 +95,7 @@ def mean_interval(
 
 
 def cluster_variance(
-    values: chex.Array, clusters: Sequence[Hashable] | None = None
+    values: Array, clusters: Sequence[Hashable] | None = None
 ) -> Variance:
     r"""Variance of a mean over prompts that were drawn by clusters, by the jackknife.
 

@@ -22,6 +22,7 @@ import scipy.stats
 
 from nashalign.evaluation import intervals, profile
 from nashalign.evaluation.intervals import Interval
+from nashalign.types import Array
 
 INFLATION = 10.0
 """So many times the prompts would be needed for what is known without length: from here
@@ -48,9 +49,9 @@ class LengthControlled(NamedTuple):
 
 
 def length_controlled_win_rate(
-    preferred: chex.Array,
-    lengths: chex.Array,
-    opponent_lengths: chex.Array,
+    preferred: Array,
+    lengths: Array,
+    opponent_lengths: Array,
     *,
     clusters: Sequence[Hashable] | None = None,
     ridge: float = 0.01,

@@ -18,9 +18,10 @@ import scipy.stats
 
 from nashalign import games
 from nashalign.evaluation.intervals import Interval, Variance, mean_interval
+from nashalign.types import Array
 
 
-def pooled_variance(groups: Sequence[chex.Array]) -> Variance | None:
+def pooled_variance(groups: Sequence[Array]) -> Variance | None:
     r"""Variance of one run over training seeds, pooled over methods.
 
     .. math:: \frac{\sum_m \sum_s (v_{ms} - \bar v_m)^2}{\sum_m (S_m - 1)}
@@ -51,7 +52,7 @@ def pooled_variance(groups: Sequence[chex.Array]) -> Variance | None:
 
 
 def seed_intervals(
-    runs: Sequence[chex.Array],
+    runs: Sequence[Array],
     *,
     clusters: Sequence[Hashable] | None = None,
     known: Variance | None = None,
@@ -124,7 +125,7 @@ def widened(
 
 
 def average_runs(
-    preferences: chex.Array,
+    preferences: Array,
     methods: Sequence[int],
     *,
     fixed: Collection[int] = (),

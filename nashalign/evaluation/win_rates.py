@@ -17,10 +17,11 @@ import numpy as np
 
 from nashalign import checks, games
 from nashalign.evaluation import intervals
+from nashalign.types import Array
 
 
 def preference_table(
-    compare: Callable[[int, int], chex.Array], num_policies: int
+    compare: Callable[[int, int], Array], num_policies: int
 ) -> np.ndarray:
     """Ask for each pair of policies once; the other half follows by antisymmetry.
 
@@ -62,7 +63,7 @@ def preference_table(
 
 
 def win_rate_matrix(
-    preferences: chex.Array,
+    preferences: Array,
     *,
     clusters: Sequence[Hashable] | None = None,
     seeds: intervals.Variance | None = None,

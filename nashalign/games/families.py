@@ -5,11 +5,11 @@ Everything here is NumPy in float64 on the host, and obeys the laws of `preferen
 
 from collections.abc import Sequence
 
-import chex
 import numpy as np
 
 from nashalign import checks
 from nashalign.games import preferences
+from nashalign.types import Array
 
 # Three dice, each of which beats the next with probability 5/9.
 CYCLIC_DICE = ((2, 4, 9), (1, 6, 8), (3, 5, 7))
@@ -90,7 +90,7 @@ def random_preference(seed: int, shape: Shape) -> np.ndarray:
     return preferences.check(upper + lower + 0.5 * np.eye(shape[-1]))
 
 
-def planted(seed: int, nash: chex.Array, *, strength: float = 1.0) -> np.ndarray:
+def planted(seed: int, nash: Array, *, strength: float = 1.0) -> np.ndarray:
     r"""Returns games of which a given policy is a Nash policy, against which all tie.
 
     .. math:: A = M - M \pi 1^T + 1 (M \pi)^T, \quad M = -M^T

@@ -18,16 +18,16 @@ point wants a smaller one.
 
 from collections.abc import Callable
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import checks
 from nashalign.games import dynamics, measures
 from nashalign.games.dynamics import Schedule, Solver
+from nashalign.types import Array
 
 # `loss(log_policy, log_reference, preference) -> [*B]`.
-Loss = Callable[[jax.Array, jax.Array, chex.Array], jax.Array]
+Loss = Callable[[jax.Array, jax.Array, Array], jax.Array]
 
 
 def ipo_md(*, tau: float, mix: float, learning_rate: Schedule) -> Solver:

@@ -12,13 +12,13 @@ Read `dynamics` first. Which opponent makes which method:
 
 from collections.abc import Callable
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import checks
 from nashalign.games import dynamics, measures
 from nashalign.games.dynamics import Schedule, Solver
+from nashalign.types import Numeric
 
 
 def mirror_descent(*, tau: float, eta: Schedule) -> Solver:
@@ -186,7 +186,7 @@ def fictitious_play(*, tau: float = 0.0) -> Solver:
 
 
 def _solver(
-    tau: chex.Numeric,
+    tau: Numeric,
     eta: Schedule,
     opponent: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> Solver:

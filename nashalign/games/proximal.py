@@ -9,7 +9,6 @@ in how often the reference moves, never a step sooner than it must.
 
 from collections.abc import Callable, Sequence
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from nashalign import checks
 from nashalign.games import dynamics, measures, mirror
 from nashalign.games.dynamics import Schedule, Solver
+from nashalign.types import Array
 
 # `slope(log_policy, log_reference) -> [*B, Y]`, the derivative of a regulariser
 # R(pi, mu) with respect to pi(y), up to what all responses share.
@@ -85,17 +85,17 @@ def magnetic_descent(*, tau: float, paper_eta: Schedule, num_inner: int) -> Solv
     return comal(tau=tau, eta=eta, num_inner=num_inner)
 
 
-def reverse_kl(log_policy: chex.Array, log_reference: chex.Array) -> jax.Array:
+def reverse_kl(log_policy: Array, log_reference: Array) -> jax.Array:
     """Returns the slope of KL(pi || mu): log pi - log mu, `[*B, Y]`."""
     return log_policy - log_reference
 
 
-def forward_kl(log_policy: chex.Array, log_reference: chex.Array) -> jax.Array:
+def forward_kl(log_policy: Array, log_reference: Array) -> jax.Array:
     """Returns the slope of KL(mu || pi): -mu / pi, `[*B, Y]`."""
     return -jnp.exp(log_reference - log_policy)
 
 
-def chi_squared(log_policy: chex.Array, log_reference: chex.Array) -> jax.Array:
+def chi_squared(log_policy: Array, log_reference: Array) -> jax.Array:
     """Returns the slope of the sum of (pi - mu)^2 / mu: 2 pi / mu, `[*B, Y]`."""
     return 2 * jnp.exp(log_policy - log_reference)
 

@@ -17,20 +17,20 @@ policy, and the device solves the system.
 import math
 from collections.abc import Callable
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
 from nashalign.games import doors, path_following
+from nashalign.types import Array, Numeric
 
 # Entries of the matrices that go down together: 32 MB each.
 _MOST_ENTRIES = 4_000_000
 
 
 def regularized_nash(
-    preference: chex.Array, reference: chex.Array, tau: chex.Numeric
+    preference: Array, reference: Array, tau: Numeric
 ) -> np.ndarray | jax.Array:
     r"""Returns the Nash policy of each KL-regularised game.
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
-from nashalign.types import Prompts, Responses
+from nashalign.types import Array, Prompts, Responses
 
 
 class PreferenceAnnotator(Protocol):
@@ -28,7 +28,7 @@ class PreferenceAnnotator(Protocol):
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
-    ) -> chex.Array:
+    ) -> Array:
         """Return `[B, M]`, P(y beats z) in [0, 1]; P(z beats y) is its complement."""
         ...
 
@@ -36,9 +36,7 @@ class PreferenceAnnotator(Protocol):
 class RewardAnnotator(Protocol):
     """Gives every response a reward."""
 
-    def score(
-        self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
-    ) -> chex.Array:
+    def score(self, key: chex.PRNGKey, prompts: Prompts, responses: Responses) -> Array:
         """Return `[B, N]` rewards, comparable among the responses to one prompt."""
         ...
 
@@ -78,7 +76,7 @@ def preferred_by(
     z: Responses,
     *,
     dtype: Any,
-) -> chex.Array:
+) -> Array:
     """Return what an annotator says of pairs.
 
     Args:
@@ -108,7 +106,7 @@ def scored_by(
     responses: Responses,
     *,
     dtype: Any,
-) -> chex.Array:
+) -> Array:
     """Return an annotator's rewards of responses.
 
     Args:
@@ -129,7 +127,7 @@ def scored_by(
     return finite_rewards(answer, "the annotator", dtype=dtype)
 
 
-def probabilities(preferred: chex.Array, where: str, *, dtype: Any) -> jax.Array:
+def probabilities(preferred: Array, where: str, *, dtype: Any) -> jax.Array:
     """Return preferences in a precision; votes may be integers or truth values.
 
     Raises:
@@ -141,7 +139,7 @@ def probabilities(preferred: chex.Array, where: str, *, dtype: Any) -> jax.Array
     return jnp.where((preferred >= 0) & (preferred <= 1), preferred, jnp.nan)
 
 
-def finite_rewards(rewards: chex.Array, where: str, *, dtype: Any) -> jax.Array:
+def finite_rewards(rewards: Array, where: str, *, dtype: Any) -> jax.Array:
     """Return rewards in a precision.
 
     Raises:
@@ -186,7 +184,7 @@ def _ask(annotator, question, key, prompts, *texts):
     return answer
 
 
-def check_rewards(rewards: chex.Array, where: str) -> np.ndarray:
+def check_rewards(rewards: Array, where: str) -> np.ndarray:
     """Return rewards as they came, or say why they are none.
 
     Args:
@@ -204,7 +202,7 @@ def check_rewards(rewards: chex.Array, where: str) -> np.ndarray:
     return rewards
 
 
-def check_preferred(preferred: chex.Array, where: str) -> np.ndarray:
+def check_preferred(preferred: Array, where: str) -> np.ndarray:
     """Return the probabilities P(y beats z) as they came, or say why they are none.
 
     Args:

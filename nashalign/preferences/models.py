@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import policies
-from nashalign.types import Prompts, Responses, pytree
+from nashalign.types import Array, Prompts, Responses, pytree
 
 
 class _Judge:
@@ -35,7 +35,7 @@ class _Judge:
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
-    ) -> chex.Array:
+    ) -> Array:
         """P(y beats z) = sigmoid(logit), `[B, M]` in [0, 1].
 
         Args:
@@ -66,7 +66,7 @@ class PairwiseModel(_Judge):
     policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
     eos_id: int | tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
 
-    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> chex.Array:
+    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> Array:
         r"""Log-odds that y beats z, `[B, M]`.
 
         .. math:: (u(y | x) + u(y | x, z) - u(z | x) - u(z | x, y)) / 2
@@ -104,9 +104,7 @@ class RewardModel(_Judge):
     policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
     eos_id: int | tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
 
-    def score(
-        self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
-    ) -> chex.Array:
+    def score(self, key: chex.PRNGKey, prompts: Prompts, responses: Responses) -> Array:
         """Rewards `[B, N]`; only differences between responses to one prompt mean much.
 
         Args:
@@ -121,7 +119,7 @@ class RewardModel(_Judge):
         closed = _closed(responses, self.eos_id)
         return _read(self.policy, self.params, prompts, closed)[0]
 
-    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> chex.Array:
+    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> Array:
         """Log-odds r(y) - r(z) that y beats z, `[B, M]`.
 
         Args:
@@ -158,8 +156,8 @@ def vote_loss(
     prompts: Prompts,
     y: Responses,
     z: Responses,
-    votes: chex.Array,
-) -> chex.Array:
+    votes: Array,
+) -> Array:
     r"""Cross-entropy of the model's preference to the votes, one number per comparison.
 
     .. math:: -v \log \sigma(\ell) - (1 - v) \log \sigma(-\ell)
