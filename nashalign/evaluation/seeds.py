@@ -148,9 +148,8 @@ def average_runs(
         method has two runs.
 
     Returns:
-      preferences: `[num_prompts, M, M]`.
-      seeds: `Variance` `[M]` of each method's own part, for `win_rate_matrix`; None
-        where it is not known.
+      Preferences `[num_prompts, M, M]`; and the `Variance` `[M]` of each method's own
+      part, for `win_rate_matrix`, None where it is not known.
 
     Raises:
       ValueError: what `games.check` refuses.

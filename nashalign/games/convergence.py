@@ -33,7 +33,7 @@ class Settling(NamedTuple):
 
 
 def settling(log_policies: Array, *, tolerance: Numeric = 1e-4) -> Settling:
-    r"""Returns whether a run has come to rest, and how it moves if not.
+    r"""Returns whether a run has come to rest, and how it moves if not::
 
         state, log_policies = games.run(solver, start, preference, num_steps=4000)
         games.settling(log_policies).settled

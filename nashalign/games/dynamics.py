@@ -83,7 +83,7 @@ def make_solver(
 ) -> Solver:
     """Returns the solver that moves by `advance`; the average and the count are kept.
 
-    A dynamics of one's own is the line that makes it differ from others:
+    A dynamics of one's own is the line that makes it differ from others::
 
         def advance(state, preference):
             wins = games.win_rates(jnp.exp(state.log_policy), preference)

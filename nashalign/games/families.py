@@ -95,7 +95,7 @@ def planted(seed: int, nash: Array, *, strength: float = 1.0) -> np.ndarray:
 
     .. math:: A = M - M \pi 1^T + 1 (M \pi)^T, \quad M = -M^T
 
-    scaled so that the largest advantage |A| is half the strength: then A pi = 0, as
+    scaled so that the largest of A is half the strength: then A pi = 0, as
     pi M pi = 0.
 
     Args:
@@ -131,7 +131,7 @@ def low_rank(
 
     .. math:: A = \sum_{k=1}^{rank} u_k v_k^T - v_k u_k^T
 
-    scaled so that the largest advantage |A| is half the strength (the disc games of
+    scaled so that the largest of A is half the strength (the disc games of
     Balduzzi et al. 2019, arXiv:1901.08106). A has twice the rank.
 
     Args:

@@ -83,9 +83,9 @@ class BradleyTerryFit(NamedTuple):
 
     Attributes:
       rewards: `[*B, Y]` rewards r, nats, of mean 0.
-      divergence: `[*B]` mean over ordered pairs of KL(P(y > z) || sigmoid(r_y - r_z)),
-        nats; 0 where the preference is a reward's.
-      error: `[*B]` largest |P(y > z) - sigmoid(r_y - r_z)|, a probability.
+      divergence: `[*B]` mean of `KL(P(y > z) || sigmoid(r_y - r_z))` over ordered
+        pairs, nats; 0 where the preference is a reward's.
+      error: `[*B]` largest `|P(y > z) - sigmoid(r_y - r_z)|`, a probability.
     """
 
     rewards: np.ndarray

@@ -35,7 +35,7 @@ def sweep(
     measure: Measure = last_gap,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> tuple[State, Any]:
-    """Runs a dynamics on every game with every setting, in one compiled program.
+    """Runs a dynamics on every game with every setting, in one compiled program::
 
         settings = {"tau": taus.ravel(), "eta": etas.ravel()}
         state, gaps = games.sweep(games.nash_md, settings, preference, reference,

@@ -166,7 +166,7 @@ def average_weights(models: Sequence[chex.ArrayTree]) -> chex.ArrayTree:
 
     Args:
       models: `M` >= 1 pytrees of one structure with leaves of equal shapes, such as
-        `RewardModel`s that share their policy's functions, or just their parameters.
+        reward models that share their policy's functions, or just their parameters.
 
     Returns:
       A pytree like each of them, in the precision of their leaves.

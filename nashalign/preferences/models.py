@@ -145,7 +145,7 @@ def init_params(key: chex.PRNGKey, policy: policies.Policy, params: Any) -> dict
       params: its parameters, which the model starts from.
 
     Returns:
-      `{"policy": params, "head": [D]}`.
+      Those of the `policy`, and the `head` `[D]`, by these names.
     """
     head = jax.random.normal(key, (policy.width,)) / policy.width
     return {"policy": params, "head": head}
