@@ -37,10 +37,12 @@ def pages_with(*languages):
 
 
 @pytest.fixture
-def a_checkout(tmp_path, monkeypatch):
-    """A folder with what a checkout has, in which a page may leave what it likes."""
-    for name in ("experiments", "docs", "tests"):
-        (tmp_path / name).symlink_to(ROOT / name)
+def a_checkout(tmp_path, monkeypatch, start_policy):
+    """A folder in which a page may leave what it likes, with a tiny start policy."""
+    (tmp_path / "experiments").mkdir()
+    for path in (ROOT / "experiments").iterdir():
+        own = start_policy if path.name == "start_policy" else path
+        (tmp_path / "experiments" / path.name).symlink_to(own)
     monkeypatch.chdir(tmp_path)
 
 
