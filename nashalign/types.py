@@ -9,6 +9,7 @@ sharded over devices, saved and mapped without knowing what it means.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TypeVar
 
 import jax
@@ -18,6 +19,8 @@ import numpy as np
 # take no index, and truth values have no difference.
 Array = jax.Array | np.ndarray
 Numeric = Array | np.number | float
+# Whole numbers in order: places in a table, or ids.
+Indices = Sequence[int] | np.ndarray
 
 _Class = TypeVar("_Class", bound=type)
 

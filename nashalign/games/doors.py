@@ -106,7 +106,7 @@ def game(**arguments: Array | None) -> list[Any]:
     return [
         None
         if name not in given
-        else preference(arguments[name])
+        else preference(given[name])
         if name == "preference"
         else policy(given[name], name)
         for name in arguments
@@ -123,6 +123,6 @@ def _array(value, name):
 def _tolerance(value, least):
     """Returns by how much numbers of this precision may miss a law."""
     dtype = value.dtype
-    if not jax.dtypes.issubdtype(dtype, np.floating):
+    if not jnp.issubdtype(dtype, np.floating):
         return least
     return max(least, 4 * float(jnp.finfo(dtype).eps))

@@ -34,7 +34,7 @@ from nashalign import checks
 from nashalign.games import doors
 from nashalign.types import Array, Numeric
 
-Schedule = float | Array | Callable[[Array], Array]
+Schedule = Numeric | Callable[[Array], Numeric]
 
 
 class State(NamedTuple):

@@ -40,10 +40,10 @@ def dice(faces: Sequence[Sequence[float]] = CYCLIC_DICE) -> np.ndarray:
     Returns:
       `[Y, Y]` preference.
     """
-    faces = np.asarray(checks.number(faces, "faces"), np.float64)
-    if faces.ndim != 2 or not faces.size:
-        raise ValueError(f"faces must have shape [Y, F], not {list(faces.shape)}")
-    difference = faces[:, None, :, None] - faces[None, :, None, :]
+    shown = np.asarray(checks.number(faces, "faces"), np.float64)
+    if shown.ndim != 2 or not shown.size:
+        raise ValueError(f"faces must have shape [Y, F], not {list(shown.shape)}")
+    difference = shown[:, None, :, None] - shown[None, :, None, :]
     return preferences.check((0.5 + 0.5 * np.sign(difference)).mean(axis=(-1, -2)))
 
 
@@ -67,7 +67,13 @@ def three_cycle(
     for name, chance in dict(first=first, second=second, third=third).items():
         checks.setting(chance, name, least=0.5, most=1)
     return preferences.check(
-        [[0.5, 1 - first, third], [first, 0.5, 1 - second], [1 - third, second, 0.5]]
+        np.array(
+            [
+                [0.5, 1 - first, third],
+                [first, 0.5, 1 - second],
+                [1 - third, second, 0.5],
+            ]
+        )
     )
 
 

@@ -157,16 +157,13 @@ def _solve(preference, log_reference, tau, shape):
     """Returns log pi `[*B, Y]` of games of batch shape `[*B]`, some at a time."""
     size = preference.shape[-1]
     count, step = math.prod(shape), max(1, _MOST_ENTRIES // size**2)
-    parts = [
-        _entries(preference, shape, 2),
-        _entries(log_reference, shape, 1),
-        _entries(tau, shape, 0),
-    ]
+    game = _entries(preference, shape, 2)
+    anchor = _entries(log_reference, shape, 1)
+    strength = _entries(tau, shape, 0)
+    some = [slice(start, start + step) for start in range(0, count, step)]
     found = [
-        path_following.follow_path(
-            *(part(slice(start, start + step)) for part in parts), _itself
-        )
-        for start in range(0, count, step)
+        path_following.follow_path(game(own), anchor(own), strength(own), _itself)
+        for own in some
     ]
     return np.concatenate([np.zeros((0, size)), *found]).reshape(*shape, size)
 

@@ -124,7 +124,7 @@ def fit_bradley_terry(
     if weights is None:
         weights = np.full(size, 1 / size)
     doors.game(weights=weights, preference=preference)
-    weights = preferences.check_policy(weights, "weights")
+    weights = preferences.check_policy(np.asarray(weights), "weights")
     rewards = np.zeros(preference.shape[:-1])
     # Each response's equation over its own weight, so that rare ones are fitted too.
     others = np.broadcast_to(weights[..., None, :], preference.shape)

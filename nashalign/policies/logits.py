@@ -22,7 +22,7 @@ def log_power(log_probs: Array, weight: Numeric) -> jax.Array:
       weight: the power; broadcasts against them.
     """
     nothing = jnp.isneginf(log_probs) & (jnp.asarray(weight) == 0)
-    return weight * jnp.where(nothing, 0.0, log_probs)
+    return jnp.multiply(weight, jnp.where(nothing, 0.0, log_probs))
 
 
 def mixture_logits(

@@ -151,7 +151,7 @@ def finite_rewards(rewards: Array, where: str, *, dtype: Any) -> jax.Array:
     return jnp.where(jnp.isfinite(rewards), rewards, jnp.nan)
 
 
-def _ask(annotator, question, key, prompts, *texts):
+def _ask(annotator, question, key, prompts, *texts) -> Array:
     """An annotator's answer as it came: numbers or truth values `[B, M]`."""
     who = f"the annotator ({type(annotator).__name__}.{question})"
     try:
@@ -166,11 +166,9 @@ def _ask(annotator, question, key, prompts, *texts):
             "the last alone"
         ) from error
     shape = texts[0].tokens.shape[:2]
-    kind = getattr(answer, "dtype", None)
-    if kind is None:
-        kind = np.asarray(answer, object if answer is None else None).dtype
     real = [np.bool_, np.integer, np.floating]
-    if not any(jax.dtypes.issubdtype(kind, one) for one in real):
+    kind = np.asarray(answer).dtype if not hasattr(answer, "dtype") else answer.dtype
+    if answer is None or not any(jnp.issubdtype(kind, one) for one in real):
         told = "None" if answer is None else f"an array of {kind}"
         raise ValueError(
             f"{who} must answer with an array of numbers, not {told}; a judge that has "

@@ -17,6 +17,7 @@ at the maximal length is closed with an <eos>, as its reader could not tell eith
 A model is a pytree whose leaves are its parameters: differentiate `vote_loss` by it.
 """
 
+import abc
 import dataclasses
 import itertools
 from typing import Any
@@ -30,8 +31,12 @@ from nashalign import policies
 from nashalign.types import Array, Prompts, Responses, pytree
 
 
-class _Judge:
+class _Judge(abc.ABC):
     """An annotator whose preference is the logistic function of its `logit`."""
+
+    @abc.abstractmethod
+    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> Array:
+        """Log-odds that y beats z, `[B, M]`."""
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
@@ -80,9 +85,9 @@ class PairwiseModel(_Judge):
           `[B, M]`; changes sign when y and z change places.
         """
         chex.assert_equal_shape([y.tokens, z.tokens])
-        y, z = _closed(y, self.eos_id), _closed(z, self.eos_id)
-        first = [jnp.concatenate(p, 1) for p in zip(y, z, strict=True)]
-        second = [jnp.concatenate(p, 1) for p in zip(z, y, strict=True)]
+        ours, theirs = _closed(y, self.eos_id), _closed(z, self.eos_id)
+        first = [jnp.concatenate(p, 1) for p in zip(ours, theirs, strict=True)]
+        second = [jnp.concatenate(p, 1) for p in zip(theirs, ours, strict=True)]
         alone, after = _read(self.policy, self.params, prompts, first, second)
         y_alone, z_alone = jnp.split(alone, 2, axis=1)
         z_after, y_after = jnp.split(after, 2, axis=1)
@@ -116,8 +121,7 @@ class RewardModel(_Judge):
           `[B, N]`, in log-odds.
         """
         del key
-        closed = _closed(responses, self.eos_id)
-        return _read(self.policy, self.params, prompts, closed)[0]
+        return self._rewards(prompts, responses)
 
     def logit(self, prompts: Prompts, y: Responses, z: Responses) -> Array:
         """Log-odds r(y) - r(z) that y beats z, `[B, M]`.
@@ -132,8 +136,13 @@ class RewardModel(_Judge):
         """
         chex.assert_equal_shape([y.tokens, z.tokens])
         both = jax.tree.map(lambda *p: jnp.concatenate(p, 1), y, z)
-        r_y, r_z = jnp.split(self.score(None, prompts, both), 2, axis=1)
+        r_y, r_z = jnp.split(self._rewards(prompts, both), 2, axis=1)
         return r_y - r_z
+
+    def _rewards(self, prompts, responses):
+        """`score`, which needs no key."""
+        closed = _closed(responses, self.eos_id)
+        return _read(self.policy, self.params, prompts, closed)[0]
 
 
 def init_params(key: chex.PRNGKey, policy: policies.Policy, params: Any) -> dict:
