@@ -6,13 +6,11 @@ returns them, `[num_prompts, N, T]`. Sums over the tokens of a response, means o
 that padding, whatever it holds, changes nothing.
 """
 
-from collections.abc import Hashable, Sequence
-
 import chex
 import numpy as np
 
 from nashalign import checks
-from nashalign.evaluation.intervals import Interval, mean_interval
+from nashalign.evaluation.intervals import Clusters, Interval, mean_interval
 from nashalign.types import Array
 
 
@@ -21,9 +19,9 @@ def kl_to_reference(
     reference_log_probs: Array,
     mask: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
+    clusters: Clusters | None = None,
     confidence: float = 0.95,
-) -> Interval:
+) -> Interval[float]:
     r"""Sequence KL divergence to the reference, from the policy's own samples.
 
     .. math:: \mathrm{KL}(\pi, \mu) = E_{x,\, y \sim \pi(\cdot | x)}
@@ -80,9 +78,9 @@ def prompt_log_ratios(
 def response_length(
     mask: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
+    clusters: Clusters | None = None,
     confidence: float = 0.95,
-) -> Interval:
+) -> Interval[float]:
     """Mean number of tokens of a response, EOS included.
 
     Args:
@@ -101,9 +99,9 @@ def response_length(
 def truncated_share(
     truncated: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
+    clusters: Clusters | None = None,
     confidence: float = 0.95,
-) -> Interval:
+) -> Interval[float]:
     """Share of the responses that the maximal length cut.
 
     Args:

@@ -7,7 +7,6 @@ Averages over opponents are deliberately absent: they move when a weak policy is
 twice, the Nash mixture does not (Balduzzi et al. 2018, arXiv:1806.02643).
 """
 
-from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import chex
@@ -82,8 +81,8 @@ class GameShares(NamedTuple):
 def game_shares(
     preferences: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
-    seeds: intervals.Variance | None = None,
+    clusters: intervals.Clusters | None = None,
+    seeds: intervals.Variance[np.ndarray] | None = None,
     num_draws: int = 1000,
     seed: int = 0,
 ) -> GameShares:

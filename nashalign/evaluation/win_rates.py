@@ -10,7 +10,7 @@ and so hide what a general preference can say. `empirical_game` keeps the whole 
 """
 
 import itertools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 
 import chex
 import numpy as np
@@ -65,10 +65,10 @@ def preference_table(
 def win_rate_matrix(
     preferences: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
-    seeds: intervals.Variance | None = None,
+    clusters: intervals.Clusters | None = None,
+    seeds: intervals.Variance[np.ndarray] | None = None,
     confidence: float = 0.95,
-) -> intervals.Interval:
+) -> intervals.Interval[np.ndarray]:
     r"""Mean preference of row over column, with t intervals over prompts and seeds.
 
     .. math:: W_{ij} = \frac{1}{n} \sum_x P(i \text{ beats } j \mid x)
