@@ -20,7 +20,11 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("**/*.md"))]
 FENCE = re.compile(r"^```\{?([\w-]*)\}?[^\n]*\n(.*?)^```$", re.M | re.S)
 # What a page runs for minutes is run here as small as can be.
-SMALLER = {"num_steps=20": "num_steps=2", "batch_size=16": "batch_size=8"}
+SMALLER = {
+    "num_steps=20": "num_steps=2",
+    "batch_size=16": "batch_size=8",
+    "num_prompts=128": "num_prompts=16",
+}
 SETTINGS = ("jax_enable_x64", "jax_disable_most_optimizations")
 
 
