@@ -6,7 +6,6 @@ with a number or with a sentence, whatever becomes of its files and of its outpu
 """
 
 import errno
-import io
 import os
 import re
 import signal
@@ -116,7 +115,7 @@ def _hear_interrupts() -> None:
 def _write_anything() -> None:
     """Escapes what the encoding of the output has no characters for."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 

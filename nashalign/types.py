@@ -9,23 +9,12 @@ sharded over devices, saved and mapped without knowing what it means.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TypeVar
 
+import chex
 import jax
-import numpy as np
-
-# Narrower than Array and chex.Numeric, in which NumPy's scalars are arrays: those
-# take no index, and truth values have no difference.
-Array = jax.Array | np.ndarray
-Numeric = Array | np.number | float
-# Whole numbers in order: places in a table, or ids.
-Indices = Sequence[int] | np.ndarray
-
-_Class = TypeVar("_Class", bound=type)
 
 
-def pytree(cls: _Class) -> _Class:
+def pytree(cls: type) -> type:
     """Registers a frozen dataclass as a pytree; static fields are structure.
 
     What `jax.tree_util.register_dataclass` does, but for a fault of jaxlib (seen in
@@ -79,9 +68,9 @@ class Prompts:
         drawn for an example does not depend on the batch it came in.
     """
 
-    tokens: Array
-    mask: Array
-    ids: Array
+    tokens: chex.Array
+    mask: chex.Array
+    ids: chex.Array
 
 
 @pytree
@@ -99,9 +88,9 @@ class Responses:
       truncated: `[B, N]` bool, true where the maximal length cut the response.
     """
 
-    tokens: Array
-    mask: Array
-    truncated: Array
+    tokens: chex.Array
+    mask: chex.Array
+    truncated: chex.Array
 
 
 @pytree
@@ -120,9 +109,9 @@ class Examples:
 
     prompts: Prompts
     responses: Responses
-    preference: Array | None = None
-    rewards: Array | None = None
-    probability: Array | None = None
+    preference: chex.Array | None = None
+    rewards: chex.Array | None = None
+    probability: chex.Array | None = None
 
 
 @pytree
@@ -156,18 +145,18 @@ class Groups:
 
     prompts: Prompts
     responses: Responses
-    frozen_log_probs: dict[str, Array]
-    members: Array
-    opponents: Array
-    probability: Array
-    preference: Array | None = None
-    rewards: Array | None = None
-    kept: Array | None = None
-    log_probs: Array | None = None
-    statistics: dict[str, Array] = dataclasses.field(default_factory=dict)
+    frozen_log_probs: dict[str, chex.Array]
+    members: chex.Array
+    opponents: chex.Array
+    probability: chex.Array
+    preference: chex.Array | None = None
+    rewards: chex.Array | None = None
+    kept: chex.Array | None = None
+    log_probs: chex.Array | None = None
+    statistics: dict[str, chex.Array] = dataclasses.field(default_factory=dict)
 
     @property
-    def reference_log_probs(self) -> Array:
+    def reference_log_probs(self) -> chex.Array:
         """Per-token log-probability under the reference, `[B, N, T]`.
 
         Raises:

@@ -1,9 +1,11 @@
 """Settings of every test: eight virtual devices, JAX's strict modes, and the lanes.
 
 Of three lanes, `python -m pytest` is the default. `-m fast` is about a minute, of what
-compiles little; `--full` adds the tests marked `full`, the largest sizes.
+compiles little; `--full` adds the tests marked `full`: the largest sizes, all rows of
+the table (`tests/lanes.py`), and the longest runs of commands.
 """
 
+import importlib.metadata
 import os
 import pathlib
 
@@ -11,6 +13,18 @@ import jax
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Compiling is most of what the tests cost, and programs that are left as they are run
+# for milliseconds. A flag that is not known ends the process: it is given to the
+# compiler that it was tried with alone. Commands that tests start inherit it.
+if importlib.metadata.version("jaxlib").startswith("0.10."):
+    os.environ["XLA_FLAGS"] = " ".join(
+        (
+            os.environ.get("XLA_FLAGS", ""),
+            "--xla_cpu_use_fusion_emitters=false",
+            "--xla_cpu_parallel_codegen_split_count=1",
+        )
+    )
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -32,6 +46,7 @@ _FAST = [
         "architecture_test.py",
         "checks_test.py",
         "faults_test.py",
+        "lanes_test.py",
         "types_test.py",
         "games/convergence_test.py",
         "games/doors_test.py",

@@ -36,7 +36,7 @@ def settings_are_put_back():
     plt.close("all")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.usefixtures("settings_are_put_back")
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(notebook, monkeypatch, capsys):

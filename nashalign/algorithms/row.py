@@ -4,11 +4,12 @@ import dataclasses
 import difflib
 from collections.abc import Callable, Iterable
 
+import chex
+
 from nashalign.algorithms import fit, settings
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rounds import Round
 from nashalign.algorithms.settings import Condition, Setting
-from nashalign.types import Numeric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Row:
         object.__setattr__(self, "method", method)
 
     @property
-    def defaults(self) -> dict[str, Numeric]:
+    def defaults(self) -> dict[str, chex.Numeric]:
         """Each setting's default, by its name."""
         return {setting.name: setting.default for setting in self.settings}
 
@@ -76,7 +77,7 @@ class Row:
             f"It has: {', '.join(names) or 'none'}."
         )
 
-    def configured(self, **values: Numeric) -> Method:
+    def configured(self, **values: chex.Numeric) -> Method:
         """Returns the method with some settings replaced, all of them checked.
 
         Raises:

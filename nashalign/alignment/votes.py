@@ -4,12 +4,13 @@ import dataclasses
 import pathlib
 from typing import Protocol
 
+import chex
 import numpy as np
 
 from nashalign import preferences, training
 from nashalign.alignment import asking
 from nashalign.alignment import task as tasks
-from nashalign.types import Array, Prompts, Responses
+from nashalign.types import Prompts, Responses
 
 # Three ways to pair up four responses, so that every two meet once.
 PAIRINGS = (((0, 2), (1, 3)), ((0, 1), (2, 3)), ((0, 1), (3, 2)))
@@ -40,8 +41,8 @@ class Votes:
 
     prompts: Prompts
     responses: Responses
-    preference: Array
-    votes: Array
+    preference: chex.Array
+    votes: chex.Array
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Batches by random access: a pure function of the step, with nothing to restore."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from nashalign import types
 from nashalign.data import padding
@@ -43,8 +43,7 @@ def batches(
 
     dataset = grain.MapDataset.source(examples).seed(seed).shuffle()
     dataset = dataset.batch(batch_size, drop_remainder=True, batch_fn=list).repeat()
-    # A batch is a list, as `batch_fn` says, and None only where an epoch is filtered.
-    return lambda step: cast(list[T], dataset[step])
+    return lambda step: dataset[step]
 
 
 def prompt_batches(

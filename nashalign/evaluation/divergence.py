@@ -6,22 +6,23 @@ returns them, `[num_prompts, N, T]`. Sums over the tokens of a response, means o
 that padding, whatever it holds, changes nothing.
 """
 
+from collections.abc import Hashable, Sequence
+
 import chex
 import numpy as np
 
 from nashalign import checks
-from nashalign.evaluation.intervals import Clusters, Interval, mean_interval
-from nashalign.types import Array
+from nashalign.evaluation.intervals import Interval, mean_interval
 
 
 def kl_to_reference(
-    log_probs: Array,
-    reference_log_probs: Array,
-    mask: Array,
+    log_probs: chex.Array,
+    reference_log_probs: chex.Array,
+    mask: chex.Array,
     *,
-    clusters: Clusters | None = None,
+    clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
-) -> Interval[float]:
+) -> Interval:
     r"""Sequence KL divergence to the reference, from the policy's own samples.
 
     .. math:: \mathrm{KL}(\pi, \mu) = E_{x,\, y \sim \pi(\cdot | x)}
@@ -51,7 +52,7 @@ def kl_to_reference(
 
 
 def prompt_log_ratios(
-    log_probs: Array, reference_log_probs: Array, mask: Array
+    log_probs: chex.Array, reference_log_probs: chex.Array, mask: chex.Array
 ) -> np.ndarray:
     """Each prompt's part in `kl_to_reference`: the mean log-ratio of its responses.
 
@@ -76,11 +77,11 @@ def prompt_log_ratios(
 
 
 def response_length(
-    mask: Array,
+    mask: chex.Array,
     *,
-    clusters: Clusters | None = None,
+    clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
-) -> Interval[float]:
+) -> Interval:
     """Mean number of tokens of a response, EOS included.
 
     Args:
@@ -97,11 +98,11 @@ def response_length(
 
 
 def truncated_share(
-    truncated: Array,
+    truncated: chex.Array,
     *,
-    clusters: Clusters | None = None,
+    clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
-) -> Interval[float]:
+) -> Interval:
     """Share of the responses that the maximal length cut.
 
     Args:

@@ -11,20 +11,16 @@ Notation: `n` prompts, `v` their values, `w_g` the share of them that cluster g 
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
+import chex
 import numpy as np
 import scipy.stats
 
 from nashalign import checks
-from nashalign.types import Array
-
-Clusters = Sequence[Hashable] | np.ndarray
-# One number, or an array of them.
-_Number = TypeVar("_Number", bound=float | np.ndarray)
 
 
-class Interval(NamedTuple, Generic[_Number]):
+class Interval(NamedTuple):
     """A mean and how far its interval reaches to either side.
 
     Attributes:
@@ -32,11 +28,11 @@ class Interval(NamedTuple, Generic[_Number]):
       half_width: `[*S]` half of the interval's width, in the unit of the mean.
     """
 
-    mean: _Number
-    half_width: _Number
+    mean: chex.Numeric
+    half_width: chex.Numeric
 
 
-class Variance(NamedTuple, Generic[_Number]):
+class Variance(NamedTuple):
     """An estimated variance.
 
     Attributes:
@@ -44,14 +40,14 @@ class Variance(NamedTuple, Generic[_Number]):
       degrees: degrees of freedom of the estimate, those of a scaled chi-squared.
     """
 
-    value: _Number
+    value: chex.Numeric
     degrees: float
 
 
 def mean_interval(
-    values: Array,
+    values: chex.Array,
     *,
-    clusters: Clusters | None = None,
+    clusters: Sequence[Hashable] | None = None,
     seeds: Variance | None = None,
     confidence: float = 0.95,
 ) -> Interval:
@@ -98,7 +94,9 @@ def mean_interval(
     return Interval(np.mean(values, axis=0)[()], half_width[()])
 
 
-def cluster_variance(values: Array, clusters: Clusters | None = None) -> Variance:
+def cluster_variance(
+    values: chex.Array, clusters: Sequence[Hashable] | None = None
+) -> Variance:
     r"""Variance of a mean over prompts that were drawn by clusters, by the jackknife.
 
     .. math:: V = \frac{G - 1}{G} \sum_g \left(\frac{1}{n (1 - w_g)} \sum_{x \in g}
@@ -136,7 +134,7 @@ def cluster_variance(values: Array, clusters: Clusters | None = None) -> Varianc
     )
 
 
-def cluster_index(clusters: Clusters | None, num_prompts: int) -> np.ndarray:
+def cluster_index(clusters: Sequence[Hashable] | None, num_prompts: int) -> np.ndarray:
     """Number of each prompt's cluster, from 0.
 
     Args:

@@ -11,6 +11,7 @@ theta the policy term, phi the effect of length.
 """
 
 import warnings
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import chex
@@ -20,8 +21,7 @@ import scipy.special
 import scipy.stats
 
 from nashalign.evaluation import intervals, profile
-from nashalign.evaluation.intervals import Clusters, Interval
-from nashalign.types import Array
+from nashalign.evaluation.intervals import Interval
 
 INFLATION = 10.0
 """So many times the prompts would be needed for what is known without length: from here
@@ -41,18 +41,18 @@ class LengthControlled(NamedTuple):
       length_effect: phi, log-odds gained by a much longer response.
     """
 
-    win_rate: Interval[float]
-    raw: Interval[float]
+    win_rate: Interval
+    raw: Interval
     log_odds: float
     length_effect: float
 
 
 def length_controlled_win_rate(
-    preferred: Array,
-    lengths: Array,
-    opponent_lengths: Array,
+    preferred: chex.Array,
+    lengths: chex.Array,
+    opponent_lengths: chex.Array,
     *,
-    clusters: Clusters | None = None,
+    clusters: Sequence[Hashable] | None = None,
     ridge: float = 0.01,
     confidence: float = 0.95,
 ) -> LengthControlled:
@@ -109,8 +109,9 @@ def length_controlled_win_rate(
     index = np.repeat(index, labels.shape[1])
     labels = labels.ravel()
     theta, phi = _fit_logistic(covariate, labels, ridge)
-    quantile = float(scipy.stats.t.ppf((1 + confidence) / 2, degrees))
-    low, high = profile.interval(labels, covariate, index, quantile)
+    low, high = profile.interval(
+        labels, covariate, index, scipy.stats.t.ppf((1 + confidence) / 2, degrees)
+    )
     _warn_of_confusion(profile.at(theta, labels, covariate, phi))
     middle = Interval(float(low + high) / 2, float(high - low) / 2)
     return LengthControlled(middle, raw, theta, phi)

@@ -142,15 +142,14 @@ def write_summary_csv(path: str | pathlib.Path, summaries: Sequence[Summary]) ->
     shown = [*columns.used([columns.KEY], summaries), *columns.all_columns(summaries)]
     rows = []
     for summary in summaries:
-        row: dict[str, str | float | None] = {"method": summary.method}
+        row = {"method": summary.method}
         for column in shown:
             value = column.read(summary)
             if isinstance(value, Interval):
                 row[column.heading + " half-width"] = float(value.half_width)
                 value = value.mean
-            if not isinstance(value, str | None):
-                value = float(value)
-            row[column.heading] = value
+            text = value is None or isinstance(value, str)
+            row[column.heading] = value if text else float(value)
         rows.append(row)
     fields = ["method"]
     for column in shown:

@@ -17,7 +17,7 @@ _PARTS = ("", " half-width", " paper", " paper std")
 def write_win_rate_csv(
     path: str | pathlib.Path,
     names: Sequence[str],
-    win_rates: Interval[np.ndarray],
+    win_rates: Interval,
     *,
     keys: Mapping[str, str] = _NO_KEYS,
     published: Published | None = None,
@@ -49,9 +49,7 @@ def write_win_rate_csv(
             writer.writerow(cells)
 
 
-def read_win_rate_csv(
-    path: str | pathlib.Path,
-) -> tuple[list[str], Interval[np.ndarray]]:
+def read_win_rate_csv(path: str | pathlib.Path) -> tuple[list[str], Interval]:
     """Read what `write_win_rate_csv` wrote.
 
     Args:

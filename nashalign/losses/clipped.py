@@ -10,14 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks
-from nashalign.types import Array, Numeric
 
 _LARGEST_LOG = 20.0
 
 
 def token_rewards(
-    log_ratios: Array, mask: Array, reward: Array, *, tau: Numeric
-) -> Array:
+    log_ratios: chex.Array, mask: chex.Array, reward: chex.Array, *, tau: chex.Numeric
+) -> chex.Array:
     r"""Rewards of tokens: :math:`-\tau \log(\pi/\mu)(y_t)`, plus r at the last one.
 
     Args:
@@ -41,7 +40,9 @@ def token_rewards(
     return jax.lax.stop_gradient(jnp.where(mask, rewards, 0.0))
 
 
-def advantages(rewards: Array, values: Array, mask: Array, *, trace: Numeric) -> Array:
+def advantages(
+    rewards: chex.Array, values: chex.Array, mask: chex.Array, *, trace: chex.Numeric
+) -> chex.Array:
     r"""Generalised advantage estimates of tokens, without discounting.
 
     .. math:: A_t = \sum_{m \ge t} \lambda^{m-t} (r_m + V_{m+1} - V_m)
@@ -74,12 +75,12 @@ def advantages(rewards: Array, values: Array, mask: Array, *, trace: Numeric) ->
 
 
 def clipped_policy(
-    log_probs: Array,
-    old_log_probs: Array,
-    advantage: Array,
+    log_probs: chex.Array,
+    old_log_probs: chex.Array,
+    advantage: chex.Array,
     *,
-    clip: Numeric,
-) -> Array:
+    clip: chex.Numeric,
+) -> chex.Array:
     r"""PPO's surrogate of each token.
 
     .. math:: -\min(\rho A, \mathrm{clip}(\rho, 1 - \epsilon, 1 + \epsilon) A), \quad
@@ -108,8 +109,8 @@ def clipped_policy(
 
 
 def clipped_value(
-    values: Array, old_values: Array, returns: Array, *, clip: float
-) -> Array:
+    values: chex.Array, old_values: chex.Array, returns: chex.Array, *, clip: float
+) -> chex.Array:
     r"""Half the squared error of each token's value, not rewarded for moving far.
 
     .. math:: \tfrac12 \max((V - R)^2, (V_{old} + \mathrm{clip}(V - V_{old},

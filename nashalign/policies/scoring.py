@@ -4,13 +4,14 @@ Each prompt is read once, however many responses it has, and each of them in one
 after it.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign.policies import capacity
 from nashalign.policies.logits import precise
 from nashalign.policies.policy import Params, Policy, prefill
-from nashalign.types import Array, Prompts, Responses
+from nashalign.types import Prompts, Responses
 
 # Positions whose logits exist at the same time while log-probabilities are computed.
 _TIME_CHUNK = 64
@@ -20,8 +21,8 @@ def extend(
     policy: Policy,
     params: Params,
     prompts: Prompts,
-    tokens: Array,
-    mask: Array,
+    tokens: chex.Array,
+    mask: chex.Array,
 ) -> jax.Array:
     """Hidden states of `N` continuations of each prompt, whose forward pass they share.
 
@@ -69,7 +70,7 @@ def _after_prompts(policy, params, prompts, tokens, mask):
 
 def read(
     policy: Policy, params: Params, prompts: Prompts, responses: Responses
-) -> Array:
+) -> chex.Array:
     """The states from which each token of the responses is predicted.
 
     Args:
@@ -95,7 +96,7 @@ def read(
 
 def log_probs(
     policy: Policy, params: Params, prompts: Prompts, responses: Responses
-) -> Array:
+) -> chex.Array:
     r"""Per-token log-probabilities of responses, at temperature 1.
 
     .. math:: \log \pi(y_t \mid x, y_{<t})
@@ -121,8 +122,8 @@ def log_probs(
 
 
 def log_probs_of(
-    policy: Policy, params: Params, hidden: Array, responses: Responses
-) -> Array:
+    policy: Policy, params: Params, hidden: chex.Array, responses: Responses
+) -> chex.Array:
     """`log_probs` from the states `[B, N, T, D]` of `read`.
 
     Logits of at most 64 positions exist at a time, and are made again in the backward
@@ -141,9 +142,9 @@ def log_probs_of(
 def token_kl(
     policy: Policy,
     params: tuple[Params, Params],
-    hidden: tuple[Array, Array],
+    hidden: tuple[chex.Array, chex.Array],
     responses: Responses,
-) -> Array:
+) -> chex.Array:
     r"""KL divergence of two policies' next-token distributions along responses.
 
     .. math:: \sum_v p(v \mid x, y_{<t}) \log\frac{p(v \mid x, y_{<t})}
@@ -175,8 +176,8 @@ def token_kl(
 
 
 def log_collision(
-    policy: Policy, params: Params, hidden: Array, responses: Responses
-) -> Array:
+    policy: Policy, params: Params, hidden: chex.Array, responses: Responses
+) -> chex.Array:
     r"""Log-probability that two draws of the next token are the same, along responses.
 
     .. math:: \log \sum_v \pi(v \mid x, y_{<t})^2

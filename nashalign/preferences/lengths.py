@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from nashalign import checks
 from nashalign.preferences import annotators
-from nashalign.types import Array, Numeric, Prompts, Responses, pytree
+from nashalign.types import Prompts, Responses, pytree
 
 
 @pytree
@@ -32,14 +32,16 @@ class LengthPenalised:
     """
 
     annotator: annotators.RewardAnnotator
-    penalty: Numeric
+    penalty: chex.Numeric
 
     @property
     def host(self) -> bool:
         """Whether the annotator answers on the host."""
         return annotators.on_host(self.annotator)
 
-    def score(self, key: chex.PRNGKey, prompts: Prompts, responses: Responses) -> Array:
+    def score(
+        self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
+    ) -> chex.Array:
         """`r(y) - penalty |y|`, `[B, N]`.
 
         Args:
@@ -55,11 +57,11 @@ class LengthPenalised:
 
 
 def length_penalty(
-    rewards: Array,
-    lengths: Array,
-    grid: Array,
-    where: Array | None = None,
-) -> Array:
+    rewards: chex.Array,
+    lengths: chex.Array,
+    grid: chex.Array,
+    where: chex.Array | None = None,
+) -> chex.Array:
     r"""The penalty whose best responses are no longer than its worst ones, on average.
 
     .. math:: \arg\min_{\alpha \in \text{grid}}

@@ -9,13 +9,14 @@ import itertools
 import types
 from collections.abc import Mapping, Sequence
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks, policies
 from nashalign.sampling.decoding import Behaviour
-from nashalign.types import Array, Prompts, Responses
+from nashalign.types import Prompts, Responses
 
 
 def enumerate_responses(
@@ -70,7 +71,7 @@ def exact_log_probs(
     responses: Responses,
     *,
     contexts: Mapping[str, Prompts] = types.MappingProxyType({}),
-) -> Array:
+) -> chex.Array:
     """Log-probability of each response under a behaviour, in one pass.
 
     The distribution that `sample` draws from, without its loop.

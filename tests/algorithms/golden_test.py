@@ -12,7 +12,7 @@ import sys
 import jax
 import pytest
 
-from tests import token_game
+from tests import lanes, token_game
 
 TABLE = pathlib.Path(__file__).with_name("golden.json")
 COMMAND = "python -m tests.algorithms.golden_test"
@@ -31,7 +31,7 @@ def measured(name):
     return {metric: float(value) for metric, value in metrics[0].items()}
 
 
-@pytest.mark.parametrize("name", token_game.SETTINGS)
+@pytest.mark.parametrize("name", lanes.every_row(token_game.SETTINGS))
 def test_first_step_is_what_it_was(name):
     golden = json.loads(TABLE.read_text())[name]
     now = measured(name)

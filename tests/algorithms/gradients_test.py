@@ -12,7 +12,7 @@ import pytest
 
 from nashalign import algorithms
 from nashalign.types import Prompts
-from tests import token_game
+from tests import lanes, token_game
 from tests.algorithms.definitions import OBJECTIVES, View
 
 METHODS = list(token_game.SETTINGS)
@@ -106,7 +106,7 @@ def test_every_row_has_an_objective_here():
     assert OBJECTIVES.keys() == algorithms.TABLE.keys() == token_game.SETTINGS.keys()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", lanes.every_row(METHODS))
 def test_expected_gradient_is_that_of_the_enumerated_objective(name):
     with jax.enable_x64(True):
         method = configured(name)
@@ -127,7 +127,7 @@ def test_expected_gradient_is_that_of_the_enumerated_objective(name):
     np.testing.assert_allclose(predicted, differences, rtol=0, atol=1e-7 * scale)
 
 
-@pytest.mark.parametrize("name", UNBIASED)
+@pytest.mark.parametrize("name", lanes.every_row(UNBIASED))
 def test_mean_of_sampled_gradients_is_the_expected_gradient(name):
     with jax.enable_x64(True):
         method = configured(name)

@@ -12,6 +12,7 @@ from experiments.fixed_points import entry as entries
 from experiments.fixed_points import game, report, theory
 from experiments.fixed_points.entry import Finding, examine
 from nashalign import algorithms, games
+from tests import lanes
 
 QUICK = ("tabular",)
 
@@ -21,7 +22,13 @@ def named(entry):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("entry", launch.ENTRIES, ids=named)
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(entry, marks=lanes.marks(entry.row), id=named(entry))
+        for entry in launch.ENTRIES
+    ],
+)
 def test_a_row_comes_to_rest_where_theory_says(entry):
     finding = examine(entry, QUICK)
     assert finding.holds, (finding.distances, finding.moved)

@@ -6,6 +6,7 @@ import functools
 import math
 import time
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,15 +17,15 @@ from experiments.docstrings.pretrain import card
 from experiments.docstrings.pretrain.config import Config
 from experiments.docstrings.pretrain.sequences import Batches, Sequences, filled
 from nashalign import policies, training
-from nashalign.types import Array, pytree
+from nashalign.types import pytree
 
 
 def token_losses(
     policy: policies.Policy,
     params: dict,
-    tokens: Array,
-    scored: Array,
-) -> Array:
+    tokens: chex.Array,
+    scored: chex.Array,
+) -> chex.Array:
     """Cross-entropies `[K]`, in nats, of the next tokens at flat positions `[K]`."""
     inputs = tokens[:, :-1]
     hidden, _ = policy.hidden(params, inputs, jnp.ones(inputs.shape, bool), None)
@@ -50,9 +51,9 @@ class State:
 
     params: policies.Params
     opt_state: optax.OptState
-    step: Array
-    seen: Array
-    seconds: Array
+    step: chex.Array
+    seen: chex.Array
+    seconds: chex.Array
 
 
 def fit(

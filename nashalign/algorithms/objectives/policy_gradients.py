@@ -6,16 +6,17 @@ that the policy in training has written.
 
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import losses
 from nashalign.algorithms import groups as grouped
 from nashalign.algorithms.method import Method
-from nashalign.types import Array, Groups
+from nashalign.types import Groups
 
 
-def against_opponents(method: Method, groups: Groups) -> Array:
+def against_opponents(method: Method, groups: Groups) -> chex.Array:
     """Policy gradient of a member's win rate against its group's opponents.
 
     The baseline is 1/2, the preference of a response over itself.
@@ -24,7 +25,7 @@ def against_opponents(method: Method, groups: Groups) -> Array:
     return _policy_gradient(groups, jnp.mean(wins, -1) - 0.5, method.tau)
 
 
-def against_the_rest(method: Method, groups: Groups) -> Array:
+def against_the_rest(method: Method, groups: Groups) -> chex.Array:
     """Policy gradient of each member's win rate against the other members.
 
     The baseline is 1/2, the preference of a response over itself.
@@ -35,7 +36,7 @@ def against_the_rest(method: Method, groups: Groups) -> Array:
     return _policy_gradient(groups, advantage, method.tau)
 
 
-def against_others(method: Method, groups: Groups) -> Array:
+def against_others(method: Method, groups: Groups) -> chex.Array:
     """Policy gradient of the members' rewards, each less the mean of the others'.
 
     The baseline is independent of the response it is taken from, so the gradient stays
@@ -45,7 +46,7 @@ def against_others(method: Method, groups: Groups) -> Array:
     return _policy_gradient(groups, advantage, method.tau)
 
 
-def penalised_against_others(method: Method, groups: Groups) -> Array:
+def penalised_against_others(method: Method, groups: Groups) -> chex.Array:
     """RLOO: the reward less tau times the log-ratio, less the mean of the others'.
 
     The whole response is one action (Ahmadian et al. 2024, arXiv:2402.14740).
@@ -62,7 +63,7 @@ def penalised_against_others(method: Method, groups: Groups) -> Array:
 _BELOW_ALL = -math.log(16)
 
 
-def best_of_n_divergence(method: Method, groups: Groups) -> Array:
+def best_of_n_divergence(method: Method, groups: Groups) -> chex.Array:
     r"""J-BOND: Jeffreys divergence from the anchor's best of n, n the opponents.
 
     .. math:: (1 - \beta) [-\log \pi(y_{best})]

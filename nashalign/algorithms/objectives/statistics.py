@@ -14,10 +14,9 @@ import jax.numpy as jnp
 
 from nashalign import policies
 from nashalign.algorithms.columns import Settings
-from nashalign.types import Array
 
 
-def forward_kl(setup, players, frozen, hidden, groups) -> Array:
+def forward_kl(setup, players, frozen, hidden, groups) -> chex.Array:
     """KL of the reference's next-token distributions from the policy's, `[B, N, T]`."""
     params, other = _reference(setup, frozen, groups)
     return policies.token_kl(
@@ -25,7 +24,7 @@ def forward_kl(setup, players, frozen, hidden, groups) -> Array:
     )
 
 
-def reverse_kl(setup, players, frozen, hidden, groups) -> Array:
+def reverse_kl(setup, players, frozen, hidden, groups) -> chex.Array:
     """KL of the policy's next-token distributions from the reference's, `[B, N, T]`."""
     params, other = _reference(setup, frozen, groups)
     return policies.token_kl(
@@ -33,7 +32,7 @@ def reverse_kl(setup, players, frozen, hidden, groups) -> Array:
     )
 
 
-def log_collision(setup, players, frozen, hidden, groups) -> Array:
+def log_collision(setup, players, frozen, hidden, groups) -> chex.Array:
     """Log-probability that two next tokens of the policy are the same, `[B, N, T]`."""
     del frozen
     return policies.log_collision(
@@ -41,7 +40,7 @@ def log_collision(setup, players, frozen, hidden, groups) -> Array:
     )
 
 
-def values(setup, players, frozen, hidden, groups) -> Array:
+def values(setup, players, frozen, hidden, groups) -> chex.Array:
     """The critic's prediction before each token, `[B, N, T]`.
 
     It reads the policy's states and does not train them: its error moves the critic
@@ -52,7 +51,7 @@ def values(setup, players, frozen, hidden, groups) -> Array:
     return jnp.where(groups.responses.mask, found, 0.0)
 
 
-def degrees(setup, players, frozen, hidden, groups) -> Array:
+def degrees(setup, players, frozen, hidden, groups) -> chex.Array:
     """Log-probabilities `[B, N, L]` of how much was taken out of each response.
 
     Read off the state from which the last token is predicted.
@@ -63,7 +62,7 @@ def degrees(setup, players, frozen, hidden, groups) -> Array:
     return jax.nn.log_softmax(state @ players["degree"])
 
 
-def critic(key: chex.PRNGKey, policy: policies.Policy) -> Array:
+def critic(key: chex.PRNGKey, policy: policies.Policy) -> chex.Array:
     """A value head `[D]`, zero at first: every response is expected to be worth 0."""
     del key
     return jnp.zeros(policy.width)
@@ -85,7 +84,7 @@ class DegreeHead:
         """Returns it with as many degrees as its setting says."""
         return dataclasses.replace(self, number=int(settings[self.setting]))
 
-    def __call__(self, key: chex.PRNGKey, policy: policies.Policy) -> Array:
+    def __call__(self, key: chex.PRNGKey, policy: policies.Policy) -> chex.Array:
         """Returns its first parameters."""
         del key
         return jnp.zeros((policy.width, self.number))

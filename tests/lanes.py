@@ -1,0 +1,63 @@
+"""Which rows of the table of methods the default lane runs, and which the full one.
+
+A test of every row is mostly a program of every row to compile. In the default lane it
+runs for a few rows in which everything occurs that a row may consist of; in the full
+lane it runs for all.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from nashalign import algorithms
+
+
+def parts(row: algorithms.Row) -> set[str]:
+    """What a row consists of: its columns that are not the usual ones, and their kinds.
+
+    Kinds are who writes the responses and how many, what the annotator is asked, the
+    type of the loss, which frozen policies move, the step, and rounds.
+    """
+    method = row.method
+    unusual = {
+        field.name
+        for field in dataclasses.fields(method)
+        if field.default is not dataclasses.MISSING
+        and getattr(method, field.name) != field.default
+    }
+    number = {1: "one member", 2: "a pair"}.get(method.num_members, "several members")
+    return (
+        unusual
+        | {number, f"asked for {method.annotation}", f"step {method.step.formula}"}
+        | {f"loss {type(method.loss).__name__}"}
+        | {f"written by {author.__name__}" for author in method.authors}
+        | {f"{name} moves" for name, _, _ in method.refresh}
+        | ({"rounds"} if row.rounds else set())
+    )
+
+
+def covering(rows: Mapping[str, algorithms.Row]) -> tuple[str, ...]:
+    """Names of a few rows that have, together, all parts of all rows.
+
+    Each is the row that has most of the parts that those before it lack.
+    """
+    known = {name: parts(row) for name, row in rows.items()}
+    missing, chosen = set().union(*known.values()), []
+    while missing:
+        chosen.append(max(known, key=lambda name: len(known[name] & missing)))
+        missing -= known[chosen[-1]]
+    return tuple(chosen)
+
+
+REPRESENTATIVES = covering(algorithms.TABLE)
+
+
+def marks(name: str) -> list[pytest.MarkDecorator]:
+    """Marks of a row's test: the full lane's, but for representatives."""
+    return [] if name in REPRESENTATIVES else [pytest.mark.full]
+
+
+def every_row(names: Iterable[str] = tuple(algorithms.TABLE)) -> list:
+    """Parameters of a test of these rows, each in its lane."""
+    return [pytest.param(name, marks=marks(name), id=name) for name in names]
