@@ -9,11 +9,29 @@ door, not in a loop.
 
 import math
 import operator
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
+
+_Value = TypeVar("_Value")
+
+
+def present(value: _Value | None, name: str) -> _Value:
+    """Returns what may be None elsewhere, and must not be here.
+
+    Args:
+      value: anything.
+      name: what an error calls it.
+
+    Raises:
+      ValueError: if it is None.
+    """
+    if value is None:
+        raise ValueError(f"{name} is needed here, and is None")
+    return value
 
 
 def known(*values: Any) -> bool:
@@ -28,7 +46,7 @@ def known(*values: Any) -> bool:
     )
 
 
-def numeric(value: Any, name: str) -> Any:
+def numeric(value: _Value, name: str) -> _Value:
     """Returns a number or an array of real numbers, as it came.
 
     Args:
@@ -40,24 +58,26 @@ def numeric(value: Any, name: str) -> Any:
     """
     kinds = (np.integer, np.floating)
     try:
-        dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+        dtype = getattr(value, "dtype", None)
+        dtype = np.asarray(value).dtype if dtype is None else dtype
     except (ValueError, TypeError) as error:
         raise TypeError(f"{name} is no array of numbers: {error}") from error
-    if not any(jax.dtypes.issubdtype(dtype, kind) for kind in kinds):
-        kind = f"{value!r:.60}" if np.ndim(value) == 0 else f"an array of {dtype}"
+    if not any(jnp.issubdtype(dtype, kind) for kind in kinds):
+        one = np.ndim(cast(Any, value)) == 0
+        kind = f"{value!r:.60}" if one else f"an array of {dtype}"
         raise TypeError(f"{name} must be a number, or an array of numbers, not {kind}")
     return value
 
 
 def number(
-    value: Any,
+    value: _Value,
     name: str,
     *,
     above: float = -math.inf,
     least: float = -math.inf,
     below: float = math.inf,
     most: float = math.inf,
-) -> Any:
+) -> _Value:
     """Returns a finite number, or an array of them, if it is in its range.
 
     Args:
@@ -77,10 +97,11 @@ def number(
       ValueError: if it is not finite, or out of range.
     """
     numeric(value, name)
-    array = np.asarray(value) if known(value) else value
+    array: Any = np.asarray(value) if known(value) else value
     inside = (array > above) & (array >= least) & (array < below) & (array <= most)
     if not known(value):
-        return jnp.where(inside & jnp.isfinite(array), array, jnp.nan)
+        # What is traced is an array, whatever the caller's annotation says.
+        return cast(_Value, jnp.where(inside & jnp.isfinite(array), array, jnp.nan))
     if not np.all(inside & np.isfinite(array)):
         shown = np.array2string(array, threshold=8) if array.ndim else value
         ends = (max(above, least), min(below, most))
@@ -91,7 +112,7 @@ def number(
     return value
 
 
-def setting(value: Any, name: str, **limits: float) -> Any:
+def setting(value: _Value, name: str, **limits: float) -> _Value:
     """Returns one number that is in its range: `number`, but for lists and arrays.
 
     Arrays that JAX traces or vectorises over are let through.

@@ -93,7 +93,7 @@ def keep_compiled(folder: pathlib.Path) -> None:
     Args:
       folder: they are kept below it.
     """
-    if not jax.config.jax_compilation_cache_dir:
+    if not jax.config.values["jax_compilation_cache_dir"]:
         jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 

@@ -6,6 +6,7 @@ with a number or with a sentence, whatever becomes of its files and of its outpu
 """
 
 import errno
+import io
 import os
 import re
 import signal
@@ -115,7 +116,7 @@ def _hear_interrupts() -> None:
 def _write_anything() -> None:
     """Escapes what the encoding of the output has no characters for."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -9,12 +9,23 @@ sharded over devices, saved and mapped without knowing what it means.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import TypeVar
 
-import chex
 import jax
+import numpy as np
+
+# Narrower than Array and chex.Numeric, in which NumPy's scalars are arrays: those
+# take no index, and truth values have no difference.
+Array = jax.Array | np.ndarray
+Numeric = Array | np.number | float
+# Whole numbers in order: places in a table, or ids.
+Indices = Sequence[int] | np.ndarray
+
+_Class = TypeVar("_Class", bound=type)
 
 
-def pytree(cls: type) -> type:
+def pytree(cls: _Class) -> _Class:
     """Registers a frozen dataclass as a pytree; static fields are structure.
 
     What `jax.tree_util.register_dataclass` does, but for a fault of jaxlib (seen in
@@ -68,9 +79,9 @@ class Prompts:
         drawn for an example does not depend on the batch it came in.
     """
 
-    tokens: chex.Array
-    mask: chex.Array
-    ids: chex.Array
+    tokens: Array
+    mask: Array
+    ids: Array
 
 
 @pytree
@@ -88,9 +99,9 @@ class Responses:
       truncated: `[B, N]` bool, true where the maximal length cut the response.
     """
 
-    tokens: chex.Array
-    mask: chex.Array
-    truncated: chex.Array
+    tokens: Array
+    mask: Array
+    truncated: Array
 
 
 @pytree
@@ -109,9 +120,9 @@ class Examples:
 
     prompts: Prompts
     responses: Responses
-    preference: chex.Array | None = None
-    rewards: chex.Array | None = None
-    probability: chex.Array | None = None
+    preference: Array | None = None
+    rewards: Array | None = None
+    probability: Array | None = None
 
 
 @pytree
@@ -145,18 +156,18 @@ class Groups:
 
     prompts: Prompts
     responses: Responses
-    frozen_log_probs: dict[str, chex.Array]
-    members: chex.Array
-    opponents: chex.Array
-    probability: chex.Array
-    preference: chex.Array | None = None
-    rewards: chex.Array | None = None
-    kept: chex.Array | None = None
-    log_probs: chex.Array | None = None
-    statistics: dict[str, chex.Array] = dataclasses.field(default_factory=dict)
+    frozen_log_probs: dict[str, Array]
+    members: Array
+    opponents: Array
+    probability: Array
+    preference: Array | None = None
+    rewards: Array | None = None
+    kept: Array | None = None
+    log_probs: Array | None = None
+    statistics: dict[str, Array] = dataclasses.field(default_factory=dict)
 
     @property
-    def reference_log_probs(self) -> chex.Array:
+    def reference_log_probs(self) -> Array:
         """Per-token log-probability under the reference, `[B, N, T]`.
 
         Raises:

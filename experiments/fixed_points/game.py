@@ -11,13 +11,12 @@ each other.
 import dataclasses
 import itertools
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nashalign import algorithms, games, policies, preferences, sampling
-from nashalign.types import Examples, Prompts, Responses, pytree
+from nashalign.types import Array, Examples, Prompts, Responses, pytree
 
 VOCABULARY, LENGTH, EOS, PAD = 3, 2, 0, 1
 DECODING = sampling.Decoding(max_length=LENGTH, eos_id=EOS, pad_id=PAD)
@@ -44,11 +43,11 @@ class Game:
       data: `[Y]`.
     """
 
-    preference: chex.Array
-    rewards: chex.Array
-    data: chex.Array
+    preference: Array
+    rewards: Array
+    data: Array
 
-    def prefer(self, key, prompts: Prompts, y: Responses, z: Responses) -> chex.Array:
+    def prefer(self, key, prompts: Prompts, y: Responses, z: Responses) -> Array:
         """P(y beats z) `[B, M]`, by the reviewer whose number is the prompt's id."""
         del key
 
@@ -58,7 +57,7 @@ class Game:
 
         return jax.vmap(one)(self.preference[prompts.ids], y, z)
 
-    def score(self, key, prompts: Prompts, responses: Responses) -> chex.Array:
+    def score(self, key, prompts: Prompts, responses: Responses) -> Array:
         """Rewards `[B, N]`, by the reviewer whose number is the prompt's id."""
         del key
 

@@ -54,6 +54,16 @@ def axes(method: Method) -> dict[str, str]:
     }
 
 
+def own_choices(method: Method) -> dict[str, str]:
+    """Returns a method's choices, in words, without those that most rows make."""
+    return {
+        axis: choice
+        for axis, choice in axes(method).items()
+        # A label that is "none" is a choice.
+        if choice not in _USUAL or axis == "label"
+    }
+
+
 def contents() -> rich.table.Table:
     """Returns the names that `--methods` takes, and what the papers call them."""
     shown = rich.table.Table(title="Methods, by the names that --methods takes")
@@ -82,9 +92,7 @@ def table(names: list[str]) -> rich.table.Table:
         row = load_row(name) if ".py:" in name else find(name)
         choices = [
             _line(axis, choice.replace("\n", "; "))
-            for axis, choice in axes(row.method).items()
-            # A label that is "none" is a choice.
-            if choice not in _USUAL or axis == "label"
+            for axis, choice in own_choices(row.method).items()
         ]
         choices.append(_line("expected update", row.exactness))
         settings = [

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import chex
 import jax.numpy as jnp
 
-from nashalign.types import Examples, Groups, Prompts
+from nashalign.types import Array, Examples, Groups, Numeric, Prompts
 
 if TYPE_CHECKING:
     from nashalign import policies
     from nashalign.algorithms.method import Method
     from nashalign.algorithms.state import Setup
 
-Settings = Mapping[str, chex.Numeric]
+Settings = Mapping[str, Numeric]
 # Sums a pytree over devices.
 Reduce = Callable[[Any], Any]
 
@@ -29,7 +29,7 @@ Reduce = Callable[[Any], Any]
 class Author(Protocol):
     """Who writes, or what is measured from: a geometric mixture of named policies."""
 
-    def __call__(self, settings: Settings, /) -> dict[str, chex.Numeric]:
+    def __call__(self, settings: Settings, /) -> dict[str, Numeric]:
         """Returns each policy's weight, by its name; the names never change."""
         ...
 
@@ -37,7 +37,7 @@ class Author(Protocol):
 class Loss(Protocol):
     """What the policy is trained by."""
 
-    def __call__(self, method: Method, groups: Groups, /) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups, /) -> Array:
         """Returns one number a group, `[B, G]`, of `groups.log_probs`."""
         ...
 
@@ -45,7 +45,7 @@ class Loss(Protocol):
 class Weight(Protocol):
     """How much groups count; never trained through, and never in the denominator."""
 
-    def __call__(self, method: Method, groups: Groups, /) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups, /) -> Array:
         """Returns one number a group, `[B, G]`, at least 0."""
         ...
 
@@ -79,7 +79,7 @@ class Prompting(Protocol):
 class Ratio(Protocol):
     """What the log-ratios of a response's tokens become."""
 
-    def __call__(self, log_ratios: chex.Array, mask: chex.Array, /) -> chex.Array:
+    def __call__(self, log_ratios: Array, mask: Array, /) -> Array:
         """Returns one number a response `[..., N]` from `[..., N, T]` of each."""
         ...
 
@@ -92,10 +92,10 @@ class Statistic(Protocol):
         setup: Setup,
         players: Mapping[str, Any],
         frozen: Mapping[str, Any],
-        hidden: chex.Array,
+        hidden: Array,
         groups: Groups,
         /,
-    ) -> chex.Array:
+    ) -> Array:
         """Returns an array whose first axes are `[B, N]`; see `statistics`."""
         ...
 
@@ -103,7 +103,7 @@ class Statistic(Protocol):
 class BatchStatistic(Protocol):
     """A statistic of the whole batch; never trained through."""
 
-    def __call__(self, method: Method, groups: Groups, reduce: Reduce, /) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups, reduce: Reduce, /) -> Array:
         """Returns an array that is the same on every device."""
         ...
 
@@ -122,11 +122,11 @@ class Refresh(Protocol):
     def __call__(
         self,
         settings: Settings,
-        step: chex.Array,
-        frozen: chex.Array,
-        source: chex.Array,
+        step: Array,
+        frozen: Array,
+        source: Array,
         /,
-    ) -> chex.Array:
+    ) -> Array:
         """Returns a leaf of its parameters after a step."""
         ...
 
@@ -218,13 +218,13 @@ def all_members(method: Method, groups: Groups) -> Groups:
     return groups
 
 
-def equal(method: Method, groups: Groups) -> chex.Array:
+def equal(method: Method, groups: Groups) -> Array:
     """Every group counts the same."""
     del method
     return jnp.ones(groups.members.shape[:2], groups.probability.dtype)
 
 
-def unheld(method: Method, groups: Groups) -> chex.Array:
+def unheld(method: Method, groups: Groups) -> Array:
     """Nothing is added to what the row weighs."""
     del method
     return jnp.zeros(groups.members.shape[:2], groups.probability.dtype)

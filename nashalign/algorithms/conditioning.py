@@ -8,10 +8,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import chex
 import jax.numpy as jnp
 
-from nashalign.types import Prompts
+from nashalign.types import Array, Prompts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +30,7 @@ class Conditioning:
         """In words."""
         return f"level of the reward, from {self.lowest} to {self.highest}"
 
-    def level(
-        self, settings: Mapping[str, Any], rewards: chex.Array, number: int
-    ) -> chex.Array:
+    def level(self, settings: Mapping[str, Any], rewards: Array, number: int) -> Array:
         """Returns which of `number` levels, shared out evenly, each reward is in."""
         low, high = settings[self.lowest], settings[self.highest]
         share = (rewards - low) / (high - low)
@@ -47,7 +44,7 @@ class Conditioning:
         return f"{self.lowest} is {low}; it must be below {self.highest}, {high}."
 
 
-def conditioned(prompts: Prompts, levels: chex.Array, level: chex.Array) -> Prompts:
+def conditioned(prompts: Prompts, levels: Array, level: Array) -> Prompts:
     """Appends a level's tokens to each prompt.
 
     Args:

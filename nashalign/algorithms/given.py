@@ -2,14 +2,13 @@
 
 import dataclasses
 
-import chex
 import jax.numpy as jnp
 import numpy as np
 
 from nashalign import preferences
 from nashalign.algorithms import players
 from nashalign.algorithms.method import Method
-from nashalign.types import Examples, Prompts
+from nashalign.types import Array, Examples, Prompts
 
 
 def checked(batch: Prompts | Examples) -> Prompts | Examples:
@@ -56,7 +55,7 @@ def require_responses(method: Method, batch: Prompts | Examples) -> None:
         )
 
 
-def answers(method: Method, batch: Prompts | Examples) -> dict[str, chex.Array]:
+def answers(method: Method, batch: Prompts | Examples) -> dict[str, Array]:
     """Returns what the data set says of its own responses, where the row reads no more.
 
     That is a row all of whose authors are `data`, or whose annotation is.

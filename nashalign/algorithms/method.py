@@ -9,8 +9,6 @@ move. What describes it - name, paper, what its settings mean - is its `Row`.
 
 import dataclasses
 
-import chex
-
 from nashalign.algorithms import columns, players, ratios
 from nashalign.algorithms.columns import (
     Author,
@@ -30,7 +28,7 @@ from nashalign.algorithms.columns import (
     Weight,
 )
 from nashalign.algorithms.conditioning import Conditioning
-from nashalign.types import pytree
+from nashalign.types import Array, Numeric, pytree
 
 ANNOTATIONS = ("preference", "reward", "none", "data")
 
@@ -86,7 +84,7 @@ class Method:
     opponents: tuple[Draw, ...] = _static(())
     annotation: str = _static()
     loss: Loss = _static()
-    settings: dict[str, chex.Numeric] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Numeric] = dataclasses.field(default_factory=dict)
     prompts: Prompting = _static(columns.as_given)
     conditioning: Conditioning | None = _static(None)
     given: int | None = _static(None)
@@ -104,12 +102,12 @@ class Method:
     step: Step = _static(columns.plain)
 
     @property
-    def tau(self) -> chex.Numeric:
+    def tau(self) -> Numeric:
         """Strength of the regularisation towards the reference; 0 without one."""
         return self.settings.get("tau", 0.0)
 
     @property
-    def mix(self) -> chex.Numeric:
+    def mix(self) -> Numeric:
         """Weight on the reference in the mixture; 0 without one."""
         return self.settings.get("mix", 0.0)
 
@@ -145,7 +143,7 @@ class Method:
         return self.prompts is not columns.as_given
 
     @property
-    def num_epochs(self) -> chex.Numeric:
+    def num_epochs(self) -> Numeric:
         """Optimizer steps on a batch."""
         return 1 if self.step.epochs is None else self.settings[self.step.epochs]
 
@@ -169,7 +167,7 @@ class Method:
         """The settings before the first step, to learn which policies are named."""
         return {"step": 0, **self.settings}
 
-    def at(self, step: chex.Array) -> "Method":
+    def at(self, step: Array) -> "Method":
         """The method at a step of the run, for what follows a schedule."""
         return dataclasses.replace(self, settings={**self.settings, "step": step})
 

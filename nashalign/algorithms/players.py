@@ -11,10 +11,10 @@ A name with a bar, `"policy|better"`, is the policy before the bar with a condit
 appended to its prompt: the last (`better`) or first (`worse`) of `Setup.levels`.
 """
 
-import chex
 import jax.numpy as jnp
 
 from nashalign.algorithms.columns import Settings
+from nashalign.types import Numeric
 
 NAMES = (
     "policy",
@@ -37,78 +37,78 @@ def base(name: str) -> str:
     return name.partition("|")[0]
 
 
-def policy(settings: Settings) -> dict[str, chex.Numeric]:
+def policy(settings: Settings) -> dict[str, Numeric]:
     """The trained policy alone."""
     del settings
     return {"policy": 1.0}
 
 
-def reference(settings: Settings) -> dict[str, chex.Numeric]:
+def reference(settings: Settings) -> dict[str, Numeric]:
     """The reference alone."""
     del settings
     return {"reference": 1.0}
 
 
-def iterate(settings: Settings) -> dict[str, chex.Numeric]:
+def iterate(settings: Settings) -> dict[str, Numeric]:
     """The policy at the last refresh, alone."""
     del settings
     return {"iterate": 1.0}
 
 
-def previous(settings: Settings) -> dict[str, chex.Numeric]:
+def previous(settings: Settings) -> dict[str, Numeric]:
     """The iterate before the last refresh, alone."""
     del settings
     return {"previous": 1.0}
 
 
-def average(settings: Settings) -> dict[str, chex.Numeric]:
+def average(settings: Settings) -> dict[str, Numeric]:
     """The running mean of the policy's parameters, alone."""
     del settings
     return {"average": 1.0}
 
 
-def rival(settings: Settings) -> dict[str, chex.Numeric]:
+def rival(settings: Settings) -> dict[str, Numeric]:
     """The opponent with a refresh of its own, alone."""
     del settings
     return {"rival": 1.0}
 
 
-def ahead(settings: Settings) -> dict[str, chex.Numeric]:
+def ahead(settings: Settings) -> dict[str, Numeric]:
     """Where the extragradient step looked; the policy itself in the first half."""
     del settings
     return {"ahead": 1.0}
 
 
-def data(settings: Settings) -> dict[str, chex.Numeric]:
+def data(settings: Settings) -> dict[str, Numeric]:
     """A response of the data set; the k-th such author is the k-th response."""
     del settings
     return {"data": 1.0}
 
 
-def nothing(settings: Settings) -> dict[str, chex.Numeric]:
+def nothing(settings: Settings) -> dict[str, Numeric]:
     """No policy: margins are those of log-probabilities."""
     del settings
     return {}
 
 
-def greedy(settings: Settings) -> dict[str, chex.Numeric]:
+def greedy(settings: Settings) -> dict[str, Numeric]:
     """The iterate's most probable token at each place."""
     del settings
     return {"iterate": _GREEDY}
 
 
-def mixture(settings: Settings) -> dict[str, chex.Numeric]:
+def mixture(settings: Settings) -> dict[str, Numeric]:
     """The token-level geometric mixture, with weight `mix` on the reference."""
     return {"policy": 1 - settings["mix"], "reference": settings["mix"]}
 
 
-def better(settings: Settings) -> dict[str, chex.Numeric]:
+def better(settings: Settings) -> dict[str, Numeric]:
     """The policy pushed by `gap(t)` towards its answer to a prompt for a good one."""
     share = _gap(settings)
     return {"policy": 1 - share, "policy|better": share}
 
 
-def worse(settings: Settings) -> dict[str, chex.Numeric]:
+def worse(settings: Settings) -> dict[str, Numeric]:
     """The policy pushed by `gap(t)` towards its answer to a prompt for a bad one."""
     share = _gap(settings)
     return {"policy": 1 - share, "policy|worse": share}
@@ -119,18 +119,18 @@ def _gap(settings):
     return settings["gap"] * 0.5 ** (settings["step"] / settings["half_life"])
 
 
-def proximal(settings: Settings) -> dict[str, chex.Numeric]:
+def proximal(settings: Settings) -> dict[str, Numeric]:
     """The anchor of a mirror-descent step: reference eta tau, iterate 1 - eta tau."""
     weight = settings["eta"] * settings["tau"]
     return {"iterate": 1 - weight, "reference": weight}
 
 
-def following(settings: Settings) -> dict[str, chex.Numeric]:
+def following(settings: Settings) -> dict[str, Numeric]:
     """The geometric mixture of iterate, with weight `follow`, and reference."""
     return {"iterate": settings["follow"], "reference": 1 - settings["follow"]}
 
 
-def historical(settings: Settings) -> dict[str, chex.Numeric]:
+def historical(settings: Settings) -> dict[str, Numeric]:
     """Reference eta tau; the iterate (`recent`) and the previous one share the rest."""
     weight, recent = settings["eta"] * settings["tau"], settings["recent"]
     return {
@@ -140,7 +140,7 @@ def historical(settings: Settings) -> dict[str, chex.Numeric]:
     }
 
 
-def extrapolated(settings: Settings) -> dict[str, chex.Numeric]:
+def extrapolated(settings: Settings) -> dict[str, Numeric]:
     """The iterate, moved on by `retain` times its log-ratio from the reference."""
     return {"iterate": 1 + settings["retain"], "reference": -settings["retain"]}
 

@@ -5,23 +5,24 @@
 log-likelihoods.
 """
 
-import chex
 import jax.numpy as jnp
 
+from nashalign.types import Array
 
-def summed(log_ratios: chex.Array, mask: chex.Array) -> chex.Array:
+
+def summed(log_ratios: Array, mask: Array) -> Array:
     """The log-ratio of the whole response, nats."""
     del mask
     return jnp.sum(log_ratios, -1)
 
 
-def averaged(log_ratios: chex.Array, mask: chex.Array) -> chex.Array:
+def averaged(log_ratios: Array, mask: Array) -> Array:
     """The mean over the response's own tokens, nats a token; 0 of an empty one."""
     lengths = jnp.maximum(jnp.sum(mask, -1), 1).astype(log_ratios.dtype)
     return jnp.sum(log_ratios, -1) / lengths
 
 
-def chi(log_ratios: chex.Array, mask: chex.Array) -> chex.Array:
+def chi(log_ratios: Array, mask: Array) -> Array:
     r"""The link of chi-squared preference optimisation: a ratio, and its logarithm.
 
     .. math:: \phi(e^h) = e^h + h
@@ -35,7 +36,7 @@ def chi(log_ratios: chex.Array, mask: chex.Array) -> chex.Array:
     return jnp.exp(jnp.minimum(total, largest)) + total
 
 
-def odds(log_ratios: chex.Array, mask: chex.Array) -> chex.Array:
+def odds(log_ratios: Array, mask: Array) -> Array:
     r"""The log-odds of a response whose probability is that of its mean token.
 
     .. math:: p - \log(1 - e^p)

@@ -7,7 +7,6 @@ its own expectation.
 import itertools
 import math
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +16,7 @@ from nashalign.algorithms import players
 from nashalign.algorithms.given import answers, checked, require_responses
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.state import Setup, State, step_keys, writers
-from nashalign.types import Examples, Groups, Prompts, Responses
+from nashalign.types import Array, Examples, Groups, Prompts, Responses
 
 _LEAST_AS_MULTISETS = 5
 
@@ -75,7 +74,7 @@ def expected_rollout(
     state: State,
     prompts: Prompts,
     table: Responses,
-    data: chex.Array | None = None,
+    data: Array | None = None,
 ) -> Groups:
     """Every group of a token game with its exact probability under the authors.
 

@@ -4,12 +4,11 @@ import dataclasses
 import difflib
 from collections.abc import Callable, Iterable
 
-import chex
-
 from nashalign.algorithms import fit, settings
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rounds import Round
 from nashalign.algorithms.settings import Condition, Setting
+from nashalign.types import Numeric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Row:
         object.__setattr__(self, "method", method)
 
     @property
-    def defaults(self) -> dict[str, chex.Numeric]:
+    def defaults(self) -> dict[str, Numeric]:
         """Each setting's default, by its name."""
         return {setting.name: setting.default for setting in self.settings}
 
@@ -77,7 +76,7 @@ class Row:
             f"It has: {', '.join(names) or 'none'}."
         )
 
-    def configured(self, **values: chex.Numeric) -> Method:
+    def configured(self, **values: Numeric) -> Method:
         """Returns the method with some settings replaced, all of them checked.
 
         Raises:

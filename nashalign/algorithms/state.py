@@ -12,7 +12,7 @@ from nashalign import policies, sampling
 from nashalign.algorithms import players
 from nashalign.algorithms.conditioning import conditioned
 from nashalign.algorithms.method import Method
-from nashalign.types import Prompts, pytree
+from nashalign.types import Array, Prompts, pytree
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class State:
     players: dict[str, Any]
     frozen: dict[str, policies.Params]
     opt_state: optax.OptState
-    step: chex.Array
+    step: Array
     key: chex.PRNGKey
 
     @property

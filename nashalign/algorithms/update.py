@@ -10,7 +10,6 @@ with an extragradient step does so twice, with draws of each half's own: first f
 import dataclasses
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -25,7 +24,7 @@ from nashalign.algorithms.weighing import (
     group_losses,
     weighs,
 )
-from nashalign.types import Examples, Groups, Prompts
+from nashalign.types import Array, Examples, Groups, Prompts
 
 
 def ask(method: Method, annotator: Any, state: State, groups: Groups) -> Groups:
@@ -81,7 +80,7 @@ def learn(
     reduce: Reduce = lambda values: values,
     *,
     look_ahead: bool = False,
-) -> tuple[State, dict[str, chex.Array]]:
+) -> tuple[State, dict[str, Array]]:
     """One optimizer step on annotated groups, or as many as the row has epochs.
 
     The direction is the sum over groups of probability times the gradient of the loss,
@@ -136,7 +135,7 @@ def update(
     state: State,
     batch: Prompts | Examples,
     reduce: Reduce = lambda values: values,
-) -> tuple[State, dict[str, chex.Array], Groups]:
+) -> tuple[State, dict[str, Array], Groups]:
     """Rolls out, annotates and learns: one step of preference optimisation.
 
     Returns:

@@ -6,13 +6,12 @@ are sums over devices.
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign.algorithms.columns import Reduce, equal, formula
 from nashalign.algorithms.method import Method
-from nashalign.types import Groups
+from nashalign.types import Array, Groups
 
 
 def weighs(method: Method) -> bool:
@@ -22,7 +21,7 @@ def weighs(method: Method) -> bool:
 
 def group_losses(
     method: Method, groups: Groups, reduce: Reduce = lambda values: values
-) -> tuple[chex.Array, chex.Array]:
+) -> tuple[Array, Array]:
     """What each group adds to the objective, and how much it counts, `[B, G]` each.
 
     Args:
@@ -46,8 +45,8 @@ def group_losses(
 
 
 def effective_sample_size(
-    probability: chex.Array, weight: chex.Array, reduce: Reduce = lambda values: values
-) -> chex.Array:
+    probability: Array, weight: Array, reduce: Reduce = lambda values: values
+) -> Array:
     r"""How many groups of equal weight would vary as much (Kish 1965).
 
     .. math:: \Big(\sum_g p_g w_g\Big)^2 \Big/ \sum_g p_g w_g^2

@@ -10,14 +10,13 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import chex
 import jax
 import numpy as np
 
 from nashalign import algorithms, data, preferences, training
 from nashalign.alignment import asking, votes
 from nashalign.alignment import task as tasks
-from nashalign.types import Examples, Prompts, Responses, pytree
+from nashalign.types import Array, Examples, Prompts, Responses, pytree
 
 _EXAMPLES = {"prompts": Prompts, "responses": Responses}
 _ARRAYS = {
@@ -67,15 +66,15 @@ class Standardised:
     """A reward model on the scale on which the data set has mean 0 and deviation 1."""
 
     judge: Any
-    mean: chex.Array
-    deviation: chex.Array
+    mean: Array
+    deviation: Array
 
     @property
     def host(self) -> bool:
         """Whether the judge answers on the host."""
         return preferences.on_host(self.judge)
 
-    def score(self, key: Any, prompts: Prompts, responses: Responses) -> chex.Array:
+    def score(self, key: Any, prompts: Prompts, responses: Responses) -> Array:
         """Rewards `[B, N]`, in standard deviations."""
         found = self.judge.score(key, prompts, responses)
         return (found - self.mean) / self.deviation

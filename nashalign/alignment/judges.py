@@ -22,7 +22,7 @@ import optax
 from nashalign import data, preferences, terminal, training
 from nashalign.alignment import asking, optimizers, votes
 from nashalign.alignment import task as tasks
-from nashalign.types import Prompts, Responses, pytree
+from nashalign.types import Array, Prompts, Responses, pytree
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,8 @@ class Comparisons:
     prompts: Prompts
     y: Responses
     z: Responses
-    preferred: chex.Array
-    votes: chex.Array
+    preferred: Array
+    votes: Array
 
 
 @pytree

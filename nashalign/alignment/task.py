@@ -10,13 +10,12 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nashalign import data, policies, preferences, sampling, training
-from nashalign.types import Prompts, Responses, pytree
+from nashalign.types import Array, Prompts, Responses, pytree
 
 _BATCH = 64
 
@@ -66,8 +65,8 @@ class Written:
 
     prompts: Prompts
     responses: Responses
-    log_probs: chex.Array
-    reference_log_probs: chex.Array
+    log_probs: Array
+    reference_log_probs: Array
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

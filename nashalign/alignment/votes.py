@@ -4,13 +4,12 @@ import dataclasses
 import pathlib
 from typing import Protocol
 
-import chex
 import numpy as np
 
 from nashalign import preferences, training
 from nashalign.alignment import asking
 from nashalign.alignment import task as tasks
-from nashalign.types import Prompts, Responses
+from nashalign.types import Array, Prompts, Responses
 
 # Three ways to pair up four responses, so that every two meet once.
 PAIRINGS = (((0, 2), (1, 3)), ((0, 1), (2, 3)), ((0, 1), (3, 2)))
@@ -41,8 +40,8 @@ class Votes:
 
     prompts: Prompts
     responses: Responses
-    preference: chex.Array
-    votes: chex.Array
+    preference: Array
+    votes: Array
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,48 @@
 """Texts of any task: tokenizers, prompts and responses, resumable batches."""
 
-from nashalign.data.batching import batches as batches
-from nashalign.data.batching import prompt_batches as prompt_batches
-from nashalign.data.padding import decode_responses as decode_responses
-from nashalign.data.padding import encode_responses as encode_responses
-from nashalign.data.padding import pad_prompts as pad_prompts
-from nashalign.data.padding import pad_responses as pad_responses
-from nashalign.data.prompts import PromptIds as PromptIds
-from nashalign.data.prompts import drop as drop
-from nashalign.data.prompts import keep_beginning as keep_beginning
-from nashalign.data.prompts import keep_end as keep_end
-from nashalign.data.prompts import prompt_ids as prompt_ids
-from nashalign.data.prompts import text_read as text_read
-from nashalign.data.records import SPLITS as SPLITS
-from nashalign.data.records import Record as Record
-from nashalign.data.records import prompt_hash as prompt_hash
-from nashalign.data.records import read_records as read_records
-from nashalign.data.records import split_records as split_records
-from nashalign.data.tokenizer import Tokenizer as Tokenizer
-from nashalign.data.tokenizer import load_tokenizer as load_tokenizer
-from nashalign.data.tokenizer import train_tokenizer as train_tokenizer
+from nashalign.data.batching import batches, prompt_batches
+from nashalign.data.padding import (
+    decode_responses,
+    encode_responses,
+    pad_prompts,
+    pad_responses,
+)
+from nashalign.data.prompts import (
+    PromptIds,
+    drop,
+    keep_beginning,
+    keep_end,
+    prompt_ids,
+    text_read,
+)
+from nashalign.data.records import (
+    SPLITS,
+    Record,
+    prompt_hash,
+    read_records,
+    split_records,
+)
+from nashalign.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+
+__all__ = [
+    "SPLITS",
+    "PromptIds",
+    "Record",
+    "Tokenizer",
+    "batches",
+    "decode_responses",
+    "drop",
+    "encode_responses",
+    "keep_beginning",
+    "keep_end",
+    "load_tokenizer",
+    "pad_prompts",
+    "pad_responses",
+    "prompt_batches",
+    "prompt_hash",
+    "prompt_ids",
+    "read_records",
+    "split_records",
+    "text_read",
+    "train_tokenizer",
+]

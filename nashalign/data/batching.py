@@ -1,7 +1,7 @@
 """Batches by random access: a pure function of the step, with nothing to restore."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from nashalign import types
 from nashalign.data import padding
@@ -43,7 +43,8 @@ def batches(
 
     dataset = grain.MapDataset.source(examples).seed(seed).shuffle()
     dataset = dataset.batch(batch_size, drop_remainder=True, batch_fn=list).repeat()
-    return lambda step: dataset[step]
+    # A batch is a list, as `batch_fn` says, and None only where an epoch is filtered.
+    return lambda step: cast(list[T], dataset[step])
 
 
 def prompt_batches(

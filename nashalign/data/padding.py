@@ -11,7 +11,7 @@ from nashalign.data import tokenizer as tokenizer_lib
 
 def pad_prompts(
     tokens: Sequence[Sequence[int]],
-    ids: Sequence[int],
+    ids: types.Indices,
     *,
     length: int,
     pad_id: int,
@@ -137,10 +137,13 @@ def pad_responses(
     )
 
 
-def _require_ids(tokens, name: str) -> None:
+def _require_ids(tokens: types.Indices, name: str) -> None:
     """Requires token or example ids: whole numbers that are not negative."""
-    whole = isinstance(tokens, Sequence | np.ndarray) and not isinstance(tokens, str)
-    if not whole or not all(isinstance(own, int | np.integer) for own in tokens):
+    if (
+        isinstance(tokens, str)
+        or not isinstance(tokens, Sequence | np.ndarray)
+        or not all(isinstance(own, int | np.integer) for own in tokens)
+    ):
         raise TypeError(f"{name} holds {tokens!r:.60}, which is no list of ids")
     if len(tokens) and min(tokens) < 0:
         raise ValueError(f"{name} holds {min(tokens)}; an id is never negative")

@@ -89,15 +89,15 @@ def prompt_ids(
         )
     long = [i for i, tokens in enumerate(whole) if len(tokens) > length - len(begin)]
     alone = tokenizer.encode([texts[index] for index in long], markup=markup)
-    fitted: list[list[int] | None] = list(whole)
+    fitted: dict[int, list[int] | None] = dict(enumerate(whole))
     for index, tokens in zip(long, alone, strict=True):
         kept = tokens if len(tokens) <= budget else fit(tokens, budget)
         fitted[index] = None if kept is None else kept + end
-    ids = [index for index, tokens in enumerate(fitted) if tokens is not None]
-    dropped = len(whole) - len(ids)
+    found = {index: own for index, own in fitted.items() if own is not None}
+    dropped = len(whole) - len(found)
     return PromptIds(
-        tokens=[begin + fitted[index] for index in ids],
-        ids=np.asarray(ids, np.int32),
+        tokens=[begin + own for own in found.values()],
+        ids=np.asarray(list(found), np.int32),
         cut=len(long) - dropped,
         dropped=dropped,
     )

@@ -120,13 +120,14 @@ def _record(line: Mapping[str, Any]) -> Record:
         raise ValueError(f"`prompt` is {_shown(prompt)}; it must be a text")
     texts = [known.pop(name, None) for name in _TEXTS]
     scores = [known.pop(name, None) for name in _SCORES]
+    scored = scores != [None, None]
     if texts != [None, None]:
         for name, text in zip(_TEXTS, texts, strict=True):
             if not isinstance(text, str):
                 raise ValueError(f"`{name}` is {_shown(text)}; it must be a text")
     for name, score in zip(_SCORES, scores, strict=True):
         wrong = isinstance(score, bool) or not isinstance(score, int | float)
-        if scores != [None, None] and (wrong or texts == [None, None]):
+        if scored and (wrong or texts == [None, None]):
             raise ValueError(
                 f"`{name}` is {_shown(score)}; both responses of a pair have a score, "
                 "a number, or neither has"
@@ -135,7 +136,7 @@ def _record(line: Mapping[str, Any]) -> Record:
         prompt=prompt,
         chosen=texts[0],
         rejected=texts[1],
-        scores=None if scores == [None, None] else tuple(map(float, scores)),
+        scores=(float(scores[0]), float(scores[1])) if scored else None,
         others=known,
     )
 

@@ -6,23 +6,22 @@ returns them, `[num_prompts, N, T]`. Sums over the tokens of a response, means o
 that padding, whatever it holds, changes nothing.
 """
 
-from collections.abc import Hashable, Sequence
-
 import chex
 import numpy as np
 
 from nashalign import checks
-from nashalign.evaluation.intervals import Interval, mean_interval
+from nashalign.evaluation.intervals import Clusters, Interval, mean_interval
+from nashalign.types import Array
 
 
 def kl_to_reference(
-    log_probs: chex.Array,
-    reference_log_probs: chex.Array,
-    mask: chex.Array,
+    log_probs: Array,
+    reference_log_probs: Array,
+    mask: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
+    clusters: Clusters | None = None,
     confidence: float = 0.95,
-) -> Interval:
+) -> Interval[float]:
     r"""Sequence KL divergence to the reference, from the policy's own samples.
 
     .. math:: \mathrm{KL}(\pi, \mu) = E_{x,\, y \sim \pi(\cdot | x)}
@@ -52,7 +51,7 @@ def kl_to_reference(
 
 
 def prompt_log_ratios(
-    log_probs: chex.Array, reference_log_probs: chex.Array, mask: chex.Array
+    log_probs: Array, reference_log_probs: Array, mask: Array
 ) -> np.ndarray:
     """Each prompt's part in `kl_to_reference`: the mean log-ratio of its responses.
 
@@ -77,11 +76,11 @@ def prompt_log_ratios(
 
 
 def response_length(
-    mask: chex.Array,
+    mask: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
+    clusters: Clusters | None = None,
     confidence: float = 0.95,
-) -> Interval:
+) -> Interval[float]:
     """Mean number of tokens of a response, EOS included.
 
     Args:
@@ -98,11 +97,11 @@ def response_length(
 
 
 def truncated_share(
-    truncated: chex.Array,
+    truncated: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
+    clusters: Clusters | None = None,
     confidence: float = 0.95,
-) -> Interval:
+) -> Interval[float]:
     """Share of the responses that the maximal length cut.
 
     Args:

@@ -7,7 +7,6 @@ Averages over opponents are deliberately absent: they move when a weak policy is
 twice, the Nash mixture does not (Balduzzi et al. 2018, arXiv:1806.02643).
 """
 
-from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import chex
@@ -15,6 +14,7 @@ import numpy as np
 
 from nashalign import checks, games
 from nashalign.evaluation import intervals
+from nashalign.types import Array
 
 
 class EmpiricalGame(NamedTuple):
@@ -33,7 +33,7 @@ class EmpiricalGame(NamedTuple):
     intransitive_share: float
 
 
-def empirical_game(preference: chex.Array) -> EmpiricalGame:
+def empirical_game(preference: Array) -> EmpiricalGame:
     r"""Nash mixture of the policies, and each one's exploitability within the set.
 
     .. math:: \text{exploitability}_i = \max_j W_{ji} - \tfrac{1}{2}
@@ -79,10 +79,10 @@ class GameShares(NamedTuple):
 
 
 def game_shares(
-    preferences: chex.Array,
+    preferences: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
-    seeds: intervals.Variance | None = None,
+    clusters: intervals.Clusters | None = None,
+    seeds: intervals.Variance[np.ndarray] | None = None,
     num_draws: int = 1000,
     seed: int = 0,
 ) -> GameShares:

@@ -100,7 +100,7 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | pathlib.Path) -> N
 
 def win_rate_figure(
     names: Sequence[str],
-    win_rates: Interval,
+    win_rates: Interval[np.ndarray],
     *,
     published: Published | None = None,
     title: str = "This run",
@@ -124,9 +124,11 @@ def win_rate_figure(
     ours = Interval(
         *(part[np.ix_(places, places)] for part in map(np.asarray, win_rates))
     )
+    panels: list[tuple[Sequence[str], Interval[np.ndarray]]]
     panels = [([names[i] for i in places], ours)]
     heads = [f"{title}\n± half of the 95% interval over {over}"]
-    if shared := published.compared(names) if published else ():
+    shared = published.compared(names) if published else ()
+    if published and shared:
         rows = [published.methods.index(name) for name in shared]
         both = published.mean, published.std
         theirs = Interval(*(np.array(own)[np.ix_(rows, rows)] for own in both))
@@ -139,11 +141,12 @@ def win_rate_figure(
         layout="constrained",
     )
     [drawn] = figure.subplots(1, len(panels), width_ratios=widths, squeeze=False)
+    images = []
     for axes, panel, head in zip(drawn, panels, heads, strict=True):
-        image = _draw_matrix(axes, *panel)
+        images.append(_draw_matrix(axes, *panel))
         axes.set_title(head, fontsize=10)
         axes.set_ylim(len(places) - 0.5, -0.5)  # rows side by side
-    bar = figure.colorbar(image, ax=list(drawn), fraction=0.03, pad=0.02)
+    bar = figure.colorbar(images[-1], ax=list(drawn), fraction=0.03, pad=0.02)
     bar.set_label("preference for the row over the column")
     bar.outline.set_visible(False)
     return figure

@@ -28,7 +28,7 @@ def pool_seeds(
       `tau`, and mean and sample standard deviation over seeds (0 for one seed) as `kl`,
       `kl_std`, `win_rate`, `win_rate_std`.
     """
-    names = list(dict.fromkeys(record["method"] for record in records))
+    names = list(dict.fromkeys(str(record["method"]) for record in records))
     return {names[i]: _by_tau(records, names[i]) for i in layout.order(names)}
 
 
@@ -68,7 +68,7 @@ def frontier_figure(
     height = 1.9 * max(num_rows, 2) + 0.9
     figure = figures.Figure(figsize=(12, height), layout="constrained")
     figure.suptitle(title, fontsize=11)
-    left, right = figure.subfigures(1, 2, width_ratios=[1.1, 1])
+    [[left, right]] = figure.subfigures(1, 2, squeeze=False, width_ratios=[1.1, 1])
     left.suptitle("mean over seeds, bars: their standard deviation", fontsize=10)
     overview = left.subplots()
     for name, line in lines.items():

@@ -11,16 +11,20 @@ Notation: `n` prompts, `v` their values, `w_g` the share of them that cluster g 
 """
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-import chex
 import numpy as np
 import scipy.stats
 
 from nashalign import checks
+from nashalign.types import Array
+
+Clusters = Sequence[Hashable] | np.ndarray
+# One number, or an array of them.
+_Number = TypeVar("_Number", bound=float | np.ndarray)
 
 
-class Interval(NamedTuple):
+class Interval(NamedTuple, Generic[_Number]):
     """A mean and how far its interval reaches to either side.
 
     Attributes:
@@ -28,11 +32,11 @@ class Interval(NamedTuple):
       half_width: `[*S]` half of the interval's width, in the unit of the mean.
     """
 
-    mean: chex.Numeric
-    half_width: chex.Numeric
+    mean: _Number
+    half_width: _Number
 
 
-class Variance(NamedTuple):
+class Variance(NamedTuple, Generic[_Number]):
     """An estimated variance.
 
     Attributes:
@@ -40,14 +44,14 @@ class Variance(NamedTuple):
       degrees: degrees of freedom of the estimate, those of a scaled chi-squared.
     """
 
-    value: chex.Numeric
+    value: _Number
     degrees: float
 
 
 def mean_interval(
-    values: chex.Array,
+    values: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
+    clusters: Clusters | None = None,
     seeds: Variance | None = None,
     confidence: float = 0.95,
 ) -> Interval:
@@ -94,9 +98,7 @@ def mean_interval(
     return Interval(np.mean(values, axis=0)[()], half_width[()])
 
 
-def cluster_variance(
-    values: chex.Array, clusters: Sequence[Hashable] | None = None
-) -> Variance:
+def cluster_variance(values: Array, clusters: Clusters | None = None) -> Variance:
     r"""Variance of a mean over prompts that were drawn by clusters, by the jackknife.
 
     .. math:: V = \frac{G - 1}{G} \sum_g \left(\frac{1}{n (1 - w_g)} \sum_{x \in g}
@@ -134,7 +136,7 @@ def cluster_variance(
     )
 
 
-def cluster_index(clusters: Sequence[Hashable] | None, num_prompts: int) -> np.ndarray:
+def cluster_index(clusters: Clusters | None, num_prompts: int) -> np.ndarray:
     """Number of each prompt's cluster, from 0.
 
     Args:

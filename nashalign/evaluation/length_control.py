@@ -11,7 +11,6 @@ theta the policy term, phi the effect of length.
 """
 
 import warnings
-from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import chex
@@ -21,7 +20,8 @@ import scipy.special
 import scipy.stats
 
 from nashalign.evaluation import intervals, profile
-from nashalign.evaluation.intervals import Interval
+from nashalign.evaluation.intervals import Clusters, Interval
+from nashalign.types import Array
 
 INFLATION = 10.0
 """So many times the prompts would be needed for what is known without length: from here
@@ -41,18 +41,18 @@ class LengthControlled(NamedTuple):
       length_effect: phi, log-odds gained by a much longer response.
     """
 
-    win_rate: Interval
-    raw: Interval
+    win_rate: Interval[float]
+    raw: Interval[float]
     log_odds: float
     length_effect: float
 
 
 def length_controlled_win_rate(
-    preferred: chex.Array,
-    lengths: chex.Array,
-    opponent_lengths: chex.Array,
+    preferred: Array,
+    lengths: Array,
+    opponent_lengths: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
+    clusters: Clusters | None = None,
     ridge: float = 0.01,
     confidence: float = 0.95,
 ) -> LengthControlled:
@@ -109,9 +109,8 @@ def length_controlled_win_rate(
     index = np.repeat(index, labels.shape[1])
     labels = labels.ravel()
     theta, phi = _fit_logistic(covariate, labels, ridge)
-    low, high = profile.interval(
-        labels, covariate, index, scipy.stats.t.ppf((1 + confidence) / 2, degrees)
-    )
+    quantile = float(scipy.stats.t.ppf((1 + confidence) / 2, degrees))
+    low, high = profile.interval(labels, covariate, index, quantile)
     _warn_of_confusion(profile.at(theta, labels, covariate, phi))
     middle = Interval(float(low + high) / 2, float(high - low) / 2)
     return LengthControlled(middle, raw, theta, phi)

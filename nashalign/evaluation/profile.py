@@ -72,7 +72,10 @@ class Fit(NamedTuple):
 
 
 def at(
-    theta: np.ndarray, labels: np.ndarray, covariate: np.ndarray, slope: np.ndarray
+    theta: np.ndarray | float,
+    labels: np.ndarray,
+    covariate: np.ndarray,
+    slope: np.ndarray | float,
 ) -> Fit:
     """Fits the slope for a given intercept.
 
@@ -148,7 +151,11 @@ def estimate(labels: np.ndarray, covariate: np.ndarray) -> tuple[np.ndarray, Fit
 
 
 def _root(
-    function: Callable, start: np.ndarray, limit: float, most: float, tolerance: float
+    function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    start: np.ndarray,
+    limit: float,
+    most: np.ndarray | float,
+    tolerance: np.ndarray | float,
 ) -> np.ndarray:
     """Newton's method on increasing functions of one variable, all at once.
 

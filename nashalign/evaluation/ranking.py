@@ -6,6 +6,7 @@ import matplotlib.axes
 import matplotlib.figure
 import numpy as np
 
+from nashalign import checks
 from nashalign.evaluation import figures
 from nashalign.evaluation.intervals import Interval
 from nashalign.evaluation.summary import Summary
@@ -24,7 +25,7 @@ def ranking_figure(
     Returns:
       The figure, as high as the methods' names need.
     """
-    ranked = sorted(summaries, key=lambda own: -own.win_rate.mean)
+    ranked = sorted(summaries, key=lambda own: -_wins(own).mean)
     drawn = figures.styles(list(dict.fromkeys(kinds[own.method] for own in ranked)))
     figure = figures.Figure(
         figsize=(9, max(3.5, 0.17 * len(ranked) + 1.4)), layout="constrained"
@@ -35,8 +36,8 @@ def ranking_figure(
     for kind, style in drawn.items():
         own = [place for place, s in enumerate(ranked) if kinds[s.method] == kind]
         for axes, values in (
-            (wins, [ranked[place].win_rate for place in own]),
-            (divergence, [ranked[place].kl for place in own]),
+            (wins, [_wins(ranked[place]) for place in own]),
+            (divergence, [_divergence(ranked[place]) for place in own]),
         ):
             _draw(axes, own, values, style, label=kind)
     wins.set_yticks(range(len(ranked)), [own.method for own in ranked], fontsize=7.5)
@@ -58,10 +59,20 @@ def ranking_figure(
     return figure
 
 
+def _wins(summary: Summary) -> Interval[float]:
+    """A win rate, which what is drawn must have."""
+    return checks.present(summary.win_rate, f"win_rate of {summary.method}")
+
+
+def _divergence(summary: Summary) -> Interval[float]:
+    """A divergence, which what is drawn must have."""
+    return checks.present(summary.kl, f"kl of {summary.method}")
+
+
 def _draw(
     axes: matplotlib.axes.Axes,
     places: Sequence[int],
-    values: Sequence[Interval],
+    values: Sequence[Interval[float]],
     style: figures.Style,
     label: str,
 ) -> None:

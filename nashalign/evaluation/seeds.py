@@ -10,17 +10,18 @@ in all.
 """
 
 import math
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Sequence
 
 import chex
 import numpy as np
 import scipy.stats
 
 from nashalign import games
-from nashalign.evaluation.intervals import Interval, Variance, mean_interval
+from nashalign.evaluation.intervals import Clusters, Interval, Variance, mean_interval
+from nashalign.types import Array, Indices
 
 
-def pooled_variance(groups: Sequence[chex.Array]) -> Variance | None:
+def pooled_variance(groups: Sequence[Array]) -> Variance | None:
     r"""Variance of one run over training seeds, pooled over methods.
 
     .. math:: \frac{\sum_m \sum_s (v_{ms} - \bar v_m)^2}{\sum_m (S_m - 1)}
@@ -51,12 +52,12 @@ def pooled_variance(groups: Sequence[chex.Array]) -> Variance | None:
 
 
 def seed_intervals(
-    runs: Sequence[chex.Array],
+    runs: Sequence[Array],
     *,
-    clusters: Sequence[Hashable] | None = None,
+    clusters: Clusters | None = None,
     known: Variance | None = None,
     confidence: float = 0.95,
-) -> list[Interval]:
+) -> list[Interval[float]]:
     """Mean of each method over its seeds and prompts, with an interval over both.
 
     Args:
@@ -101,8 +102,11 @@ def of_mean(variance: Variance | None, num_seeds: int) -> Variance | None:
 
 
 def widened(
-    interval: Interval, seeds: Variance | None, *, confidence: float = 0.95
-) -> Interval:
+    interval: Interval[float],
+    seeds: Variance[float] | None,
+    *,
+    confidence: float = 0.95,
+) -> Interval[float]:
     """An interval over prompts alone, made one over seeds too.
 
     Half-widths add in squares, each with its own quantile; that is at least as wide as
@@ -124,12 +128,12 @@ def widened(
 
 
 def average_runs(
-    preferences: chex.Array,
-    methods: Sequence[int],
+    preferences: Array,
+    methods: Indices,
     *,
     fixed: Collection[int] = (),
-    known: Variance | None = None,
-) -> tuple[np.ndarray, Variance | None]:
+    known: Variance[float] | None = None,
+) -> tuple[np.ndarray, Variance[np.ndarray] | None]:
     r"""Preferences between methods, from those between all their runs.
 
     .. math:: P_x(i, j) = \frac{1}{S_i S_j} \sum_{r \in i} \sum_{r' \in j} P_x(r, r')
@@ -147,9 +151,8 @@ def average_runs(
         method has two runs.
 
     Returns:
-      preferences: `[num_prompts, M, M]`.
-      seeds: `Variance` `[M]` of each method's own part, for `win_rate_matrix`; None
-        where it is not known.
+      Preferences `[num_prompts, M, M]`; and the `Variance` `[M]` of each method's own
+      part, for `win_rate_matrix`, None where it is not known.
 
     Raises:
       ValueError: what `games.check` refuses.
@@ -169,7 +172,7 @@ def average_runs(
     ]
     pooled = pooled_variance(groups)
     if pooled is not None:
-        pooled = Variance(np.mean(pooled.value), pooled.degrees)
+        pooled = Variance(float(np.mean(pooled.value)), pooled.degrees)
     variance = pooled or known
     if variance is None:
         return table, None

@@ -62,14 +62,14 @@ class Summary:
     tau: float | None = None
     mix: float | None = None
     settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    win_rate: Interval | None = None
-    length_controlled: Interval | None = None
-    learned_win_rate: Interval | None = None
-    kinds: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
-    parts: Mapping[str, Interval] = dataclasses.field(default_factory=dict)
-    kl: Interval | None = None
-    length: Interval | None = None
-    truncated: Interval | None = None
+    win_rate: Interval[float] | None = None
+    length_controlled: Interval[float] | None = None
+    learned_win_rate: Interval[float] | None = None
+    kinds: Mapping[str, Interval[float]] = dataclasses.field(default_factory=dict)
+    parts: Mapping[str, Interval[float]] = dataclasses.field(default_factory=dict)
+    kl: Interval[float] | None = None
+    length: Interval[float] | None = None
+    truncated: Interval[float] | None = None
     exploitability: float | None = None
     unbeaten: float | None = None
     nash: float | None = None

@@ -142,14 +142,15 @@ def write_summary_csv(path: str | pathlib.Path, summaries: Sequence[Summary]) ->
     shown = [*columns.used([columns.KEY], summaries), *columns.all_columns(summaries)]
     rows = []
     for summary in summaries:
-        row = {"method": summary.method}
+        row: dict[str, str | float | None] = {"method": summary.method}
         for column in shown:
             value = column.read(summary)
             if isinstance(value, Interval):
                 row[column.heading + " half-width"] = float(value.half_width)
                 value = value.mean
-            text = value is None or isinstance(value, str)
-            row[column.heading] = value if text else float(value)
+            if not isinstance(value, str | None):
+                value = float(value)
+            row[column.heading] = value
         rows.append(row)
     fields = ["method"]
     for column in shown:

@@ -64,7 +64,7 @@ def share(mean: float, spread: float | None = None) -> str:
 
 def win_rate_table(
     names: Sequence[str],
-    win_rates: Interval,
+    win_rates: Interval[np.ndarray],
     *,
     keys: Mapping[str, str] = _NO_KEYS,
     published: Published | None = None,
@@ -131,12 +131,12 @@ def _terminal_cell(names, win_rates, i, j, published):
     """Ours, coloured by its verdict, and below it the published number."""
     ours = Interval(win_rates.mean[i, j], win_rates.half_width[i, j])
     colour = {1: "green", 0: "", -1: "red"}[verdict(ours)]
-    cell = rich.text.Text(share(*ours), colour)
+    cell = rich.text.Text(share(ours.mean, ours.half_width), colour)
     theirs = _theirs(names, i, j, published)
     return cell.append("\n" + share(*theirs), "dim") if theirs else cell
 
 
-def verdict(win_rate: Interval) -> int:
+def verdict(win_rate: Interval[float]) -> int:
     """Which side of one half the whole interval lies on.
 
     Args:
@@ -151,7 +151,7 @@ def verdict(win_rate: Interval) -> int:
 
 def win_rate_markdown(
     names: Sequence[str],
-    win_rates: Interval,
+    win_rates: Interval[np.ndarray],
     *,
     keys: Mapping[str, str] = _NO_KEYS,
     published: Published | None = None,
@@ -188,7 +188,8 @@ def _markdown_cell(names, win_rates, i, j, published):
     ours = Interval(win_rates.mean[i, j], win_rates.half_width[i, j])
     mark = "**" if verdict(ours) > 0 else ""
     theirs = _theirs(names, i, j, published)
-    return f"{mark}{share(*ours)}{mark}" + (f"<br>*{share(*theirs)}*" if theirs else "")
+    text = f"{mark}{share(ours.mean, ours.half_width)}{mark}"
+    return text + (f"<br>*{share(*theirs)}*" if theirs else "")
 
 
 def markdown_text(text: str) -> str:
@@ -232,7 +233,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(lines)
 
 
-def lay_out(names: Sequence[str], win_rates: Interval) -> list[int]:
+def lay_out(names: Sequence[str], win_rates: Interval[np.ndarray]) -> list[int]:
     """The order of rows and columns, after a check that each policy has a name.
 
     Args:

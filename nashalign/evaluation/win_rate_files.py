@@ -17,7 +17,7 @@ _PARTS = ("", " half-width", " paper", " paper std")
 def write_win_rate_csv(
     path: str | pathlib.Path,
     names: Sequence[str],
-    win_rates: Interval,
+    win_rates: Interval[np.ndarray],
     *,
     keys: Mapping[str, str] = _NO_KEYS,
     published: Published | None = None,
@@ -49,7 +49,9 @@ def write_win_rate_csv(
             writer.writerow(cells)
 
 
-def read_win_rate_csv(path: str | pathlib.Path) -> tuple[list[str], Interval]:
+def read_win_rate_csv(
+    path: str | pathlib.Path,
+) -> tuple[list[str], Interval[np.ndarray]]:
     """Read what `write_win_rate_csv` wrote.
 
     Args:

@@ -10,17 +10,18 @@ and so hide what a general preference can say. `empirical_game` keeps the whole 
 """
 
 import itertools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 
 import chex
 import numpy as np
 
 from nashalign import checks, games
 from nashalign.evaluation import intervals
+from nashalign.types import Array
 
 
 def preference_table(
-    compare: Callable[[int, int], chex.Array], num_policies: int
+    compare: Callable[[int, int], Array], num_policies: int
 ) -> np.ndarray:
     """Ask for each pair of policies once; the other half follows by antisymmetry.
 
@@ -62,12 +63,12 @@ def preference_table(
 
 
 def win_rate_matrix(
-    preferences: chex.Array,
+    preferences: Array,
     *,
-    clusters: Sequence[Hashable] | None = None,
-    seeds: intervals.Variance | None = None,
+    clusters: intervals.Clusters | None = None,
+    seeds: intervals.Variance[np.ndarray] | None = None,
     confidence: float = 0.95,
-) -> intervals.Interval:
+) -> intervals.Interval[np.ndarray]:
     r"""Mean preference of row over column, with t intervals over prompts and seeds.
 
     .. math:: W_{ij} = \frac{1}{n} \sum_x P(i \text{ beats } j \mid x)

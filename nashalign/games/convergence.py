@@ -6,11 +6,11 @@ be back where it was. So the last quarter of a run is held against the quarter b
 
 from typing import NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import checks
+from nashalign.types import Array, Numeric
 
 
 class Settling(NamedTuple):
@@ -32,8 +32,8 @@ class Settling(NamedTuple):
     settled: jax.Array
 
 
-def settling(log_policies: chex.Array, *, tolerance: chex.Numeric = 1e-4) -> Settling:
-    r"""Returns whether a run has come to rest, and how it moves if not.
+def settling(log_policies: Array, *, tolerance: Numeric = 1e-4) -> Settling:
+    r"""Returns whether a run has come to rest, and how it moves if not::
 
         state, log_policies = games.run(solver, start, preference, num_steps=4000)
         games.settling(log_policies).settled

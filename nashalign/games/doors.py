@@ -9,20 +9,20 @@ that a loop over `solver.update` pays for one check.
 import weakref
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
 from nashalign.games import preferences
+from nashalign.types import Array
 
 _ORDER = "the order is policy, preference, reference, tau"
 # Of the JAX arrays that were found to be preferences, those that still exist.
 _LAWFUL = weakref.WeakValueDictionary()
 
 
-def preference(value: chex.Array, name: str = "preference") -> chex.Array:
+def preference(value: Array, name: str = "preference") -> Array:
     """Returns a preference `[*B, Y, Y]` as it came; traced, with NaN where it is none.
 
     Raises:
@@ -44,7 +44,7 @@ def preference(value: chex.Array, name: str = "preference") -> chex.Array:
     return jnp.where(lawful, value, jnp.nan)
 
 
-def policy(value: chex.Array, name: str, *, positive: bool = False) -> chex.Array:
+def policy(value: Array, name: str, *, positive: bool = False) -> Array:
     """Returns a policy `[*B, Y]` as it came; traced, with NaN where it is none.
 
     Args:
@@ -69,7 +69,7 @@ def policy(value: chex.Array, name: str, *, positive: bool = False) -> chex.Arra
     return jnp.where(lawful, value, jnp.nan)
 
 
-def game(**arguments: chex.Array | None) -> list[Any]:
+def game(**arguments: Array | None) -> list[Any]:
     """Returns the policies and the preference of a game, checked, and of one size.
 
     Args:
@@ -106,7 +106,7 @@ def game(**arguments: chex.Array | None) -> list[Any]:
     return [
         None
         if name not in given
-        else preference(arguments[name])
+        else preference(given[name])
         if name == "preference"
         else policy(given[name], name)
         for name in arguments
@@ -123,6 +123,6 @@ def _array(value, name):
 def _tolerance(value, least):
     """Returns by how much numbers of this precision may miss a law."""
     dtype = value.dtype
-    if not jax.dtypes.issubdtype(dtype, np.floating):
+    if not jnp.issubdtype(dtype, np.floating):
         return least
     return max(least, 4 * float(jnp.finfo(dtype).eps))

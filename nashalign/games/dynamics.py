@@ -32,8 +32,9 @@ import numpy as np
 
 from nashalign import checks
 from nashalign.games import doors
+from nashalign.types import Array, Numeric
 
-Schedule = float | chex.Array | Callable[[chex.Array], chex.Array]
+Schedule = Numeric | Callable[[Array], Numeric]
 
 
 class State(NamedTuple):
@@ -69,7 +70,7 @@ class Solver(NamedTuple):
         asks later depend on the answers before.
     """
 
-    init: Callable[[chex.Array], State]
+    init: Callable[[Array], State]
     update: Callable[..., State]
     num_questions: int = 1
 
@@ -82,7 +83,7 @@ def make_solver(
 ) -> Solver:
     """Returns the solver that moves by `advance`; the average and the count are kept.
 
-    A dynamics of one's own is the line that makes it differ from others:
+    A dynamics of one's own is the line that makes it differ from others::
 
         def advance(state, preference):
             wins = games.win_rates(jnp.exp(state.log_policy), preference)
@@ -140,7 +141,7 @@ def make_solver(
     return Solver(init, update, num_questions)
 
 
-def offered(state: State, preference: chex.Array) -> jax.Array:
+def offered(state: State, preference: Array) -> jax.Array:
     """Returns the preference that a state is to move by, in the state's precision.
 
     Raises:
@@ -169,9 +170,7 @@ def require_state(state: State, order: str) -> None:
         )
 
 
-def anchored(
-    log_policy: chex.Array, log_reference: chex.Array, weight: chex.Numeric
-) -> jax.Array:
+def anchored(log_policy: Array, log_reference: Array, weight: Numeric) -> jax.Array:
     r"""Returns the geometric mixture of a policy and a reference.
 
     .. math:: w \propto \pi^{1-weight} \mu^{weight}
@@ -234,7 +233,7 @@ def voting(solver: Solver, key: chex.PRNGKey, *, num_votes: int) -> Solver:
 def run(
     solver: Solver,
     start: State,
-    preference: chex.Array,
+    preference: Array,
     *,
     num_steps: int,
     every: int = 1,
@@ -285,7 +284,7 @@ def require_multiple(num_steps: int, every: int) -> None:
         raise ValueError(f"num_steps = {num_steps} is no multiple of every = {every}")
 
 
-def at(schedule: Schedule, step: chex.Array) -> chex.Numeric:
+def at(schedule: Schedule, step: Array) -> Numeric:
     """Returns the step size at a step, NaN where a schedule's is not positive."""
     if not callable(schedule):
         return schedule
@@ -293,9 +292,7 @@ def at(schedule: Schedule, step: chex.Array) -> chex.Numeric:
     return jnp.where((value > 0) & (value < jnp.inf), value, jnp.nan)
 
 
-def converted(
-    paper_eta: Schedule, convert: Callable[[chex.Numeric], chex.Numeric]
-) -> Schedule:
+def converted(paper_eta: Schedule, convert: Callable[[Numeric], Numeric]) -> Schedule:
     """Returns the step for a paper's eta, constant or scheduled.
 
     Raises:
@@ -306,7 +303,7 @@ def converted(
     return convert(checks.setting(paper_eta, "paper_eta", above=0))
 
 
-def check_step(tau: chex.Numeric, eta: Schedule) -> tuple[chex.Numeric, Schedule]:
+def check_step(tau: Numeric, eta: Schedule) -> tuple[Numeric, Schedule]:
     """Returns a strength and a step that give no policy a negative weight in an anchor.
 
     Raises:

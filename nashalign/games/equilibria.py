@@ -14,12 +14,13 @@ import scipy.optimize
 import scipy.spatial
 
 from nashalign.games import exact, preferences
+from nashalign.types import Array
 
 # By how much a Nash policy may be exploitable, a probability.
 TOLERANCE = 1e-10
 
 
-def nash(preference: chex.Array) -> np.ndarray:
+def nash(preference: Array) -> np.ndarray:
     r"""Returns a Nash policy of each game, by linear programming.
 
     .. math:: \pi \in \arg\max_p \min_z P(p > z)
@@ -50,7 +51,7 @@ def nash(preference: chex.Array) -> np.ndarray:
     return policies.reshape(preference.shape[:-1])
 
 
-def nash_vertices(preference: chex.Array) -> np.ndarray:
+def nash_vertices(preference: Array) -> np.ndarray:
     r"""Returns the vertices of the set of all Nash policies of a game.
 
     .. math:: \{\pi \ge 0 : \sum_y \pi(y) = 1, (P - 1/2) \pi \le 0\}

@@ -5,11 +5,11 @@ Everything here is NumPy in float64 on the host, and obeys the laws of `preferen
 
 from collections.abc import Sequence
 
-import chex
 import numpy as np
 
 from nashalign import checks
 from nashalign.games import preferences
+from nashalign.types import Array
 
 # Three dice, each of which beats the next with probability 5/9.
 CYCLIC_DICE = ((2, 4, 9), (1, 6, 8), (3, 5, 7))
@@ -40,10 +40,10 @@ def dice(faces: Sequence[Sequence[float]] = CYCLIC_DICE) -> np.ndarray:
     Returns:
       `[Y, Y]` preference.
     """
-    faces = np.asarray(checks.number(faces, "faces"), np.float64)
-    if faces.ndim != 2 or not faces.size:
-        raise ValueError(f"faces must have shape [Y, F], not {list(faces.shape)}")
-    difference = faces[:, None, :, None] - faces[None, :, None, :]
+    shown = np.asarray(checks.number(faces, "faces"), np.float64)
+    if shown.ndim != 2 or not shown.size:
+        raise ValueError(f"faces must have shape [Y, F], not {list(shown.shape)}")
+    difference = shown[:, None, :, None] - shown[None, :, None, :]
     return preferences.check((0.5 + 0.5 * np.sign(difference)).mean(axis=(-1, -2)))
 
 
@@ -67,7 +67,13 @@ def three_cycle(
     for name, chance in dict(first=first, second=second, third=third).items():
         checks.setting(chance, name, least=0.5, most=1)
     return preferences.check(
-        [[0.5, 1 - first, third], [first, 0.5, 1 - second], [1 - third, second, 0.5]]
+        np.array(
+            [
+                [0.5, 1 - first, third],
+                [first, 0.5, 1 - second],
+                [1 - third, second, 0.5],
+            ]
+        )
     )
 
 
@@ -90,12 +96,12 @@ def random_preference(seed: int, shape: Shape) -> np.ndarray:
     return preferences.check(upper + lower + 0.5 * np.eye(shape[-1]))
 
 
-def planted(seed: int, nash: chex.Array, *, strength: float = 1.0) -> np.ndarray:
+def planted(seed: int, nash: Array, *, strength: float = 1.0) -> np.ndarray:
     r"""Returns games of which a given policy is a Nash policy, against which all tie.
 
     .. math:: A = M - M \pi 1^T + 1 (M \pi)^T, \quad M = -M^T
 
-    scaled so that the largest advantage |A| is half the strength: then A pi = 0, as
+    scaled so that the largest of A is half the strength: then A pi = 0, as
     pi M pi = 0.
 
     Args:
@@ -131,7 +137,7 @@ def low_rank(
 
     .. math:: A = \sum_{k=1}^{rank} u_k v_k^T - v_k u_k^T
 
-    scaled so that the largest advantage |A| is half the strength (the disc games of
+    scaled so that the largest of A is half the strength (the disc games of
     Balduzzi et al. 2019, arXiv:1901.08106). A has twice the rank.
 
     Args:

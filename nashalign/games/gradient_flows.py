@@ -18,19 +18,19 @@ point wants a smaller one.
 
 from collections.abc import Callable
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import checks
 from nashalign.games import dynamics, measures
 from nashalign.games.dynamics import Schedule, Solver
+from nashalign.types import Array, Numeric
 
 # `loss(log_policy, log_reference, preference) -> [*B]`.
-Loss = Callable[[jax.Array, jax.Array, chex.Array], jax.Array]
+Loss = Callable[[jax.Array, jax.Array, Array], jax.Array]
 
 
-def ipo_md(*, tau: float, mix: float, learning_rate: Schedule) -> Solver:
+def ipo_md(*, tau: Numeric, mix: Numeric, learning_rate: Schedule) -> Solver:
     r"""Returns the flow of IPO-MD: squared margins of pairs from the mixture.
 
     .. math:: l(h) = (h - 1/(2\tau))^2
@@ -54,7 +54,7 @@ def ipo_md(*, tau: float, mix: float, learning_rate: Schedule) -> Solver:
     )
 
 
-def online_ipo(*, tau: float, learning_rate: Schedule) -> Solver:
+def online_ipo(*, tau: Numeric, learning_rate: Schedule) -> Solver:
     """Returns the flow of online IPO, `ipo_md` at mix 0: to the Nash policy of tau.
 
     Calandriello et al. 2024 (arXiv:2403.08635, eq. 11).
@@ -72,7 +72,7 @@ def online_ipo(*, tau: float, learning_rate: Schedule) -> Solver:
     return ipo_md(tau=tau, mix=0.0, learning_rate=learning_rate)
 
 
-def online_dpo(*, tau: float, learning_rate: Schedule) -> Solver:
+def online_dpo(*, tau: Numeric, learning_rate: Schedule) -> Solver:
     r"""Returns the flow of online DPO, which does not look for the Nash policy.
 
     .. math:: l(h) = -\log \sigma(\tau h)
@@ -95,7 +95,7 @@ def online_dpo(*, tau: float, learning_rate: Schedule) -> Solver:
     )
 
 
-def online_slic(*, tau: float, learning_rate: Schedule) -> Solver:
+def online_slic(*, tau: Numeric, learning_rate: Schedule) -> Solver:
     r"""Returns the flow of online SLiC, which does not look for the Nash policy.
 
     .. math:: l(h) = \max(0, 1 - \tau h)
@@ -118,7 +118,7 @@ def online_slic(*, tau: float, learning_rate: Schedule) -> Solver:
     )
 
 
-def nash_md_pg(*, tau: float, mix: float, learning_rate: Schedule) -> Solver:
+def nash_md_pg(*, tau: Numeric, mix: Numeric, learning_rate: Schedule) -> Solver:
     r"""Returns the flow of Nash-MD-PG: policy gradient against the mixture.
 
     .. math:: loss = -P(\pi > w) + \tau KL(\pi || \mu)
@@ -151,7 +151,7 @@ def nash_md_pg(*, tau: float, mix: float, learning_rate: Schedule) -> Solver:
     return _flow(loss, learning_rate)
 
 
-def self_play_pg(*, tau: float, learning_rate: Schedule) -> Solver:
+def self_play_pg(*, tau: Numeric, learning_rate: Schedule) -> Solver:
     """Returns the flow of self-play policy gradient, `nash_md_pg` at mix 0.
 
     Args:

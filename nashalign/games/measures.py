@@ -11,16 +11,16 @@ NaN. Everything here is pure JAX in the precision of its arguments; float32 sees
 down to about 1e-7.
 """
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
 from nashalign.games import doors
+from nashalign.types import Array, Numeric
 
 
-def win_rates(opponent: chex.Array, preference: chex.Array) -> jax.Array:
+def win_rates(opponent: Array, preference: Array) -> jax.Array:
     r"""Returns each response's probability of beating the opponent.
 
     .. math:: P(y > q) = \sum_z P_{yz} q(z)
@@ -38,16 +38,16 @@ def win_rates(opponent: chex.Array, preference: chex.Array) -> jax.Array:
     return wins(*doors.game(opponent=opponent, preference=preference))
 
 
-def wins(opponent: chex.Array, preference: chex.Array) -> jax.Array:
+def wins(opponent: Array, preference: Array) -> jax.Array:
     """Returns `win_rates` without looking at the arguments: for what runs in loops."""
     return jnp.matmul(preference, jnp.asarray(opponent)[..., None])[..., 0]
 
 
 def best_response(
-    opponent: chex.Array,
-    preference: chex.Array,
-    reference: chex.Array,
-    tau: chex.Numeric,
+    opponent: Array,
+    preference: Array,
+    reference: Array,
+    tau: Numeric,
 ) -> jax.Array:
     r"""Returns the best regularised response to an opponent.
 
@@ -76,10 +76,10 @@ def best_response(
 
 
 def duality_gap(
-    policy: chex.Array,
-    preference: chex.Array,
-    reference: chex.Array | None = None,
-    tau: chex.Numeric = 0.0,
+    policy: Array,
+    preference: Array,
+    reference: Array | None = None,
+    tau: Numeric = 0.0,
 ) -> jax.Array:
     r"""Returns the distance of a policy from the Nash equilibrium, in win probability.
 
@@ -118,7 +118,7 @@ def duality_gap(
     return jnp.where(tau > 0, 2 * safe_tau * divergence, plain)
 
 
-def exploitability(policy: chex.Array, preference: chex.Array) -> jax.Array:
+def exploitability(policy: Array, preference: Array) -> jax.Array:
     r"""Returns by how much the strongest opponent beats a policy.
 
     .. math:: \max_y P(y > \pi) - 1/2
@@ -139,11 +139,11 @@ def exploitability(policy: chex.Array, preference: chex.Array) -> jax.Array:
 
 
 def nash_conv(
-    policy: chex.Array,
-    opponent: chex.Array,
-    preference: chex.Array,
-    reference: chex.Array | None = None,
-    tau: chex.Numeric = 0.0,
+    policy: Array,
+    opponent: Array,
+    preference: Array,
+    reference: Array | None = None,
+    tau: Numeric = 0.0,
 ) -> jax.Array:
     r"""Returns what two players together can gain by deviating, each alone.
 
@@ -172,7 +172,7 @@ def nash_conv(
     return (gaps[0] + gaps[1]) / 2
 
 
-def kl(policy: chex.Array, reference: chex.Array) -> jax.Array:
+def kl(policy: Array, reference: Array) -> jax.Array:
     r"""Returns the Kullback-Leibler divergence of a policy from a reference.
 
     .. math:: \sum_y \pi(y) \log(\pi(y) / \mu(y))
@@ -193,7 +193,7 @@ def kl(policy: chex.Array, reference: chex.Array) -> jax.Array:
     return _kl(policy, jnp.log(reference))
 
 
-def total_variation(policy: chex.Array, other: chex.Array) -> jax.Array:
+def total_variation(policy: Array, other: Array) -> jax.Array:
     r"""Returns the total variation distance of two policies.
 
     .. math:: \frac12 \sum_y |p(y) - q(y)|

@@ -12,16 +12,16 @@ Read `dynamics` first. Which opponent makes which method:
 
 from collections.abc import Callable
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import checks
 from nashalign.games import dynamics, measures
 from nashalign.games.dynamics import Schedule, Solver
+from nashalign.types import Numeric
 
 
-def mirror_descent(*, tau: float, eta: Schedule) -> Solver:
+def mirror_descent(*, tau: Numeric, eta: Schedule) -> Solver:
     r"""Returns online mirror descent: the opponent is the current policy.
 
     .. math:: \pi_{t+1} \propto \pi_t^{1-\eta\tau} \mu^{\eta\tau}
@@ -46,7 +46,7 @@ def mirror_descent(*, tau: float, eta: Schedule) -> Solver:
     return _solver(tau, eta, lambda policy, anchor: policy)
 
 
-def inpo(*, tau: float, paper_eta: Schedule) -> Solver:
+def inpo(*, tau: Numeric, paper_eta: Schedule) -> Solver:
     r"""Returns INPO's exact iteration: `mirror_descent` with eta = 1 / paper_eta.
 
     .. math:: \arg\min_\pi E_{y, z \sim \pi_t} (h_t(\pi, y, z)
@@ -95,7 +95,7 @@ def dno(*, paper_eta: Schedule) -> Solver:
     return mirror_descent(tau=0.0, eta=dynamics.converted(paper_eta, _inverse))
 
 
-def nash_md(*, tau: float, eta: Schedule) -> Solver:
+def nash_md(*, tau: Numeric, eta: Schedule) -> Solver:
     r"""Returns Nash-MD: the opponent is the mixture of policy and reference.
 
     .. math:: \pi_{t+1} \propto m_t \exp(\eta P(y > m_t)), \quad
@@ -118,7 +118,7 @@ def nash_md(*, tau: float, eta: Schedule) -> Solver:
     return _solver(tau, eta, lambda policy, anchor: anchor)
 
 
-def nash_ema(*, tau: float, eta: Schedule, decay: float) -> Solver:
+def nash_ema(*, tau: Numeric, eta: Schedule, decay: Numeric) -> Solver:
     r"""Returns Nash-EMA: the opponent is a running geometric mean of past policies.
 
     .. math:: \pi_{t+1} \propto \pi_t^{1-\eta\tau} \mu^{\eta\tau}
@@ -154,7 +154,7 @@ def nash_ema(*, tau: float, eta: Schedule, decay: float) -> Solver:
     return dynamics.make_solver(advance, lambda log_reference: log_reference)
 
 
-def fictitious_play(*, tau: float = 0.0) -> Solver:
+def fictitious_play(*, tau: Numeric = 0.0) -> Solver:
     r"""Returns fictitious play: the best response to the average of the past.
 
     .. math:: \pi_{t+1} = \arg\max_p P(p > \bar\pi_t) - \tau KL(p || \mu)
@@ -186,7 +186,7 @@ def fictitious_play(*, tau: float = 0.0) -> Solver:
 
 
 def _solver(
-    tau: chex.Numeric,
+    tau: Numeric,
     eta: Schedule,
     opponent: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> Solver:

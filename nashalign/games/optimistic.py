@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from nashalign import checks
 from nashalign.games import dynamics, measures
 from nashalign.games.dynamics import Schedule, Solver
+from nashalign.types import Numeric
 
 
-def extragradient(*, tau: float, eta: Schedule) -> Solver:
+def extragradient(*, tau: Numeric, eta: Schedule) -> Solver:
     r"""Returns extragradient: the opponent is the policy half a step ahead.
 
     .. math:: \pi_{t+1/2} \propto m_t \exp(\eta P(y > \pi_t)), \quad
@@ -49,7 +50,7 @@ def extragradient(*, tau: float, eta: Schedule) -> Solver:
     return dynamics.make_solver(advance, num_questions=2)
 
 
-def nash_mirror_prox(*, tau: float, paper_eta: Schedule) -> Solver:
+def nash_mirror_prox(*, tau: Numeric, paper_eta: Schedule) -> Solver:
     r"""Returns Nash mirror prox: `extragradient` with another step.
 
     .. math:: \pi_{k+1/2} = \arg\min_p \frac1\tau P(\pi_k > p) + KL(p || \mu)

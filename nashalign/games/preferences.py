@@ -8,10 +8,10 @@ is assumed: a preference need not come from a reward, and may run in circles.
 Everything here is NumPy in float64 on the host, where games are made and checked.
 """
 
-import chex
 import numpy as np
 
 from nashalign import checks
+from nashalign.types import Array
 
 # By how much a law of preferences, or a policy's sum, may be missed: for float32.
 TOLERANCE, SUM_TOLERANCE = 1e-6, 1e-5
@@ -21,7 +21,7 @@ _MOST_ENTRIES = 4_000_000
 
 
 def check(
-    preference: chex.Array, *, tolerance: float = TOLERANCE, name: str = "preference"
+    preference: Array, *, tolerance: float = TOLERANCE, name: str = "preference"
 ) -> np.ndarray:
     r"""Returns the preference in float64 if it obeys the laws of a preference.
 
@@ -87,7 +87,7 @@ def refuse(preference: np.ndarray, name: str, tolerance: float) -> None:
                 )
 
 
-def check_policy(policy: chex.Array, name: str) -> np.ndarray:
+def check_policy(policy: Array, name: str) -> np.ndarray:
     """Returns a policy in float64 if it is one and has full support.
 
     Args:
@@ -110,7 +110,7 @@ def check_policy(policy: chex.Array, name: str) -> np.ndarray:
     return check_distribution(policy, name)
 
 
-def check_distribution(policy: chex.Array, name: str) -> np.ndarray:
+def check_distribution(policy: Array, name: str) -> np.ndarray:
     """Returns a policy in float64 if it is one; it may have zeros.
 
     Args:
@@ -142,7 +142,7 @@ def check_distribution(policy: chex.Array, name: str) -> np.ndarray:
     return policy
 
 
-def from_rewards(rewards: chex.Array) -> np.ndarray:
+def from_rewards(rewards: Array) -> np.ndarray:
     r"""Returns the Bradley-Terry preference of rewards.
 
     .. math:: P_{yz} = \sigma(r_y - r_z)
@@ -165,7 +165,7 @@ def from_rewards(rewards: chex.Array) -> np.ndarray:
     return check(0.5 + 0.5 * np.tanh(difference / 2))
 
 
-def from_votes(wins: chex.Array, *, prior: float = 0.5) -> np.ndarray:
+def from_votes(wins: Array, *, prior: float = 0.5) -> np.ndarray:
     r"""Returns the preference estimated from counts of votes.
 
     .. math:: P_{yz} = \frac{n_{yz} + a}{n_{yz} + n_{zy} + 2 a}
@@ -194,7 +194,7 @@ def from_votes(wins: chex.Array, *, prior: float = 0.5) -> np.ndarray:
     return check(preference)
 
 
-def population(preferences: chex.Array, weights: chex.Array) -> np.ndarray:
+def population(preferences: Array, weights: Array) -> np.ndarray:
     r"""Returns the preference of a population: the weighted mean of its annotators'.
 
     .. math:: P_{yz} = \sum_k w_k P^{(k)}_{yz}

@@ -9,7 +9,6 @@ in how often the reference moves, never a step sooner than it must.
 
 from collections.abc import Callable, Sequence
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,13 +16,14 @@ import numpy as np
 from nashalign import checks
 from nashalign.games import dynamics, measures, mirror
 from nashalign.games.dynamics import Schedule, Solver
+from nashalign.types import Array, Numeric
 
 # `slope(log_policy, log_reference) -> [*B, Y]`, the derivative of a regulariser
 # R(pi, mu) with respect to pi(y), up to what all responses share.
 Slope = Callable[[jax.Array, jax.Array], jax.Array]
 
 
-def comal(*, tau: float, eta: Schedule, num_inner: int) -> Solver:
+def comal(*, tau: Numeric, eta: Schedule, num_inner: int) -> Solver:
     r"""Returns COMAL: mirror descent whose reference moves to it now and then.
 
     After every `num_inner` steps of `mirror_descent` the reference becomes the policy.
@@ -57,7 +57,7 @@ def comal(*, tau: float, eta: Schedule, num_inner: int) -> Solver:
     return dynamics.make_solver(advance)
 
 
-def magnetic_descent(*, tau: float, paper_eta: Schedule, num_inner: int) -> Solver:
+def magnetic_descent(*, tau: Numeric, paper_eta: Schedule, num_inner: int) -> Solver:
     r"""Returns magnetic mirror descent with a refreshed magnet: `comal`, another step.
 
     .. math:: \log \pi_{t+1} = \frac{\log \pi_t + \eta' \tau \log \rho
@@ -85,22 +85,22 @@ def magnetic_descent(*, tau: float, paper_eta: Schedule, num_inner: int) -> Solv
     return comal(tau=tau, eta=eta, num_inner=num_inner)
 
 
-def reverse_kl(log_policy: chex.Array, log_reference: chex.Array) -> jax.Array:
+def reverse_kl(log_policy: Array, log_reference: Array) -> jax.Array:
     """Returns the slope of KL(pi || mu): log pi - log mu, `[*B, Y]`."""
-    return log_policy - log_reference
+    return jnp.asarray(log_policy - log_reference)
 
 
-def forward_kl(log_policy: chex.Array, log_reference: chex.Array) -> jax.Array:
+def forward_kl(log_policy: Array, log_reference: Array) -> jax.Array:
     """Returns the slope of KL(mu || pi): -mu / pi, `[*B, Y]`."""
     return -jnp.exp(log_reference - log_policy)
 
 
-def chi_squared(log_policy: chex.Array, log_reference: chex.Array) -> jax.Array:
+def chi_squared(log_policy: Array, log_reference: Array) -> jax.Array:
     """Returns the slope of the sum of (pi - mu)^2 / mu: 2 pi / mu, `[*B, Y]`."""
     return 2 * jnp.exp(log_policy - log_reference)
 
 
-def rspo(*, tau: float, eta: Schedule, slope: Slope = reverse_kl) -> Solver:
+def rspo(*, tau: Numeric, eta: Schedule, slope: Slope = reverse_kl) -> Solver:
     r"""Returns regularised self-play: mirror descent on any regulariser's slope.
 
     .. math:: \pi_{t+1} \propto \pi_t
@@ -137,7 +137,7 @@ def rspo(*, tau: float, eta: Schedule, slope: Slope = reverse_kl) -> Solver:
     return dynamics.make_solver(advance)
 
 
-def multiplayer(*, tau: float, eta: Schedule, weights: Sequence[float]) -> Solver:
+def multiplayer(*, tau: Numeric, eta: Schedule, weights: Sequence[float]) -> Solver:
     r"""Returns multiplayer Nash policy optimisation: the last policies as opponents.
 
     .. math:: \pi_{t+1} \propto \mu^{\eta\tau}

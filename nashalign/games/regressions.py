@@ -4,13 +4,13 @@ Read `dynamics` first. The fit is over all policies and exact. `mirror.inpo` and
 `mirror.dno` are defined by regressions too, but theirs are solved by mirror steps.
 """
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import checks
 from nashalign.games import dynamics, measures
 from nashalign.games.dynamics import Schedule, Solver
+from nashalign.types import Array
 
 
 def sppo(*, eta: Schedule) -> Solver:
@@ -45,7 +45,7 @@ def sppo(*, eta: Schedule) -> Solver:
     return dynamics.make_solver(advance)
 
 
-def rebel(*, rewards: chex.Array, eta: Schedule) -> Solver:
+def rebel(*, rewards: Array, eta: Schedule) -> Solver:
     r"""Returns REBEL's exact iteration: rewards take the place of win rates.
 
     .. math:: \pi_{t+1} = \arg\min_\pi E_{y, z \sim \pi_t}

@@ -17,20 +17,20 @@ policy, and the device solves the system.
 import math
 from collections.abc import Callable
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
 from nashalign.games import doors, path_following
+from nashalign.types import Array, Numeric
 
 # Entries of the matrices that go down together: 32 MB each.
 _MOST_ENTRIES = 4_000_000
 
 
 def regularized_nash(
-    preference: chex.Array, reference: chex.Array, tau: chex.Numeric
+    preference: Array, reference: Array, tau: Numeric
 ) -> np.ndarray | jax.Array:
     r"""Returns the Nash policy of each KL-regularised game.
 
@@ -157,16 +157,13 @@ def _solve(preference, log_reference, tau, shape):
     """Returns log pi `[*B, Y]` of games of batch shape `[*B]`, some at a time."""
     size = preference.shape[-1]
     count, step = math.prod(shape), max(1, _MOST_ENTRIES // size**2)
-    parts = [
-        _entries(preference, shape, 2),
-        _entries(log_reference, shape, 1),
-        _entries(tau, shape, 0),
-    ]
+    game = _entries(preference, shape, 2)
+    anchor = _entries(log_reference, shape, 1)
+    strength = _entries(tau, shape, 0)
+    some = [slice(start, start + step) for start in range(0, count, step)]
     found = [
-        path_following.follow_path(
-            *(part(slice(start, start + step)) for part in parts), _itself
-        )
-        for start in range(0, count, step)
+        path_following.follow_path(game(own), anchor(own), strength(own), _itself)
+        for own in some
     ]
     return np.concatenate([np.zeros((0, size)), *found]).reshape(*shape, size)
 

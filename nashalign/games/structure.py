@@ -7,15 +7,15 @@ Everything here is NumPy in float64 on the host.
 
 from typing import NamedTuple
 
-import chex
 import numpy as np
 import scipy.sparse.csgraph
 import scipy.special
 
 from nashalign.games import doors, preferences
+from nashalign.types import Array
 
 
-def intransitive_share(preference: chex.Array) -> np.ndarray:
+def intransitive_share(preference: Array) -> np.ndarray:
     """Returns the share of triples of responses that form a cycle.
 
     A triple is a cycle if each of its responses beats another with probability above
@@ -35,7 +35,7 @@ def intransitive_share(preference: chex.Array) -> np.ndarray:
     return cycles / max(num_triples, 1)
 
 
-def condorcet_winner(preference: chex.Array) -> np.ndarray:
+def condorcet_winner(preference: Array) -> np.ndarray:
     """Returns the response that beats every other one, if there is one.
 
     Args:
@@ -50,7 +50,7 @@ def condorcet_winner(preference: chex.Array) -> np.ndarray:
     return np.where(wins.max(axis=-1) == wins.shape[-1] - 1, winner, -1)
 
 
-def top_cycle(preference: chex.Array) -> np.ndarray:
+def top_cycle(preference: Array) -> np.ndarray:
     """Returns the smallest set of responses that beat all the others.
 
     Also the Smith set (Smith 1973): every response in it beats every response outside
@@ -83,9 +83,9 @@ class BradleyTerryFit(NamedTuple):
 
     Attributes:
       rewards: `[*B, Y]` rewards r, nats, of mean 0.
-      divergence: `[*B]` mean over ordered pairs of KL(P(y > z) || sigmoid(r_y - r_z)),
-        nats; 0 where the preference is a reward's.
-      error: `[*B]` largest |P(y > z) - sigmoid(r_y - r_z)|, a probability.
+      divergence: `[*B]` mean of `KL(P(y > z) || sigmoid(r_y - r_z))` over ordered
+        pairs, nats; 0 where the preference is a reward's.
+      error: `[*B]` largest `|P(y > z) - sigmoid(r_y - r_z)|`, a probability.
     """
 
     rewards: np.ndarray
@@ -94,7 +94,7 @@ class BradleyTerryFit(NamedTuple):
 
 
 def fit_bradley_terry(
-    preference: chex.Array, weights: chex.Array | None = None
+    preference: Array, weights: Array | None = None
 ) -> BradleyTerryFit:
     r"""Returns the rewards that explain a preference best, and how well they do.
 
@@ -124,7 +124,7 @@ def fit_bradley_terry(
     if weights is None:
         weights = np.full(size, 1 / size)
     doors.game(weights=weights, preference=preference)
-    weights = preferences.check_policy(weights, "weights")
+    weights = preferences.check_policy(np.asarray(weights), "weights")
     rewards = np.zeros(preference.shape[:-1])
     # Each response's equation over its own weight, so that rare ones are fitted too.
     others = np.broadcast_to(weights[..., None, :], preference.shape)

@@ -3,39 +3,39 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign.games import doors, dynamics, measures
 from nashalign.games.dynamics import Solver, State
+from nashalign.types import Array
 
 # `measure(state, preference [*B, Y, Y]) -> pytree of [*B, ...]`.
-Measure = Callable[[State, chex.Array], Any]
+Measure = Callable[[State, Array], Any]
 
 
-def last_gap(state: State, preference: chex.Array) -> jax.Array:
+def last_gap(state: State, preference: Array) -> jax.Array:
     """Returns the duality gap of the current policy without regularisation, `[*B]`."""
     return measures.duality_gap(jnp.exp(state.log_policy), preference)
 
 
-def average_gap(state: State, preference: chex.Array) -> jax.Array:
+def average_gap(state: State, preference: Array) -> jax.Array:
     """Returns the duality gap of the average policy without regularisation, `[*B]`."""
     return measures.duality_gap(state.average, preference)
 
 
 def sweep(
     make: Callable[..., Solver],
-    settings: Mapping[str, chex.Array],
-    preference: chex.Array,
-    reference: chex.Array,
+    settings: Mapping[str, Array],
+    preference: Array,
+    reference: Array,
     *,
     num_steps: int,
     every: int,
     measure: Measure = last_gap,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> tuple[State, Any]:
-    """Runs a dynamics on every game with every setting, in one compiled program.
+    """Runs a dynamics on every game with every setting, in one compiled program::
 
         settings = {"tau": taus.ravel(), "eta": etas.ravel()}
         state, gaps = games.sweep(games.nash_md, settings, preference, reference,

@@ -23,6 +23,7 @@ from scipy.special import logsumexp
 
 from nashalign import checks
 from nashalign.games import path_following, preferences
+from nashalign.types import Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +41,7 @@ class TokenTree:
     passes: np.ndarray
     parent: np.ndarray
 
-    def mixture(
-        self, policy: chex.Array, reference: chex.Array, mix: float
-    ) -> np.ndarray:
+    def mixture(self, policy: Array, reference: Array, mix: float) -> np.ndarray:
         r"""Returns the token-level geometric mixture as a policy over responses.
 
         .. math:: w(y) = \prod_t w(y_t | y_{<t}), \quad
@@ -83,7 +82,7 @@ class TokenTree:
         return parent[:, None] == parent
 
 
-def token_tree(tokens: chex.Array, mask: chex.Array) -> TokenTree:
+def token_tree(tokens: Array, mask: Array) -> TokenTree:
     """Builds the tree of prefixes of a table of all responses.
 
     Args:
@@ -186,8 +185,8 @@ def token_game(
 
 def token_mixture_fixed_point(
     tree: TokenTree,
-    preference: chex.Array,
-    reference: chex.Array,
+    preference: Array,
+    reference: Array,
     tau: float,
     mix: float,
 ) -> np.ndarray:

@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks
+from nashalign.types import Array, Numeric
 
 _LARGEST_LOG = 20.0
 
 
 def token_rewards(
-    log_ratios: chex.Array, mask: chex.Array, reward: chex.Array, *, tau: chex.Numeric
-) -> chex.Array:
+    log_ratios: Array, mask: Array, reward: Array, *, tau: Numeric
+) -> Array:
     r"""Rewards of tokens: :math:`-\tau \log(\pi/\mu)(y_t)`, plus r at the last one.
 
     Args:
@@ -40,9 +41,7 @@ def token_rewards(
     return jax.lax.stop_gradient(jnp.where(mask, rewards, 0.0))
 
 
-def advantages(
-    rewards: chex.Array, values: chex.Array, mask: chex.Array, *, trace: chex.Numeric
-) -> chex.Array:
+def advantages(rewards: Array, values: Array, mask: Array, *, trace: Numeric) -> Array:
     r"""Generalised advantage estimates of tokens, without discounting.
 
     .. math:: A_t = \sum_{m \ge t} \lambda^{m-t} (r_m + V_{m+1} - V_m)
@@ -75,12 +74,12 @@ def advantages(
 
 
 def clipped_policy(
-    log_probs: chex.Array,
-    old_log_probs: chex.Array,
-    advantage: chex.Array,
+    log_probs: Array,
+    old_log_probs: Array,
+    advantage: Array,
     *,
-    clip: chex.Numeric,
-) -> chex.Array:
+    clip: Numeric,
+) -> Array:
     r"""PPO's surrogate of each token.
 
     .. math:: -\min(\rho A, \mathrm{clip}(\rho, 1 - \epsilon, 1 + \epsilon) A), \quad
@@ -109,8 +108,8 @@ def clipped_policy(
 
 
 def clipped_value(
-    values: chex.Array, old_values: chex.Array, returns: chex.Array, *, clip: float
-) -> chex.Array:
+    values: Array, old_values: Array, returns: Array, *, clip: float
+) -> Array:
     r"""Half the squared error of each token's value, not rewarded for moving far.
 
     .. math:: \tfrac12 \max((V - R)^2, (V_{old} + \mathrm{clip}(V - V_{old},

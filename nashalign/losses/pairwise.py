@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
+from nashalign.types import Array, Numeric
 
 
-def ipo(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex.Array:
+def ipo(margin: Array, preferred: Array, *, tau: Numeric) -> Array:
     r"""IPO: the squared distance of the margin from the preference over tau.
 
     .. math:: \left(h - \frac{p - 1/2}{\tau}\right)^2
@@ -41,7 +42,7 @@ def ipo(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex
     return (margin - (preferred - 0.5) / tau) ** 2
 
 
-def dpo(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex.Array:
+def dpo(margin: Array, preferred: Array, *, tau: Numeric) -> Array:
     r"""DPO: the cross-entropy of a logistic model of the preference.
 
     .. math:: -p \log\sigma(\tau h) - (1 - p) \log\sigma(-\tau h)
@@ -65,12 +66,12 @@ def dpo(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex
 
 
 def bounded_dpo(
-    margin: chex.Array,
-    preferred: chex.Array,
+    margin: Array,
+    preferred: Array,
     *,
-    tau: chex.Numeric,
-    bound: chex.Numeric,
-) -> chex.Array:
+    tau: Numeric,
+    bound: Numeric,
+) -> Array:
     r"""DPO on implicit rewards whose difference is at most twice a bound.
 
     .. math:: -p \log\sigma(c) - (1 - p) \log\sigma(-c), \quad
@@ -94,7 +95,7 @@ def bounded_dpo(
     return _cross_entropy(jnp.clip(tau * margin, -largest, largest), preferred)
 
 
-def slic(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> chex.Array:
+def slic(margin: Array, preferred: Array, *, tau: Numeric) -> Array:
     r"""SLiC's hinge on reference-normalised log-likelihoods.
 
     .. math:: p \max(0, 1 - \tau h) + (1 - p) \max(0, 1 + \tau h)
@@ -118,12 +119,12 @@ def slic(margin: chex.Array, preferred: chex.Array, *, tau: chex.Numeric) -> che
 
 
 def cdpo(
-    margin: chex.Array,
-    preferred: chex.Array,
+    margin: Array,
+    preferred: Array,
     *,
-    tau: chex.Numeric,
-    flip: chex.Numeric,
-) -> chex.Array:
+    tau: Numeric,
+    flip: Numeric,
+) -> Array:
     r"""Conservative DPO: labels are believed to be wrong with probability `flip`.
 
     .. math:: (1 - \epsilon) \ell(h) + \epsilon \ell(-h), \quad
@@ -149,12 +150,12 @@ def cdpo(
 
 
 def rdpo(
-    margin: chex.Array,
-    preferred: chex.Array,
+    margin: Array,
+    preferred: Array,
     *,
-    tau: chex.Numeric,
-    flip: chex.Numeric,
-) -> chex.Array:
+    tau: Numeric,
+    flip: Numeric,
+) -> Array:
     r"""Robust DPO: unbiased where labels are wrong with probability `flip`.
 
     .. math:: \frac{(1 - \epsilon) \ell(h) - \epsilon \ell(-h)}{1 - 2 \epsilon}, \quad
@@ -180,12 +181,12 @@ def rdpo(
 
 
 def simpo(
-    margin: chex.Array,
-    preferred: chex.Array,
+    margin: Array,
+    preferred: Array,
     *,
-    tau: chex.Numeric,
-    gamma: chex.Numeric,
-) -> chex.Array:
+    tau: Numeric,
+    gamma: Numeric,
+) -> Array:
     r"""SimPO: DPO's loss, and the winner is to be ahead by a margin.
 
     .. math:: -p \log\sigma(\tau h - \gamma) - (1 - p) \log\sigma(-\tau h - \gamma)
@@ -209,9 +210,7 @@ def simpo(
     return -preferred * wins - (1 - preferred) * losses
 
 
-def soft(
-    margin: chex.Array, preferred: chex.Array, *, alpha: chex.Numeric
-) -> chex.Array:
+def soft(margin: Array, preferred: Array, *, alpha: Numeric) -> Array:
     r"""Soft preference optimisation of a pair: DPO's loss over alpha.
 
     .. math:: -\frac{1}{\alpha} \left[ p \log\sigma(\alpha h)
@@ -233,9 +232,7 @@ def soft(
     return dpo(margin, preferred, tau=alpha) / alpha
 
 
-def hinge(
-    margin: chex.Array, preferred: chex.Array, *, delta: chex.Numeric
-) -> chex.Array:
+def hinge(margin: Array, preferred: Array, *, delta: Numeric) -> Array:
     r"""SLiC-HF's rank calibration: a hinge on raw log-likelihoods.
 
     .. math:: p \max(0, \delta - h) + (1 - p) \max(0, \delta + h)

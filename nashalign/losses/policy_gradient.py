@@ -8,18 +8,19 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks
+from nashalign.types import Array, Numeric
 
 _LARGEST_LOG = 20.0
 
 
 def policy_gradient(
-    log_probs: chex.Array,
-    reference_log_probs: chex.Array,
-    mask: chex.Array,
-    advantage: chex.Array,
+    log_probs: Array,
+    reference_log_probs: Array,
+    mask: Array,
+    advantage: Array,
     *,
-    tau: chex.Numeric,
-) -> chex.Array:
+    tau: Numeric,
+) -> Array:
     r"""A loss whose gradient is the regularised policy gradient of a response.
 
     .. math:: -\sum_n \mathrm{SG}\Big[A - \tau \sum_{m \ge n}
@@ -50,7 +51,7 @@ def policy_gradient(
     return -jnp.sum(jnp.where(mask, credit * log_probs, 0.0), -1)
 
 
-def k3(log_probs: chex.Array, reference_log_probs: chex.Array) -> chex.Array:
+def k3(log_probs: Array, reference_log_probs: Array) -> Array:
     r"""An estimate of the KL of next-token distributions from the token that was drawn.
 
     .. math:: \frac{\mu(y_n)}{\pi(y_n)} - \log\frac{\mu(y_n)}{\pi(y_n)} - 1

@@ -7,13 +7,12 @@ does what is computed from them.
 
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
-from nashalign.types import Prompts
+from nashalign.types import Array, Prompts
 
 
 def require_prompts(
@@ -45,7 +44,7 @@ def require_prompts(
 
 
 def require_continued(
-    policy: Any, prompts: Prompts, tokens: chex.Array, mask: chex.Array, name: str
+    policy: Any, prompts: Prompts, tokens: Array, mask: Array, name: str
 ) -> None:
     """Requires continuations `[B, N, S]` of prompts that the model has room for.
 
@@ -73,7 +72,7 @@ def require_continued(
         )
 
 
-def fits(policy: Any, tokens: chex.Array, mask: chex.Array) -> jax.Array:
+def fits(policy: Any, tokens: Array, mask: Array) -> jax.Array:
     """Whether each token, and all before it in its row, is one the model has room for.
 
     Args:
@@ -89,9 +88,7 @@ def fits(policy: Any, tokens: chex.Array, mask: chex.Array) -> jax.Array:
     return (jnp.cumsum(unknown, -1) == 0) & (jnp.cumsum(mask, -1) <= policy.context)
 
 
-def continued(
-    policy: Any, prompts: Prompts, tokens: chex.Array, mask: chex.Array
-) -> jax.Array:
+def continued(policy: Any, prompts: Prompts, tokens: Array, mask: Array) -> jax.Array:
     """`fits` of the tokens `[B, N, S]` of continuations, behind their prompts."""
     shape = (*tokens.shape[:2], prompts.tokens.shape[1])
     before = [
@@ -104,7 +101,7 @@ def continued(
     return fits(policy, *rows)[..., shape[-1] :]
 
 
-def states(fit: chex.Array, hidden: chex.Array) -> jax.Array:
+def states(fit: Array, hidden: Array) -> jax.Array:
     """States `[..., D]` where tokens fit; else NaN."""
     return jnp.where(fit[..., None], hidden, jnp.nan)
 

@@ -9,6 +9,7 @@ model that is silently not the one that was trained is worse than none.
 import dataclasses
 import difflib
 import pathlib
+import typing
 from typing import Any
 
 from nashalign import json_file
@@ -18,6 +19,7 @@ NAME = "config.json"
 _ARCHITECTURES = ("LlamaForCausalLM",)
 _MODEL_TYPE = "llama"
 _FIELDS = {field.name: field for field in dataclasses.fields(LlamaConfig)}
+_TYPES = typing.get_type_hints(LlamaConfig)
 _REQUIRED = (
     "vocab_size",
     "hidden_size",
@@ -211,7 +213,7 @@ def _llama_config(options, path):
     values = {name: options[name] for name in _FIELDS if options.get(name) is not None}
     values["rope_theta"] = _rope_theta(options, path)
     for name, value in values.items():
-        kind = _FIELDS[name].type
+        kind = _TYPES[name]
         wrong_kind = isinstance(value, bool) != (kind is bool)
         if wrong_kind or not isinstance(value, int | float):
             raise ValueError(f"{path}: {name} is {value!r:.60}, not a {kind.__name__}.")

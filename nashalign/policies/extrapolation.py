@@ -5,9 +5,10 @@ import jax
 
 from nashalign import checks
 from nashalign.policies.policy import Params
+from nashalign.types import Numeric
 
 
-def extrapolate(params: Params, start: Params, *, alpha: chex.Numeric) -> Params:
+def extrapolate(params: Params, start: Params, *, alpha: Numeric) -> Params:
     r"""Parameters beyond the trained ones, as seen from where training began (ExPO).
 
     .. math:: \theta + \alpha (\theta - \theta_0)

@@ -5,15 +5,16 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks
+from nashalign.types import Array, Numeric
 
 
-def precise(logits: chex.Array) -> jax.Array:
+def precise(logits: Array) -> jax.Array:
     """Returns logits in at least float32, as softmax and logsumexp need them."""
     logits = jnp.asarray(logits)
     return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
 
-def log_power(log_probs: chex.Array, weight: chex.Numeric) -> jax.Array:
+def log_power(log_probs: Array, weight: Numeric) -> jax.Array:
     """The logarithm of a probability to a power; of nothing to the power 0 it is 0.
 
     Args:
@@ -21,12 +22,12 @@ def log_power(log_probs: chex.Array, weight: chex.Numeric) -> jax.Array:
       weight: the power; broadcasts against them.
     """
     nothing = jnp.isneginf(log_probs) & (jnp.asarray(weight) == 0)
-    return weight * jnp.where(nothing, 0.0, log_probs)
+    return jnp.multiply(weight, jnp.where(nothing, 0.0, log_probs))
 
 
 def mixture_logits(
-    policy_logits: chex.Array, reference_logits: chex.Array, *, mix: chex.Numeric
-) -> chex.Array:
+    policy_logits: Array, reference_logits: Array, *, mix: Numeric
+) -> Array:
     r"""Log-probabilities of the geometric mixture of two next-token distributions.
 
     .. math:: \log w = (1 - \text{mix}) \log \pi + \text{mix} \log \mu - \log Z

@@ -23,7 +23,7 @@ import numpy as np
 from nashalign.policies import capacity
 from nashalign.policies.logits import precise
 from nashalign.policies.rows import take_rows
-from nashalign.types import Prompts
+from nashalign.types import Array, Prompts
 
 # Pytrees of arrays, whose structure is the family's.
 Params = Any
@@ -35,7 +35,7 @@ class Prefill(Protocol):
 
     def __call__(
         self, params: Params, prompts: Prompts, *, room: int
-    ) -> tuple[Cache, chex.Array]:
+    ) -> tuple[Cache, Array]:
         """Return a cache of `B` rows with room for more tokens, and first tokens `[B]`.
 
         The cache has read all of a prompt that comes before its first token: `hidden`
@@ -73,18 +73,18 @@ class Policy:
 
     init: Callable[[chex.PRNGKey], Params]
     prefill: Prefill
-    take: Callable[[Cache, chex.Array], Cache]
-    put: Callable[[Cache, chex.Array, Cache], Cache]
+    take: Callable[[Cache, Array], Cache]
+    put: Callable[[Cache, Array, Cache], Cache]
     hidden: Callable[
-        [Params, chex.Array, chex.Array, Cache | None],
+        [Params, Array, Array, Cache | None],
         tuple[jax.Array, Cache | None],
     ]
-    logits: Callable[[Params, chex.Array], jax.Array]
+    logits: Callable[[Params, Array], jax.Array]
     vocabulary: int
     width: int
     context: int
 
-    def apply(self, params: Params, tokens: chex.Array, mask: chex.Array) -> jax.Array:
+    def apply(self, params: Params, tokens: Array, mask: Array) -> jax.Array:
         """Returns next-token logits `[B, S, V]` of whole sequences `[B, S]`.
 
         They are in at least float32, and NaN behind a token outside the vocabulary and
@@ -95,7 +95,7 @@ class Policy:
         return precise(self.logits(params, hidden))
 
     def decode(
-        self, params: Params, tokens: chex.Array, mask: chex.Array, cache: Cache
+        self, params: Params, tokens: Array, mask: Array, cache: Cache
     ) -> tuple[jax.Array, Cache]:
         """Returns logits `[B, S, V]` of `S` more tokens, and the longer cache."""
         hidden, cache = self.hidden(params, tokens, mask, cache)

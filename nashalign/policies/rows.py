@@ -1,12 +1,13 @@
 """The rows of a cache's arrays: chosen, repeated, and replaced by others."""
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nashalign.types import Array
 
-def take_rows(array: chex.Array, rows: chex.Array, axis: int = 0) -> jax.Array:
+
+def take_rows(array: Array, rows: Array, axis: int = 0) -> jax.Array:
     """Returns rows of an array, chosen or repeated.
 
     Args:
@@ -27,9 +28,7 @@ def take_rows(array: chex.Array, rows: chex.Array, axis: int = 0) -> jax.Array:
     return jnp.take(array, rows, axis)
 
 
-def put_rows(
-    array: chex.Array, rows: chex.Array, other: chex.Array, axis: int = 0
-) -> jax.Array:
+def put_rows(array: Array, rows: Array, other: Array, axis: int = 0) -> jax.Array:
     """Returns an array with some of its rows replaced by those of another.
 
     Args:

@@ -4,14 +4,13 @@ Each prompt is read once, however many responses it has, and each of them in one
 after it.
 """
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign.policies import capacity
 from nashalign.policies.logits import precise
 from nashalign.policies.policy import Params, Policy, prefill
-from nashalign.types import Prompts, Responses
+from nashalign.types import Array, Prompts, Responses
 
 # Positions whose logits exist at the same time while log-probabilities are computed.
 _TIME_CHUNK = 64
@@ -21,8 +20,8 @@ def extend(
     policy: Policy,
     params: Params,
     prompts: Prompts,
-    tokens: chex.Array,
-    mask: chex.Array,
+    tokens: Array,
+    mask: Array,
 ) -> jax.Array:
     """Hidden states of `N` continuations of each prompt, whose forward pass they share.
 
@@ -70,7 +69,7 @@ def _after_prompts(policy, params, prompts, tokens, mask):
 
 def read(
     policy: Policy, params: Params, prompts: Prompts, responses: Responses
-) -> chex.Array:
+) -> Array:
     """The states from which each token of the responses is predicted.
 
     Args:
@@ -96,7 +95,7 @@ def read(
 
 def log_probs(
     policy: Policy, params: Params, prompts: Prompts, responses: Responses
-) -> chex.Array:
+) -> Array:
     r"""Per-token log-probabilities of responses, at temperature 1.
 
     .. math:: \log \pi(y_t \mid x, y_{<t})
@@ -122,8 +121,8 @@ def log_probs(
 
 
 def log_probs_of(
-    policy: Policy, params: Params, hidden: chex.Array, responses: Responses
-) -> chex.Array:
+    policy: Policy, params: Params, hidden: Array, responses: Responses
+) -> Array:
     """`log_probs` from the states `[B, N, T, D]` of `read`.
 
     Logits of at most 64 positions exist at a time, and are made again in the backward
@@ -142,9 +141,9 @@ def log_probs_of(
 def token_kl(
     policy: Policy,
     params: tuple[Params, Params],
-    hidden: tuple[chex.Array, chex.Array],
+    hidden: tuple[Array, Array],
     responses: Responses,
-) -> chex.Array:
+) -> Array:
     r"""KL divergence of two policies' next-token distributions along responses.
 
     .. math:: \sum_v p(v \mid x, y_{<t}) \log\frac{p(v \mid x, y_{<t})}
@@ -176,8 +175,8 @@ def token_kl(
 
 
 def log_collision(
-    policy: Policy, params: Params, hidden: chex.Array, responses: Responses
-) -> chex.Array:
+    policy: Policy, params: Params, hidden: Array, responses: Responses
+) -> Array:
     r"""Log-probability that two draws of the next token are the same, along responses.
 
     .. math:: \log \sum_v \pi(v \mid x, y_{<t})^2

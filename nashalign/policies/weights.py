@@ -236,8 +236,8 @@ def _stored_shapes(path, leaf):
 
 def _read_leaf(stored, path, leaf):
     """One leaf in float32, its layers stacked and its matrices turned."""
-    whole = np.empty(leaf.shape, np.float32)
-    parts = whole if _is_stacked(path) else whole[None]
+    whole: np.ndarray = np.empty(leaf.shape, np.float32)
+    parts: np.ndarray = whole if _is_stacked(path) else whole[None]
     for part, name in zip(parts, _names(path, leaf.shape[0]), strict=True):
         file, place = stored[name]
         tensor = file.get_tensor(name)

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
-from nashalign.types import Prompts, Responses
+from nashalign.types import Array, Prompts, Responses
 
 
 class PreferenceAnnotator(Protocol):
@@ -28,7 +28,7 @@ class PreferenceAnnotator(Protocol):
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
-    ) -> chex.Array:
+    ) -> Array:
         """Return `[B, M]`, P(y beats z) in [0, 1]; P(z beats y) is its complement."""
         ...
 
@@ -36,9 +36,7 @@ class PreferenceAnnotator(Protocol):
 class RewardAnnotator(Protocol):
     """Gives every response a reward."""
 
-    def score(
-        self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
-    ) -> chex.Array:
+    def score(self, key: chex.PRNGKey, prompts: Prompts, responses: Responses) -> Array:
         """Return `[B, N]` rewards, comparable among the responses to one prompt."""
         ...
 
@@ -78,7 +76,7 @@ def preferred_by(
     z: Responses,
     *,
     dtype: Any,
-) -> chex.Array:
+) -> Array:
     """Return what an annotator says of pairs.
 
     Args:
@@ -108,7 +106,7 @@ def scored_by(
     responses: Responses,
     *,
     dtype: Any,
-) -> chex.Array:
+) -> Array:
     """Return an annotator's rewards of responses.
 
     Args:
@@ -129,7 +127,7 @@ def scored_by(
     return finite_rewards(answer, "the annotator", dtype=dtype)
 
 
-def probabilities(preferred: chex.Array, where: str, *, dtype: Any) -> jax.Array:
+def probabilities(preferred: Array, where: str, *, dtype: Any) -> jax.Array:
     """Return preferences in a precision; votes may be integers or truth values.
 
     Raises:
@@ -141,7 +139,7 @@ def probabilities(preferred: chex.Array, where: str, *, dtype: Any) -> jax.Array
     return jnp.where((preferred >= 0) & (preferred <= 1), preferred, jnp.nan)
 
 
-def finite_rewards(rewards: chex.Array, where: str, *, dtype: Any) -> jax.Array:
+def finite_rewards(rewards: Array, where: str, *, dtype: Any) -> jax.Array:
     """Return rewards in a precision.
 
     Raises:
@@ -153,7 +151,7 @@ def finite_rewards(rewards: chex.Array, where: str, *, dtype: Any) -> jax.Array:
     return jnp.where(jnp.isfinite(rewards), rewards, jnp.nan)
 
 
-def _ask(annotator, question, key, prompts, *texts):
+def _ask(annotator, question, key, prompts, *texts) -> Array:
     """An annotator's answer as it came: numbers or truth values `[B, M]`."""
     who = f"the annotator ({type(annotator).__name__}.{question})"
     try:
@@ -168,11 +166,9 @@ def _ask(annotator, question, key, prompts, *texts):
             "the last alone"
         ) from error
     shape = texts[0].tokens.shape[:2]
-    kind = getattr(answer, "dtype", None)
-    if kind is None:
-        kind = np.asarray(answer, object if answer is None else None).dtype
     real = [np.bool_, np.integer, np.floating]
-    if not any(jax.dtypes.issubdtype(kind, one) for one in real):
+    kind = np.asarray(answer).dtype if not hasattr(answer, "dtype") else answer.dtype
+    if answer is None or not any(jnp.issubdtype(kind, one) for one in real):
         told = "None" if answer is None else f"an array of {kind}"
         raise ValueError(
             f"{who} must answer with an array of numbers, not {told}; a judge that has "
@@ -186,7 +182,7 @@ def _ask(annotator, question, key, prompts, *texts):
     return answer
 
 
-def check_rewards(rewards: chex.Array, where: str) -> np.ndarray:
+def check_rewards(rewards: Array, where: str) -> np.ndarray:
     """Return rewards as they came, or say why they are none.
 
     Args:
@@ -204,7 +200,7 @@ def check_rewards(rewards: chex.Array, where: str) -> np.ndarray:
     return rewards
 
 
-def check_preferred(preferred: chex.Array, where: str) -> np.ndarray:
+def check_preferred(preferred: Array, where: str) -> np.ndarray:
     """Return the probabilities P(y beats z) as they came, or say why they are none.
 
     Args:

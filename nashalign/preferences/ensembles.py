@@ -23,17 +23,17 @@ import jax.numpy as jnp
 
 from nashalign import checks
 from nashalign.preferences import annotators
-from nashalign.types import Prompts, Responses, pytree
+from nashalign.types import Array, Prompts, Responses, pytree
 
-Combine = Callable[[chex.Array], chex.Array]
+Combine = Callable[[Array], Array]
 
 
-def mean(rewards: chex.Array) -> chex.Array:
+def mean(rewards: Array) -> Array:
     """The members' mean reward, `[k, *B]` to `[*B]`."""
     return jnp.mean(rewards, 0)
 
 
-def worst_case(rewards: chex.Array) -> chex.Array:
+def worst_case(rewards: Array) -> Array:
     """The least of the members' rewards, `[k, *B]` to `[*B]`; at most their mean."""
     return jnp.min(rewards, 0)
 
@@ -64,7 +64,7 @@ def uncertainty_weighted(weight: float) -> Combine:
 def _uncertainty_weighted(weight: float) -> Combine:
     """The same function for the same weight, so that programs are compiled once."""
 
-    def combine(rewards: chex.Array) -> chex.Array:
+    def combine(rewards: Array) -> Array:
         return mean(rewards) - weight * jnp.var(rewards, 0)
 
     return combine
@@ -100,7 +100,7 @@ class Ensemble:
 
     def score(
         self, key: chex.PRNGKey | None, prompts: Prompts, responses: Responses
-    ) -> chex.Array:
+    ) -> Array:
         """The members' rewards, combined.
 
         Args:
@@ -115,7 +115,7 @@ class Ensemble:
 
     def prefer(
         self, key: chex.PRNGKey | None, prompts: Prompts, y: Responses, z: Responses
-    ) -> chex.Array:
+    ) -> Array:
         """The mean of the members' P(y beats z): a vote of a population of judges.
 
         Only the mean is on offer. The least of the members' P(y beats z) is one minus
@@ -166,7 +166,7 @@ def average_weights(models: Sequence[chex.ArrayTree]) -> chex.ArrayTree:
 
     Args:
       models: `M` >= 1 pytrees of one structure with leaves of equal shapes, such as
-        `RewardModel`s that share their policy's functions, or just their parameters.
+        reward models that share their policy's functions, or just their parameters.
 
     Returns:
       A pytree like each of them, in the precision of their leaves.

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
-from nashalign.types import Prompts, Responses, pytree
+from nashalign.types import Array, Prompts, Responses, pytree
 
 _ROUNDING = 1e-5
 
@@ -31,7 +31,7 @@ class GamePreference:
     """
 
     table: Responses
-    preference: chex.Array
+    preference: Array
 
     def __post_init__(self):
         """Checks that the matrix is a preference over the table."""
@@ -50,7 +50,7 @@ class GamePreference:
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
-    ) -> chex.Array:
+    ) -> Array:
         """P(y beats z) from the matrix, `[B, M]`; NaN where one is not in the table.
 
         Args:
@@ -83,7 +83,7 @@ class GameReward:
     """
 
     table: Responses
-    rewards: chex.Array
+    rewards: Array
 
     def __post_init__(self):
         """Checks that there is a finite reward for each response of the table."""
@@ -91,9 +91,7 @@ class GameReward:
         if checks.known(self.rewards):
             checks.number(self.rewards, "rewards")
 
-    def score(
-        self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
-    ) -> chex.Array:
+    def score(self, key: chex.PRNGKey, prompts: Prompts, responses: Responses) -> Array:
         """Rewards from the table, `[B, N]`; NaN where a response is not in it.
 
         Args:
@@ -120,7 +118,7 @@ def _require_entries(table, values, name, rank):
         )
 
 
-def locate(table: Responses, responses: Responses) -> chex.Array:
+def locate(table: Responses, responses: Responses) -> Array:
     """Index of each response in the table of all responses.
 
     Args:

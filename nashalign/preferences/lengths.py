@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from nashalign import checks
 from nashalign.preferences import annotators
-from nashalign.types import Prompts, Responses, pytree
+from nashalign.types import Array, Numeric, Prompts, Responses, pytree
 
 
 @pytree
@@ -32,16 +32,14 @@ class LengthPenalised:
     """
 
     annotator: annotators.RewardAnnotator
-    penalty: chex.Numeric
+    penalty: Numeric
 
     @property
     def host(self) -> bool:
         """Whether the annotator answers on the host."""
         return annotators.on_host(self.annotator)
 
-    def score(
-        self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
-    ) -> chex.Array:
+    def score(self, key: chex.PRNGKey, prompts: Prompts, responses: Responses) -> Array:
         """`r(y) - penalty |y|`, `[B, N]`.
 
         Args:
@@ -57,11 +55,11 @@ class LengthPenalised:
 
 
 def length_penalty(
-    rewards: chex.Array,
-    lengths: chex.Array,
-    grid: chex.Array,
-    where: chex.Array | None = None,
-) -> chex.Array:
+    rewards: Array,
+    lengths: Array,
+    grid: Array,
+    where: Array | None = None,
+) -> Array:
     r"""The penalty whose best responses are no longer than its worst ones, on average.
 
     .. math:: \arg\min_{\alpha \in \text{grid}}

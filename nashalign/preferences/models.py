@@ -17,6 +17,7 @@ at the maximal length is closed with an <eos>, as its reader could not tell eith
 A model is a pytree whose leaves are its parameters: differentiate `vote_loss` by it.
 """
 
+import abc
 import dataclasses
 import itertools
 from typing import Any
@@ -27,15 +28,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import policies
-from nashalign.types import Prompts, Responses, pytree
+from nashalign.types import Array, Prompts, Responses, pytree
 
 
-class _Judge:
+class _Judge(abc.ABC):
     """An annotator whose preference is the logistic function of its `logit`."""
+
+    @abc.abstractmethod
+    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> Array:
+        """Log-odds that y beats z, `[B, M]`."""
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
-    ) -> chex.Array:
+    ) -> Array:
         """P(y beats z) = sigmoid(logit), `[B, M]` in [0, 1].
 
         Args:
@@ -66,7 +71,7 @@ class PairwiseModel(_Judge):
     policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
     eos_id: int | tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
 
-    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> chex.Array:
+    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> Array:
         r"""Log-odds that y beats z, `[B, M]`.
 
         .. math:: (u(y | x) + u(y | x, z) - u(z | x) - u(z | x, y)) / 2
@@ -80,9 +85,9 @@ class PairwiseModel(_Judge):
           `[B, M]`; changes sign when y and z change places.
         """
         chex.assert_equal_shape([y.tokens, z.tokens])
-        y, z = _closed(y, self.eos_id), _closed(z, self.eos_id)
-        first = [jnp.concatenate(p, 1) for p in zip(y, z, strict=True)]
-        second = [jnp.concatenate(p, 1) for p in zip(z, y, strict=True)]
+        ours, theirs = _closed(y, self.eos_id), _closed(z, self.eos_id)
+        first = [jnp.concatenate(p, 1) for p in zip(ours, theirs, strict=True)]
+        second = [jnp.concatenate(p, 1) for p in zip(theirs, ours, strict=True)]
         alone, after = _read(self.policy, self.params, prompts, first, second)
         y_alone, z_alone = jnp.split(alone, 2, axis=1)
         z_after, y_after = jnp.split(after, 2, axis=1)
@@ -104,9 +109,7 @@ class RewardModel(_Judge):
     policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
     eos_id: int | tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
 
-    def score(
-        self, key: chex.PRNGKey, prompts: Prompts, responses: Responses
-    ) -> chex.Array:
+    def score(self, key: chex.PRNGKey, prompts: Prompts, responses: Responses) -> Array:
         """Rewards `[B, N]`; only differences between responses to one prompt mean much.
 
         Args:
@@ -118,10 +121,9 @@ class RewardModel(_Judge):
           `[B, N]`, in log-odds.
         """
         del key
-        closed = _closed(responses, self.eos_id)
-        return _read(self.policy, self.params, prompts, closed)[0]
+        return self._rewards(prompts, responses)
 
-    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> chex.Array:
+    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> Array:
         """Log-odds r(y) - r(z) that y beats z, `[B, M]`.
 
         Args:
@@ -134,8 +136,13 @@ class RewardModel(_Judge):
         """
         chex.assert_equal_shape([y.tokens, z.tokens])
         both = jax.tree.map(lambda *p: jnp.concatenate(p, 1), y, z)
-        r_y, r_z = jnp.split(self.score(None, prompts, both), 2, axis=1)
+        r_y, r_z = jnp.split(self._rewards(prompts, both), 2, axis=1)
         return r_y - r_z
+
+    def _rewards(self, prompts, responses):
+        """`score`, which needs no key."""
+        closed = _closed(responses, self.eos_id)
+        return _read(self.policy, self.params, prompts, closed)[0]
 
 
 def init_params(key: chex.PRNGKey, policy: policies.Policy, params: Any) -> dict:
@@ -147,7 +154,7 @@ def init_params(key: chex.PRNGKey, policy: policies.Policy, params: Any) -> dict
       params: its parameters, which the model starts from.
 
     Returns:
-      `{"policy": params, "head": [D]}`.
+      Those of the `policy`, and the `head` `[D]`, by these names.
     """
     head = jax.random.normal(key, (policy.width,)) / policy.width
     return {"policy": params, "head": head}
@@ -158,8 +165,8 @@ def vote_loss(
     prompts: Prompts,
     y: Responses,
     z: Responses,
-    votes: chex.Array,
-) -> chex.Array:
+    votes: Array,
+) -> Array:
     r"""Cross-entropy of the model's preference to the votes, one number per comparison.
 
     .. math:: -v \log \sigma(\ell) - (1 - v) \log \sigma(-\ell)

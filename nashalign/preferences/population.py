@@ -21,7 +21,7 @@ from scipy.special import expit
 
 from nashalign import checks, data, games
 from nashalign.preferences import annotators
-from nashalign.types import Prompts, Responses
+from nashalign.types import Array, Prompts, Responses
 
 Utility = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 """Of `n` prompts and the response to each: `[n]` float64."""
@@ -110,7 +110,7 @@ class Population:
         """
         return np.stack([u(prompts, responses) for u in self.voters.values()])
 
-    def verdicts(self, u_y: chex.Array, u_z: chex.Array) -> np.ndarray:
+    def verdicts(self, u_y: Array, u_z: Array) -> np.ndarray:
         """Each kind's own P(y beats z) = sigmoid((u(y) - u(z)) / T), `[kinds, ...]`.
 
         Args:
@@ -140,7 +140,7 @@ class Population:
             difference / temperatures.reshape(-1, *[1] * (difference.ndim - 1))
         )
 
-    def prefer(self, u_y: chex.Array, u_z: chex.Array) -> np.ndarray:
+    def prefer(self, u_y: Array, u_z: Array) -> np.ndarray:
         """The population's P(y beats z), `[...]`: the weighted mean of `verdicts`.
 
         Args:
@@ -153,7 +153,7 @@ class Population:
         weights = np.asarray(self.weights, np.float64)
         return np.tensordot(weights, self.verdicts(u_y, u_z), axes=1)
 
-    def matrix(self, utilities: chex.Array) -> np.ndarray:
+    def matrix(self, utilities: Array) -> np.ndarray:
         """P(row beats column) among the K responses to each prompt, `[*B, K, K]`.
 
         Args:
@@ -168,8 +168,8 @@ class Population:
     def votes(
         self,
         rng: np.random.Generator,
-        u_y: chex.Array,
-        u_z: chex.Array,
+        u_y: Array,
+        u_z: Array,
         *,
         num_voters: int = 1,
     ) -> np.ndarray:
@@ -258,7 +258,7 @@ class PopulationAnnotator:
         return self.population.prefer(u_y, u_z)
 
 
-def best_attainable_accuracy(preferred: chex.Array) -> float:
+def best_attainable_accuracy(preferred: Array) -> float:
     r"""Accuracy of knowing P exactly, against hard votes: mean of max(p, 1 - p).
 
     Args:
@@ -271,7 +271,7 @@ def best_attainable_accuracy(preferred: chex.Array) -> float:
     return float(np.maximum(preferred, 1 - preferred).mean())
 
 
-def intransitive_share(preference: chex.Array) -> float:
+def intransitive_share(preference: Array) -> float:
     """Share of the triples of responses whose majorities run in a circle.
 
     A triple is cyclic if a beats b, b beats c and c beats a, each with P > 1/2; a tie

@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks, policies
-from nashalign.types import Prompts, Responses, pytree
+from nashalign.types import Array, Prompts, Responses, pytree
 
-Behaviour = Callable[[Mapping[str, chex.Array]], chex.Array]
+Behaviour = Callable[[Mapping[str, Array]], Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def sample(
     contexts: Mapping[str, Prompts] = types.MappingProxyType({}),
     num_responses: int,
     decoding: Decoding,
-) -> tuple[Responses, dict[str, chex.Array]]:
+) -> tuple[Responses, dict[str, Array]]:
     """Draws `N` responses to each prompt from a behaviour.
 
     Args:
@@ -137,12 +137,12 @@ def sample(
 class _Loop:
     """What the decoding loop carries."""
 
-    position: chex.Array
-    last: dict[str, chex.Array]
-    alive: chex.Array
-    tokens: chex.Array
-    mask: chex.Array
-    log_probs: dict[str, chex.Array]
+    position: Array
+    last: dict[str, Array]
+    alive: Array
+    tokens: Array
+    mask: Array
+    log_probs: dict[str, Array]
     caches: dict[str, policies.Cache]
 
 

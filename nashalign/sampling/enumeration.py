@@ -9,14 +9,13 @@ import itertools
 import types
 from collections.abc import Mapping, Sequence
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks, policies
 from nashalign.sampling.decoding import Behaviour
-from nashalign.types import Prompts, Responses
+from nashalign.types import Array, Prompts, Responses
 
 
 def enumerate_responses(
@@ -71,7 +70,7 @@ def exact_log_probs(
     responses: Responses,
     *,
     contexts: Mapping[str, Prompts] = types.MappingProxyType({}),
-) -> chex.Array:
+) -> Array:
     """Log-probability of each response under a behaviour, in one pass.
 
     The distribution that `sample` draws from, without its loop.

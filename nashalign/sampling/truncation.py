@@ -1,14 +1,14 @@
 """How sharply a policy's distribution is drawn from: temperature, top-p, greedy."""
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import checks
+from nashalign.types import Array, Numeric
 
 
 def sharpened(
-    logits: chex.Array, *, temperature: chex.Numeric = 1.0, top_p: chex.Numeric = 1.0
+    logits: Array, *, temperature: Numeric = 1.0, top_p: Numeric = 1.0
 ) -> jax.Array:
     """Returns logits of what is drawn from, minus infinity for what is never drawn.
 

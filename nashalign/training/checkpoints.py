@@ -292,7 +292,7 @@ def _stored(tree: PyTree) -> dict[str, jax.Array | np.ndarray]:
 
 def _is_key(leaf) -> bool:
     """Whether a leaf is a typed random key."""
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _target(leaf) -> jax.ShapeDtypeStruct | np.ndarray:

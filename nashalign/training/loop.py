@@ -130,13 +130,14 @@ def run(
             state, metrics, record = step(state, batch)
             keeper.settle()
             keeper.pending = _Done(index + 1, batch, metrics, record)
+            done += 1
             interrupted = interrupts.received is not None
-            ended = keeper.tend(state, interrupted, stop)
+            ended = keeper.tend(keeper.pending, state, interrupted, stop)
             if interrupted or ended:
                 break
         checkpoints.wait()
         interrupts.raise_received(
-            f"{name}: stopped after step {index + 1} of {num_steps}, which is saved in "
+            f"{name}: stopped after step {done} of {num_steps}, which is saved in "
             f"{folder}. The same command goes on from there"
         )
     return state
@@ -163,14 +164,16 @@ class _Keeper:
         if self.evaluate is not None:
             self._log(0, _as_floats(self.evaluate(state)))
 
-    def tend(self, state: PyTree, interrupted: bool, stop: Callable | None) -> bool:
+    def tend(
+        self, done: _Done, state: PyTree, interrupted: bool, stop: Callable | None
+    ) -> bool:
         """Evaluates and saves where the pending step asks for it, or the user does.
 
         Returns whether what was measured ends the run.
         """
-        done, ended = self.pending, False
+        ended = False
         if self.evaluate is not None and self.evaluates(done.step):
-            self._require_finite()
+            self._require_finite(done)
             measured = _as_floats(self.evaluate(state))
             self.settle(measured)
             ended = stop is not None and stop(measured)
@@ -186,7 +189,7 @@ class _Keeper:
         """Waits for the pending step, if there is one, checks it and logs it."""
         if self.pending is None:
             return
-        done, metrics = self.pending, self._require_finite()
+        done, metrics = self.pending, self._require_finite(self.pending)
         metrics |= _as_floats(evaluation or {})
         self._log(done.step, metrics, self._rollouts(done))
         shown = [name for name in self.show if name in metrics]
@@ -209,12 +212,12 @@ class _Keeper:
             return ()
         return self.rollouts_of(done.step, done.batch, jax.device_get(done.record))
 
-    def _require_finite(self) -> dict[str, float]:
-        """The pending step's metrics, or the end of the run."""
-        metrics = _as_floats(jax.device_get(self.pending.metrics))
+    def _require_finite(self, done: _Done) -> dict[str, float]:
+        """A step's metrics, or the end of the run."""
+        metrics = _as_floats(jax.device_get(done.metrics))
         broken = [f"{k} is {v}" for k, v in metrics.items() if not math.isfinite(v)]
         if broken:
-            raise self._diverged(", ".join(broken), self.pending)
+            raise self._diverged(", ".join(broken), done)
         return metrics
 
     def _diverged(self, what: str, done: _Done) -> TrainingDiverged:

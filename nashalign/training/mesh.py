@@ -32,10 +32,12 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 PyTree = Any
+# jax.Device, of which jax's own annotations do not say that it is a class.
+Device = Any
 DATA, FSDP = "data", "fsdp"
 
 
-def make_mesh(devices: list[jax.Device] | None = None, *, fsdp: int = 1) -> Mesh:
+def make_mesh(devices: list[Device] | None = None, *, fsdp: int = 1) -> Mesh:
     """Returns a mesh over all devices, or over those given.
 
     Args:
@@ -85,7 +87,7 @@ def fully_sharded(tree: PyTree, mesh: Mesh) -> PyTree:
     """
 
     def sharding(leaf):
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return replicated(mesh)
         sizes = [size * (size % mesh.shape[FSDP] == 0) for size in leaf.shape]
         if not any(sizes):
@@ -143,7 +145,7 @@ def data_parallel(
     return call
 
 
-def pmapped(step: Callable, devices: list[jax.Device] | None = None) -> Callable:
+def pmapped(step: Callable, devices: list[Device] | None = None) -> Callable:
     """Maps a step over devices with `jax.pmap`; the state is held whole by each.
 
     Args:

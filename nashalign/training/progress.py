@@ -38,7 +38,7 @@ class _InNotebook(rich.live.Live):
             self.shown.update(data, raw=True)
             return
         # Only a notebook is sure to have it.
-        from IPython.display import display
+        from IPython.display import display  # pyright: ignore[reportMissingImports]
 
         self.shown = display(data, raw=True, display_id=True)
 

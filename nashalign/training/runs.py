@@ -287,12 +287,12 @@ def _environment() -> dict[str, str]:
 
 def _plain(config) -> dict:
     """The configuration as it reads back from JSON: tuples are lists, paths text."""
-    if dataclasses.is_dataclass(config):
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
         config = dataclasses.asdict(config)
     return json.loads(_json(config))
 
 
-def _json(value: Mapping) -> str:
+def _json(value: Any) -> str:
     """Readable JSON of a configuration."""
     return json.dumps(value, indent=2, allow_nan=False, default=_encoded) + "\n"
 
@@ -301,7 +301,7 @@ def _encoded(value):
     """What JSON holds of a path or of a dataclass inside a mapping."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     raise TypeError(
         f"a configuration holds plain values, not the {type(value).__name__} {value!r}"

@@ -23,7 +23,7 @@ def wandb_tracker(project: str, folder: pathlib.Path, config: Mapping) -> Tracke
       ValueError: wandb is not installed.
     """
     try:
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ValueError(
             "wandb is not installed: pip install 'nashalign[wandb]', or leave --wandb "

@@ -6,7 +6,6 @@ import functools
 import math
 import time
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,15 +16,15 @@ from experiments.docstrings.pretrain import card
 from experiments.docstrings.pretrain.config import Config
 from experiments.docstrings.pretrain.sequences import Batches, Sequences, filled
 from nashalign import policies, training
-from nashalign.types import pytree
+from nashalign.types import Array, pytree
 
 
 def token_losses(
     policy: policies.Policy,
     params: dict,
-    tokens: chex.Array,
-    scored: chex.Array,
-) -> chex.Array:
+    tokens: Array,
+    scored: Array,
+) -> Array:
     """Cross-entropies `[K]`, in nats, of the next tokens at flat positions `[K]`."""
     inputs = tokens[:, :-1]
     hidden, _ = policy.hidden(params, inputs, jnp.ones(inputs.shape, bool), None)
@@ -51,9 +50,9 @@ class State:
 
     params: policies.Params
     opt_state: optax.OptState
-    step: chex.Array
-    seen: chex.Array
-    seconds: chex.Array
+    step: Array
+    seen: Array
+    seconds: Array
 
 
 def fit(

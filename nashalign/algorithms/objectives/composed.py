@@ -8,7 +8,6 @@ import functools
 import operator
 from collections.abc import Callable
 
-import chex
 import jax.numpy as jnp
 import jax.scipy.special
 import numpy as np
@@ -16,29 +15,29 @@ import numpy as np
 from nashalign.algorithms import groups as grouped
 from nashalign.algorithms.columns import Loss, Settings, formula
 from nashalign.algorithms.method import Method
-from nashalign.types import Groups
+from nashalign.types import Array, Groups, Numeric
 
 # What the tau of a pair loss is, from the method's settings.
-Tau = Callable[[Settings], chex.Numeric]
+Tau = Callable[[Settings], Numeric]
 
 
-def own_tau(settings: Settings) -> chex.Numeric:
+def own_tau(settings: Settings) -> Numeric:
     """The tau of a pair loss is that of the method."""
     return settings["tau"]
 
 
-def inverse_eta(settings: Settings) -> chex.Numeric:
+def inverse_eta(settings: Settings) -> Numeric:
     """The tau of a pair loss is the inverse of a mirror-descent step."""
     return 1 / settings["eta"]
 
 
-def unit_tau(settings: Settings) -> chex.Numeric:
+def unit_tau(settings: Settings) -> Numeric:
     """The pair loss takes margins as they are."""
     del settings
     return 1.0
 
 
-def best_of_n_tau(settings: Settings) -> chex.Numeric:
+def best_of_n_tau(settings: Settings) -> Numeric:
     """BoNBoN's: 1 / (2 (n - 1) (1 + 1/2 + ... + 1 / (n - 1))), n the `num_responses`.
 
     Then IPO's target is the margin that the best-of-n policy has between best and
@@ -61,7 +60,7 @@ class Contrastive:
       first_has_won: whether the first member has won, whoever says so.
     """
 
-    pair_loss: Callable[..., chex.Array]
+    pair_loss: Callable[..., Array]
     tau: Tau | None = own_tau
     settings: tuple[tuple[str, str], ...] = ()
     first_has_won: bool = False
@@ -73,7 +72,7 @@ class Contrastive:
         name = formula(self.pair_loss) + (f" ({formula(self.tau)})" if other else "")
         return name + (", the first has won" if self.first_has_won else "")
 
-    def __call__(self, method: Method, groups: Groups) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         given = {name: method.settings[own] for name, own in self.settings}
         if self.tau is not None:
@@ -85,7 +84,7 @@ class Contrastive:
 
 
 def contrastive(
-    pair_loss: Callable[..., chex.Array], tau: Tau | None = own_tau, **settings: str
+    pair_loss: Callable[..., Array], tau: Tau | None = own_tau, **settings: str
 ) -> Contrastive:
     """The loss of a comparison from a loss of its margin and preference.
 
@@ -97,7 +96,7 @@ def contrastive(
     return Contrastive(pair_loss, tau, tuple(sorted(settings.items())))
 
 
-def chosen(pair_loss: Callable[..., chex.Array], tau: Tau = own_tau) -> Contrastive:
+def chosen(pair_loss: Callable[..., Array], tau: Tau = own_tau) -> Contrastive:
     """The loss of a pair whose first member has won, whoever says so."""
     return Contrastive(pair_loss, tau, first_has_won=True)
 
@@ -122,7 +121,7 @@ class Sum:
         shown = [f"{c.formula} * {_term(t)}" if c else formula(t) for c, t in pairs]
         return " + ".join(shown)
 
-    def __call__(self, method: Method, groups: Groups) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         pairs = zip(self.coefficients, self.terms, strict=True)
         values = [
@@ -144,7 +143,7 @@ class Coefficient:
         """With the setting's name."""
         return f"(1 - {self.setting})" if self.rest else self.setting
 
-    def __call__(self, settings: Settings) -> chex.Numeric:
+    def __call__(self, settings: Settings) -> Numeric:
         """See the class."""
         value = settings[self.setting]
         return 1 - value if self.rest else value
@@ -176,7 +175,7 @@ class LastPair:
         """The loss, and of which pair."""
         return f"{formula(self.loss)} of the last pair"
 
-    def __call__(self, method: Method, groups: Groups) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         members = groups.members[..., -2:]
         return self.loss(method, dataclasses.replace(groups, members=members))

@@ -7,7 +7,6 @@ of `losses`, on the margin of the first two members.
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 
@@ -16,29 +15,29 @@ from nashalign.algorithms import groups as grouped
 from nashalign.algorithms import ratios
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives.composed import contrastive
-from nashalign.types import Groups
+from nashalign.types import Array, Groups
 
 
-def likelihood(method: Method, groups: Groups) -> chex.Array:
+def likelihood(method: Method, groups: Groups) -> Array:
     """Minus the log-likelihood of the first member, nats."""
     del method
     return -grouped.log_likelihoods(groups)[..., 0]
 
 
-def mean_likelihood(method: Method, groups: Groups) -> chex.Array:
+def mean_likelihood(method: Method, groups: Groups) -> Array:
     """Minus the mean log-likelihood of the first member's tokens, nats a token."""
     del method
     return -_mean_log_likelihoods(groups)[..., 0]
 
 
-def winners_likelihood(method: Method, groups: Groups) -> chex.Array:
+def winners_likelihood(method: Method, groups: Groups) -> Array:
     """Minus the log-likelihood of a pair's winner, in expectation over the label."""
     del method
     preferred, found = grouped.preferred(groups), grouped.log_likelihoods(groups)
     return -preferred * found[..., 0] - (1 - preferred) * found[..., 1]
 
 
-def winners_mean_likelihood(method: Method, groups: Groups) -> chex.Array:
+def winners_mean_likelihood(method: Method, groups: Groups) -> Array:
     """The same as a mean over the winner's own tokens, nats a token."""
     del method
     preferred, found = grouped.preferred(groups), _mean_log_likelihoods(groups)
@@ -56,7 +55,7 @@ class Optimism:
         """Which member's."""
         return f"likelihood of response {self.number + 1}"
 
-    def __call__(self, method: Method, groups: Groups) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         del method
         return grouped.log_likelihoods(groups)[..., self.number]
@@ -67,7 +66,7 @@ def optimism(number: int) -> Optimism:
     return Optimism(number)
 
 
-def first_candidate(method: Method, groups: Groups) -> chex.Array:
+def first_candidate(method: Method, groups: Groups) -> Array:
     """tau times the log-ratio of the response that the first author wrote.
 
     After a selection the candidates are the first opponents.
@@ -76,7 +75,7 @@ def first_candidate(method: Method, groups: Groups) -> chex.Array:
     return method.tau * grouped.log_ratios(method, first)[..., 0]
 
 
-def divergence_of_opponent(method: Method, groups: Groups) -> chex.Array:
+def divergence_of_opponent(method: Method, groups: Groups) -> Array:
     """Summed token KL, `statistics["kl"]`, along the first opponent's response."""
     del method
     summed = jnp.sum(groups.statistics["kl"], -1)
@@ -97,7 +96,7 @@ class TokenLevelDPO:
     detached: bool
     formula: str = dataclasses.field(default="dpo less sequential KL", init=False)
 
-    def __call__(self, method: Method, groups: Groups) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         summed = jnp.sum(groups.statistics["kl"], -1)
         y, z = jnp.moveaxis(grouped.take(summed, groups.members), -1, 0)
@@ -116,7 +115,7 @@ def token_level_dpo(*, detached: bool) -> TokenLevelDPO:
     return TokenLevelDPO(detached)
 
 
-def degree_of_corruption(method: Method, groups: Groups) -> chex.Array:
+def degree_of_corruption(method: Method, groups: Groups) -> Array:
     """Cross-entropy of telling how much was taken out of a pair's winner.
 
     In expectation over the label: the opponents are both responses, corrupted.
@@ -130,7 +129,7 @@ def degree_of_corruption(method: Method, groups: Groups) -> chex.Array:
     return preferred * error[..., 0] + (1 - preferred) * error[..., 1]
 
 
-def choice(method: Method, groups: Groups) -> chex.Array:
+def choice(method: Method, groups: Groups) -> Array:
     r"""Cross-entropy of choosing one of the K members, over alpha.
 
     .. math:: -\frac{1}{\alpha} \sum_i q_i \log
@@ -146,7 +145,7 @@ def choice(method: Method, groups: Groups) -> chex.Array:
     return -jnp.sum(chosen * modelled, -1) / alpha
 
 
-def ranked_pairs(method: Method, groups: Groups) -> chex.Array:
+def ranked_pairs(method: Method, groups: Groups) -> Array:
     """Mean cross-entropy over all pairs of members, from win rates over a baseline.
 
     Each member is compared with the first opponent, and a pair's label is what
@@ -177,7 +176,7 @@ class SelfLabelled:
     sampled: bool
     formula: str = dataclasses.field(default="self-labelled dpo", init=False)
 
-    def __call__(self, method: Method, groups: Groups) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         scaled = method.tau * grouped.margin(method, groups)
         wins = jnp.stack([jax.nn.log_sigmoid(scaled), jax.nn.log_sigmoid(-scaled)])
@@ -194,7 +193,7 @@ def self_labelled(*, sampled: bool) -> SelfLabelled:
     return SelfLabelled(sampled)
 
 
-def sampled_dpo(method: Method, groups: Groups) -> chex.Array:
+def sampled_dpo(method: Method, groups: Groups) -> Array:
     """DPO on pairs of the policy's own, with the score of the sampling times rho."""
     per_pair = contrastive(losses.dpo)(method, groups)
     credit = jax.lax.stop_gradient(per_pair)

@@ -6,17 +6,16 @@ that the policy in training has written.
 
 import math
 
-import chex
 import jax
 import jax.numpy as jnp
 
 from nashalign import losses
 from nashalign.algorithms import groups as grouped
 from nashalign.algorithms.method import Method
-from nashalign.types import Groups
+from nashalign.types import Array, Groups
 
 
-def against_opponents(method: Method, groups: Groups) -> chex.Array:
+def against_opponents(method: Method, groups: Groups) -> Array:
     """Policy gradient of a member's win rate against its group's opponents.
 
     The baseline is 1/2, the preference of a response over itself.
@@ -25,7 +24,7 @@ def against_opponents(method: Method, groups: Groups) -> chex.Array:
     return _policy_gradient(groups, jnp.mean(wins, -1) - 0.5, method.tau)
 
 
-def against_the_rest(method: Method, groups: Groups) -> chex.Array:
+def against_the_rest(method: Method, groups: Groups) -> Array:
     """Policy gradient of each member's win rate against the other members.
 
     The baseline is 1/2, the preference of a response over itself.
@@ -36,7 +35,7 @@ def against_the_rest(method: Method, groups: Groups) -> chex.Array:
     return _policy_gradient(groups, advantage, method.tau)
 
 
-def against_others(method: Method, groups: Groups) -> chex.Array:
+def against_others(method: Method, groups: Groups) -> Array:
     """Policy gradient of the members' rewards, each less the mean of the others'.
 
     The baseline is independent of the response it is taken from, so the gradient stays
@@ -46,7 +45,7 @@ def against_others(method: Method, groups: Groups) -> chex.Array:
     return _policy_gradient(groups, advantage, method.tau)
 
 
-def penalised_against_others(method: Method, groups: Groups) -> chex.Array:
+def penalised_against_others(method: Method, groups: Groups) -> Array:
     """RLOO: the reward less tau times the log-ratio, less the mean of the others'.
 
     The whole response is one action (Ahmadian et al. 2024, arXiv:2402.14740).
@@ -63,7 +62,7 @@ def penalised_against_others(method: Method, groups: Groups) -> chex.Array:
 _BELOW_ALL = -math.log(16)
 
 
-def best_of_n_divergence(method: Method, groups: Groups) -> chex.Array:
+def best_of_n_divergence(method: Method, groups: Groups) -> Array:
     r"""J-BOND: Jeffreys divergence from the anchor's best of n, n the opponents.
 
     .. math:: (1 - \beta) [-\log \pi(y_{best})]

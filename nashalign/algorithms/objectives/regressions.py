@@ -6,7 +6,6 @@ step from the anchor, whose step `eta` or inverse `tau` is what the target is sc
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 
@@ -15,17 +14,17 @@ from nashalign.algorithms import groups as grouped
 from nashalign.algorithms.columns import formula
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives.composed import Tau, inverse_eta
-from nashalign.types import Groups
+from nashalign.types import Array, Groups
 
 
-def reward_regression(method: Method, groups: Groups) -> chex.Array:
+def reward_regression(method: Method, groups: Groups) -> Array:
     """Squared distance of the margin from eta times the difference of rewards."""
     rewards = grouped.rewards(groups)
     gap = rewards[..., 0] - rewards[..., 1]
     return jnp.square(grouped.margin(method, groups) - method.settings["eta"] * gap)
 
 
-def win_rate_gap(groups: Groups) -> chex.Array:
+def win_rate_gap(groups: Groups) -> Array:
     """Difference of the two members' win rates over the opponents, `[B, G]`."""
     wins = jnp.mean(grouped.wins_over_opponents(groups), -1)
     return wins[..., 0] - wins[..., 1]
@@ -42,7 +41,7 @@ class GapRegression:
         """With what tau is."""
         return f"win rate gap regression ({formula(self.tau)})"
 
-    def __call__(self, method: Method, groups: Groups) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         target = win_rate_gap(groups) / self.tau(method.settings)
         return jnp.square(grouped.margin(method, groups) - target)
@@ -53,7 +52,7 @@ def gap_regression(tau: Tau) -> GapRegression:
     return GapRegression(tau)
 
 
-def win_rate_gap_entropy(method: Method, groups: Groups) -> chex.Array:
+def win_rate_gap_entropy(method: Method, groups: Groups) -> Array:
     """Cross-entropy of the margin over eta to the difference of win rates.
 
     Both go through a logistic function.
@@ -64,7 +63,7 @@ def win_rate_gap_entropy(method: Method, groups: Groups) -> chex.Array:
     )
 
 
-def optimistic_regression(method: Method, groups: Groups) -> chex.Array:
+def optimistic_regression(method: Method, groups: Groups) -> Array:
     """Squared distance of the margin from an optimistic step.
 
     Twice the difference of win rates over the first opponent, less that over the
@@ -76,7 +75,7 @@ def optimistic_regression(method: Method, groups: Groups) -> chex.Array:
     return jnp.square(grouped.margin(method, groups) - target)
 
 
-def win_rate_regression(method: Method, groups: Groups) -> chex.Array:
+def win_rate_regression(method: Method, groups: Groups) -> Array:
     """Squared distance of log-ratios from eta (win rate - 1/2), over the K members.
 
     A member's win rate is over all members, itself included, with which it ties.
@@ -86,7 +85,7 @@ def win_rate_regression(method: Method, groups: Groups) -> chex.Array:
     return jnp.mean(jnp.square(grouped.log_ratios(method, groups) - target), -1)
 
 
-def squared_log_ratio(method: Method, groups: Groups) -> chex.Array:
+def squared_log_ratio(method: Method, groups: Groups) -> Array:
     """Mean squared log-ratio of the members from the reference.
 
     On the policy's own responses its slope is twice that of the reverse divergence,
@@ -96,7 +95,7 @@ def squared_log_ratio(method: Method, groups: Groups) -> chex.Array:
     return jnp.mean(jnp.square(_from_reference(groups)), -1)
 
 
-def inverse_ratio(method: Method, groups: Groups) -> chex.Array:
+def inverse_ratio(method: Method, groups: Groups) -> Array:
     """Mean ratio of the reference's to the policy's probability of the members.
 
     On the policy's own responses its slope is that of the forward divergence,

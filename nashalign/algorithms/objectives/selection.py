@@ -7,7 +7,6 @@ taken. The members that were chosen from are still there, as the first opponents
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 
@@ -15,10 +14,10 @@ from nashalign.algorithms import groups as grouped
 from nashalign.algorithms import ratios
 from nashalign.algorithms.columns import Reduce, Selection, formula
 from nashalign.algorithms.method import Method
-from nashalign.types import Groups
+from nashalign.types import Array, Groups
 
 
-def scores(method: Method, groups: Groups) -> chex.Array:
+def scores(method: Method, groups: Groups) -> Array:
     """What members are chosen by, `[B, G, K]`: rewards, or else mean win rates.
 
     Those are over the other members and the opponents.
@@ -71,14 +70,14 @@ def clear_best_and_worst(method: Method, groups: Groups) -> Groups:
     return dataclasses.replace(best_and_worst(method, groups), kept=kept)
 
 
-def reward_gap(method: Method, groups: Groups) -> chex.Array:
+def reward_gap(method: Method, groups: Groups) -> Array:
     """Weight: the logistic function of `sharpness` times the gap of the rewards."""
     rewards = grouped.rewards(groups)
     gap = jnp.abs(rewards[..., 0] - rewards[..., 1])
     return jax.nn.sigmoid(method.settings["sharpness"] * gap)
 
 
-def exponential(method: Method, groups: Groups) -> chex.Array:
+def exponential(method: Method, groups: Groups) -> Array:
     """Weight: exp(reward / tau), over the largest of the batch.
 
     At most one: of common reward models, exp(reward / tau) is beyond float32. To add a
@@ -88,7 +87,7 @@ def exponential(method: Method, groups: Groups) -> chex.Array:
     return jnp.exp(distance / method.tau)
 
 
-def largest_reward(method: Method, groups: Groups, reduce: Reduce) -> chex.Array:
+def largest_reward(method: Method, groups: Groups, reduce: Reduce) -> Array:
     """The largest reward in a batch, found by sums over devices alone.
 
     It lies between the mean and the mean plus all distances from it, and whether any
@@ -110,7 +109,7 @@ def largest_reward(method: Method, groups: Groups, reduce: Reduce) -> chex.Array
     return jax.lax.fori_loop(0, 30, halve, (mean, mean + spread))[1]
 
 
-def likelihood_power(method: Method, groups: Groups) -> chex.Array:
+def likelihood_power(method: Method, groups: Groups) -> Array:
     """Weight: the pair's likelihood to the power `power`, over its mean in the batch.
 
     The mean is the geometric one, so that what a batch weighs does not depend on how
@@ -120,7 +119,7 @@ def likelihood_power(method: Method, groups: Groups) -> chex.Array:
     return jnp.exp(_log_weight(method, groups) - mean)
 
 
-def sampled_likelihood(method: Method, groups: Groups) -> chex.Array:
+def sampled_likelihood(method: Method, groups: Groups) -> Array:
     """Weight: how much the pair looks like the policy's own, by its mean tokens.
 
     A token's likelihood is held against that of one drawn from the policy, sum_v
@@ -132,7 +131,7 @@ def sampled_likelihood(method: Method, groups: Groups) -> chex.Array:
     return jnp.exp(jnp.sum(grouped.take(means, groups.members), -1))
 
 
-def mean_log_weight(method: Method, groups: Groups, reduce: Reduce) -> chex.Array:
+def mean_log_weight(method: Method, groups: Groups, reduce: Reduce) -> Array:
     """The mean of `power` times the log-likelihood over the pairs of a batch."""
     total = jnp.sum(groups.probability * _log_weight(method, groups))
     total, count = reduce((total, jnp.sum(groups.probability)))

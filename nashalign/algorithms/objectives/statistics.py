@@ -14,9 +14,10 @@ import jax.numpy as jnp
 
 from nashalign import policies
 from nashalign.algorithms.columns import Settings
+from nashalign.types import Array
 
 
-def forward_kl(setup, players, frozen, hidden, groups) -> chex.Array:
+def forward_kl(setup, players, frozen, hidden, groups) -> Array:
     """KL of the reference's next-token distributions from the policy's, `[B, N, T]`."""
     params, other = _reference(setup, frozen, groups)
     return policies.token_kl(
@@ -24,7 +25,7 @@ def forward_kl(setup, players, frozen, hidden, groups) -> chex.Array:
     )
 
 
-def reverse_kl(setup, players, frozen, hidden, groups) -> chex.Array:
+def reverse_kl(setup, players, frozen, hidden, groups) -> Array:
     """KL of the policy's next-token distributions from the reference's, `[B, N, T]`."""
     params, other = _reference(setup, frozen, groups)
     return policies.token_kl(
@@ -32,7 +33,7 @@ def reverse_kl(setup, players, frozen, hidden, groups) -> chex.Array:
     )
 
 
-def log_collision(setup, players, frozen, hidden, groups) -> chex.Array:
+def log_collision(setup, players, frozen, hidden, groups) -> Array:
     """Log-probability that two next tokens of the policy are the same, `[B, N, T]`."""
     del frozen
     return policies.log_collision(
@@ -40,7 +41,7 @@ def log_collision(setup, players, frozen, hidden, groups) -> chex.Array:
     )
 
 
-def values(setup, players, frozen, hidden, groups) -> chex.Array:
+def values(setup, players, frozen, hidden, groups) -> Array:
     """The critic's prediction before each token, `[B, N, T]`.
 
     It reads the policy's states and does not train them: its error moves the critic
@@ -51,7 +52,7 @@ def values(setup, players, frozen, hidden, groups) -> chex.Array:
     return jnp.where(groups.responses.mask, found, 0.0)
 
 
-def degrees(setup, players, frozen, hidden, groups) -> chex.Array:
+def degrees(setup, players, frozen, hidden, groups) -> Array:
     """Log-probabilities `[B, N, L]` of how much was taken out of each response.
 
     Read off the state from which the last token is predicted.
@@ -62,7 +63,7 @@ def degrees(setup, players, frozen, hidden, groups) -> chex.Array:
     return jax.nn.log_softmax(state @ players["degree"])
 
 
-def critic(key: chex.PRNGKey, policy: policies.Policy) -> chex.Array:
+def critic(key: chex.PRNGKey, policy: policies.Policy) -> Array:
     """A value head `[D]`, zero at first: every response is expected to be worth 0."""
     del key
     return jnp.zeros(policy.width)
@@ -84,7 +85,7 @@ class DegreeHead:
         """Returns it with as many degrees as its setting says."""
         return dataclasses.replace(self, number=int(settings[self.setting]))
 
-    def __call__(self, key: chex.PRNGKey, policy: policies.Policy) -> chex.Array:
+    def __call__(self, key: chex.PRNGKey, policy: policies.Policy) -> Array:
         """Returns its first parameters."""
         del key
         return jnp.zeros((policy.width, self.number))

@@ -7,7 +7,6 @@ policy gradient.
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 
@@ -15,13 +14,13 @@ from nashalign import losses
 from nashalign.algorithms import groups as grouped
 from nashalign.algorithms.columns import Reduce
 from nashalign.algorithms.method import Method
-from nashalign.types import Groups
+from nashalign.types import Array, Groups
 
 # Added to standard deviations, as implementations do: only equal rewards see it.
 _FLOOR = 1e-4
 
 
-def proximal_policy(method: Method, groups: Groups) -> chex.Array:
+def proximal_policy(method: Method, groups: Groups) -> Array:
     """PPO: the clipped surrogate and the value error, summed over a response's tokens.
 
     Advantages are of the policy and the critic as they were when the batch came.
@@ -81,7 +80,7 @@ class GroupRelative:
         tokens = "mean" if self.per_token else "sum"
         return f"group relative in {scale}, {tokens} over tokens"
 
-    def __call__(self, method: Method, groups: Groups) -> chex.Array:
+    def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         rewards = grouped.rewards(groups)
         advantage = rewards - jnp.mean(rewards, -1, keepdims=True)
@@ -104,7 +103,7 @@ def group_relative(*, in_deviations: bool, per_token: bool) -> GroupRelative:
     return GroupRelative(in_deviations, per_token)
 
 
-def batch_normalised(method: Method, groups: Groups) -> chex.Array:
+def batch_normalised(method: Method, groups: Groups) -> Array:
     """REINFORCE++: the clipped surrogate of returns, normalised over the batch.
 
     Summed over a response's tokens. Hu 2025 (arXiv:2501.03262).
@@ -116,7 +115,7 @@ def batch_normalised(method: Method, groups: Groups) -> chex.Array:
     return jnp.mean(jnp.sum(surrogate, -1), -1)
 
 
-def moments_of_returns(method: Method, groups: Groups, reduce: Reduce) -> chex.Array:
+def moments_of_returns(method: Method, groups: Groups, reduce: Reduce) -> Array:
     """Mean and standard deviation `[2]` of the returns of all tokens of a batch."""
     mask = grouped.take(groups.responses.mask, groups.members)
     weight = groups.probability[..., None, None] * mask

@@ -7,7 +7,6 @@ behind a prompt that is not theirs.
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +15,7 @@ from nashalign import policies
 from nashalign.algorithms import groups as grouped
 from nashalign.algorithms.columns import Reduce
 from nashalign.algorithms.method import Method
-from nashalign.types import Groups
+from nashalign.types import Array, Groups
 
 
 def desirable(method: Method, groups: Groups) -> Groups:
@@ -25,7 +24,7 @@ def desirable(method: Method, groups: Groups) -> Groups:
     return dataclasses.replace(groups, rewards=(1 + above) / 2)
 
 
-def prospect(method: Method, groups: Groups) -> chex.Array:
+def prospect(method: Method, groups: Groups) -> Array:
     r"""KTO's value of the first member, in expectation over its label p.
 
     .. math:: p\, \lambda_D (1 - \sigma(\tau (h - z_0)))
@@ -43,7 +42,7 @@ def prospect(method: Method, groups: Groups) -> chex.Array:
     return wanted * missed + (1 - wanted) * suffered
 
 
-def mismatched(setup, players, frozen, hidden, groups) -> chex.Array:
+def mismatched(setup, players, frozen, hidden, groups) -> Array:
     """Log-ratios from the reference of the neighbour's responses, `[B, N]` nats.
 
     Detached; a statistic as in `statistics.py`.
@@ -58,7 +57,7 @@ def mismatched(setup, players, frozen, hidden, groups) -> chex.Array:
     return jax.lax.stop_gradient(jnp.sum(policy - reference, -1))
 
 
-def mismatched_divergence(method: Method, groups: Groups, reduce: Reduce) -> chex.Array:
+def mismatched_divergence(method: Method, groups: Groups, reduce: Reduce) -> Array:
     """The mean log-ratio of mismatched responses in a batch, 0 where it is negative."""
     del method
     others = neighbours(len(groups.prompts.ids))
