@@ -90,8 +90,8 @@ class Statistic(Protocol):
     def __call__(
         self,
         setup: Setup,
-        players: Mapping[str, Any],
-        frozen: Mapping[str, Any],
+        players: Mapping[str, policies.Params],
+        frozen: Mapping[str, policies.Params],
         hidden: Array,
         groups: Groups,
         /,
@@ -111,7 +111,9 @@ class BatchStatistic(Protocol):
 class Head(Protocol):
     """What is trained beside the policy."""
 
-    def __call__(self, key: chex.PRNGKey, policy: policies.Policy, /) -> Any:
+    def __call__(
+        self, key: chex.PRNGKey, policy: policies.Policy, /
+    ) -> policies.Params:
         """Returns its first parameters."""
         ...
 

@@ -5,12 +5,14 @@ from the lowest to the highest.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 
-from nashalign.types import Array, Prompts
+from nashalign.types import Array, Numeric, Prompts
+
+# `[L, C]` token strings of scores; as tuples they can be part of what is static.
+Levels = Array | Sequence[Sequence[int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +32,15 @@ class Conditioning:
         """In words."""
         return f"level of the reward, from {self.lowest} to {self.highest}"
 
-    def level(self, settings: Mapping[str, Any], rewards: Array, number: int) -> Array:
+    def level(
+        self, settings: Mapping[str, Numeric], rewards: Array, number: int
+    ) -> Array:
         """Returns which of `number` levels, shared out evenly, each reward is in."""
         low, high = settings[self.lowest], settings[self.highest]
         share = (rewards - low) / (high - low)
         return jnp.clip(jnp.floor(share * number), 0, number - 1).astype(jnp.int32)
 
-    def in_order(self, settings: Mapping[str, Any]) -> str | None:
+    def in_order(self, settings: Mapping[str, Numeric]) -> str | None:
         """What is wrong with the ends; a condition of rows."""
         low, high = settings[self.lowest], settings[self.highest]
         if low < high:
@@ -44,7 +48,7 @@ class Conditioning:
         return f"{self.lowest} is {low}; it must be below {self.highest}, {high}."
 
 
-def conditioned(prompts: Prompts, levels: Array, level: Array) -> Prompts:
+def conditioned(prompts: Prompts, levels: Levels, level: Array | int) -> Prompts:
     """Appends a level's tokens to each prompt.
 
     Args:

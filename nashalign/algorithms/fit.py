@@ -233,14 +233,14 @@ def _setup():
     return Setup(
         policy=policies.tabular(_VOCABULARY, _PROMPT + _LENGTH),
         optimizer=optax.sgd(1.0),
-        decoding=sampling.Decoding(max_length=_LENGTH, eos_id=0, pad_id=0),
+        decoding=sampling.Decoding(max_length=_LENGTH, eos_id=(0,), pad_id=0),
     )
 
 
 def _given(method):
     """Settings, a key, groups, log-probabilities and states that are not there."""
 
-    def array(*shape, dtype=jnp.float32):
+    def array(*shape, dtype=jnp.float32) -> Any:
         return jax.ShapeDtypeStruct(shape, dtype)
 
     number = len(method.authors)

@@ -41,6 +41,20 @@ def checked(batch: Prompts | Examples) -> Prompts | Examples:
     return dataclasses.replace(batch, **lawful)
 
 
+def require_examples(batch: Prompts | Examples) -> Examples:
+    """Returns a batch that must be of a data set.
+
+    Raises:
+      ValueError: it is of prompts alone.
+    """
+    if not isinstance(batch, Examples):
+        raise ValueError(
+            "the row learns from responses of a data set, and the batch has none; give "
+            "it types.Examples."
+        )
+    return batch
+
+
 def require_responses(method: Method, batch: Prompts | Examples) -> None:
     """Requires the responses that the row takes from a data set.
 

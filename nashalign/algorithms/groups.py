@@ -6,7 +6,8 @@ Shapes: `N` responses in a prompt's table, `G` groups, `K` members, `M` opponent
 import jax
 import jax.numpy as jnp
 
-from nashalign import policies
+from nashalign import checks, policies
+from nashalign.algorithms.columns import Settings
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Groups
 
@@ -16,20 +17,35 @@ def take(table: Array, indices: Array) -> Array:
     return jax.vmap(lambda rows, picked: rows[picked])(table, indices)
 
 
-def take_pairs(preference: Array, rows: Array, columns: Array) -> Array:
+def take_pairs(table: Array, rows: Array, columns: Array) -> Array:
     """Entries `[B, G, K, M]` of a table of pairs `[B, N, N]`."""
 
     def pick(matrix, rows, columns):
         return matrix[rows[:, :, None], columns[:, None, :]]
 
-    return jax.vmap(pick)(preference, rows, columns)
+    return jax.vmap(pick)(table, rows, columns)
 
 
-def anchor_log_probs(anchor, groups: Groups) -> Array:
+def own_log_probs(groups: Groups) -> Array:
+    """The table's log-probabilities `[B, N, T]` under the policy in training."""
+    return checks.present(groups.log_probs, "groups.log_probs")
+
+
+def preference(groups: Groups) -> Array:
+    """P(row beats column) `[B, N, N]` in the table, which somebody has compared."""
+    return checks.present(groups.preference, "groups.preference")
+
+
+def all_rewards(groups: Groups) -> Array:
+    """The table's rewards `[B, N]`, which somebody has given."""
+    return checks.present(groups.rewards, "groups.rewards")
+
+
+def anchor_log_probs(anchor: Settings, groups: Groups) -> Array:
     """Weighted sum `[B, N, T]` of the named policies' log-probabilities, detached."""
     return sum(
         (policies.log_power(groups.frozen_log_probs[n], w) for n, w in anchor.items()),
-        jnp.zeros_like(groups.log_probs),
+        jnp.zeros_like(own_log_probs(groups)),
     )
 
 
@@ -39,13 +55,13 @@ def log_ratios(method: Method, groups: Groups) -> Array:
     That is nats, summed over T, unless the row says otherwise (`ratios`).
     """
     anchor = anchor_log_probs(method.anchor(method.settings), groups)
-    found = method.ratio(groups.log_probs - anchor, groups.responses.mask)
+    found = method.ratio(own_log_probs(groups) - anchor, groups.responses.mask)
     return take(found, groups.members)
 
 
 def log_likelihoods(groups: Groups) -> Array:
     """The members' log-probabilities under the policy in training, `[B, G, K]` nats."""
-    return take(jnp.sum(groups.log_probs, -1), groups.members)
+    return take(jnp.sum(own_log_probs(groups), -1), groups.members)
 
 
 def lengths(groups: Groups) -> Array:
@@ -62,19 +78,19 @@ def margin(method: Method, groups: Groups) -> Array:
 def preferred(groups: Groups) -> Array:
     """P(first member beats second), `[B, G]`."""
     y, z = groups.members[..., :1], groups.members[..., 1:2]
-    return take_pairs(groups.preference, y, z)[..., 0, 0]
+    return take_pairs(preference(groups), y, z)[..., 0, 0]
 
 
 def rewards(groups: Groups) -> Array:
     """The members' rewards, `[B, G, K]`."""
-    return take(groups.rewards, groups.members)
+    return take(all_rewards(groups), groups.members)
 
 
 def wins_over_opponents(groups: Groups) -> Array:
     """P(member beats opponent), `[B, G, K, M]`."""
-    return take_pairs(groups.preference, groups.members, groups.opponents)
+    return take_pairs(preference(groups), groups.members, groups.opponents)
 
 
 def wins_over_members(groups: Groups) -> Array:
     """P(member beats member), `[B, G, K, K]`; 1/2 on the diagonal."""
-    return take_pairs(groups.preference, groups.members, groups.members)
+    return take_pairs(preference(groups), groups.members, groups.members)

@@ -8,6 +8,7 @@ move. What describes it - name, paper, what its settings mean - is its `Row`.
 """
 
 import dataclasses
+from typing import Any
 
 from nashalign.algorithms import columns, players, ratios
 from nashalign.algorithms.columns import (
@@ -33,7 +34,7 @@ from nashalign.types import Array, Numeric, pytree
 ANNOTATIONS = ("preference", "reward", "none", "data")
 
 
-def _static(default=dataclasses.MISSING):
+def _static(default: Any = dataclasses.MISSING) -> Any:
     """A field that is part of the structure."""
     return dataclasses.field(default=default, metadata={"static": True})
 

@@ -4,6 +4,7 @@ In a token game `expected_rollout` stands in for `rollout`, and the same update 
 its own expectation.
 """
 
+import dataclasses
 import itertools
 import math
 
@@ -58,14 +59,18 @@ def rollout(
     size, dtype = len(prompts.ids), _dtype(state)
     weight = batch.probability if given else None
     indices = jnp.arange(len(method.authors))
-    return Groups(
+    members, opponents = _members(
+        method, jnp.broadcast_to(indices, (size, 1, len(indices)))
+    )
+    groups = Groups(
         prompts=prompts,
         responses=responses,
         frozen_log_probs=frozen_log_probs,
         probability=jnp.ones((size, 1), dtype) if weight is None else weight[:, None],
-        **_members(method, jnp.broadcast_to(indices, (size, 1, len(indices)))),
-        **answers(method, batch),
+        members=members,
+        opponents=opponents,
     )
+    return dataclasses.replace(groups, **answers(method, batch))
 
 
 def expected_rollout(
@@ -115,6 +120,9 @@ def expected_rollout(
     joint = jnp.broadcast_to(count, (batch, len(count))).astype(_dtype(state))
     for place, author in enumerate(method.authors):
         joint = joint * marginals[author][:, indices[:, place]]
+    members, opponents = _members(
+        method, jnp.broadcast_to(indices[None], (batch, *indices.shape))
+    )
     return Groups(
         prompts=prompts,
         responses=table,
@@ -123,7 +131,8 @@ def expected_rollout(
             for name in method.frozen
         },
         probability=joint,
-        **_members(method, jnp.broadcast_to(indices[None], (batch, *indices.shape))),
+        members=members,
+        opponents=opponents,
     )
 
 
@@ -196,10 +205,7 @@ def _in_order(method, drawn, given):
 
 def _members(method, indices):
     """Members and opponents, from the authors' responses `[B, G, N]`."""
-    return {
-        "members": indices[..., : method.num_members],
-        "opponents": indices[..., method.num_members :],
-    }
+    return indices[..., : method.num_members], indices[..., method.num_members :]
 
 
 def _behaviour(weights):

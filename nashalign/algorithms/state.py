@@ -1,16 +1,15 @@
 """What a run carries: the setup that stays, and the state that moves."""
 
 import dataclasses
-from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 import optax
 
-from nashalign import policies, sampling
+from nashalign import checks, policies, sampling
 from nashalign.algorithms import players
-from nashalign.algorithms.conditioning import conditioned
+from nashalign.algorithms.conditioning import Levels, conditioned
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Prompts, pytree
 
@@ -30,7 +29,7 @@ class Setup:
     policy: policies.Policy
     optimizer: optax.GradientTransformation
     decoding: sampling.Decoding
-    levels: Any = None
+    levels: Levels | None = None
 
 
 @pytree
@@ -47,7 +46,7 @@ class State:
       key: the run's key; never consumed, only folded with the step.
     """
 
-    players: dict[str, Any]
+    players: dict[str, policies.Params]
     frozen: dict[str, policies.Params]
     opt_state: optax.OptState
     step: Array
@@ -134,7 +133,11 @@ def writers(
     params = {name: frozen[players.base(name)] for name in method.writers}
     places = {"better": -1, "worse": 0}
     contexts = {
-        name: conditioned(prompts, setup.levels, places[name.partition("|")[2]])
+        name: conditioned(
+            prompts,
+            checks.present(setup.levels, "setup.levels"),
+            places[name.partition("|")[2]],
+        )
         for name in method.writers
         if "|" in name
     }

@@ -27,7 +27,12 @@ from nashalign.algorithms.weighing import (
 from nashalign.types import Array, Examples, Groups, Prompts
 
 
-def ask(method: Method, annotator: Any, state: State, groups: Groups) -> Groups:
+def ask(
+    method: Method,
+    annotator: preferences.Annotator | None,
+    state: State,
+    groups: Groups,
+) -> Groups:
     """Asks the annotator what the row reads.
 
     A pair of unique responses is asked about once, in one order; the other order is its
@@ -62,7 +67,12 @@ def label(method: Method, state: State, groups: Groups) -> Groups:
     return method.select(method, method.label(method, groups))
 
 
-def annotate(method: Method, annotator: Any, state: State, groups: Groups) -> Groups:
+def annotate(
+    method: Method,
+    annotator: preferences.Annotator | None,
+    state: State,
+    groups: Groups,
+) -> Groups:
     """Asks the annotator, labels, and selects: see `ask` and `label`.
 
     Raises:
@@ -131,7 +141,7 @@ def learn(
 def update(
     method: Method,
     setup: Setup,
-    annotator: Any,
+    annotator: preferences.Annotator | None,
     state: State,
     batch: Prompts | Examples,
     reduce: Reduce = lambda values: values,
@@ -151,7 +161,9 @@ def update(
     return state, metrics, groups
 
 
-def _move(method, setup, frozen, groups, reduce, players, opt_state):
+def _move(
+    method, setup, frozen, groups, reduce, players, opt_state
+) -> tuple[dict[str, policies.Params], optax.OptState, dict[str, Array]]:
     """One optimizer step: players, optimizer state and metrics."""
 
     def total_loss(players):
@@ -169,7 +181,8 @@ def _move(method, setup, frozen, groups, reduce, players, opt_state):
     if weighs(method):
         size = effective_sample_size(groups.probability, counted, reduce)
         metrics["effective_sample_size"] = size
-    return optax.apply_updates(players, updates), opt_state, metrics
+    moved: Any = optax.apply_updates(players, updates)
+    return moved, opt_state, metrics
 
 
 def _read(method, setup, players, frozen, groups):

@@ -108,7 +108,7 @@ def clipped_policy(
 
 
 def clipped_value(
-    values: Array, old_values: Array, returns: Array, *, clip: float
+    values: Array, old_values: Array, returns: Array, *, clip: Numeric
 ) -> Array:
     r"""Half the squared error of each token's value, not rewarded for moving far.
 

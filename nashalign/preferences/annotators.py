@@ -69,7 +69,7 @@ def on_host(annotator: Annotator | None) -> bool:
 
 
 def preferred_by(
-    annotator: PreferenceAnnotator,
+    annotator: Annotator | None,
     key: chex.PRNGKey,
     prompts: Prompts,
     y: Responses,
@@ -80,7 +80,7 @@ def preferred_by(
     """Return what an annotator says of pairs.
 
     Args:
-      annotator: has a `prefer`.
+      annotator: has a `prefer`; one that has none is refused.
       key: consumed.
       prompts: `B` prompts.
       y: `[B, M, T]`.
@@ -93,14 +93,15 @@ def preferred_by(
 
     Raises:
       ValueError: an answer is no probability, or there is not one for each pair.
-      TypeError: the annotator runs on the host, and is asked in a compiled program.
+      TypeError: the annotator answers other questions, or it runs on the host, and is
+        asked in a compiled program.
     """
     answer = _ask(annotator, "prefer", key, prompts, y, z)
     return probabilities(answer, "the annotator", dtype=dtype)
 
 
 def scored_by(
-    annotator: RewardAnnotator,
+    annotator: Annotator | None,
     key: chex.PRNGKey,
     prompts: Prompts,
     responses: Responses,
@@ -110,7 +111,7 @@ def scored_by(
     """Return an annotator's rewards of responses.
 
     Args:
-      annotator: has a `score`.
+      annotator: has a `score`; one that has none is refused.
       key: consumed.
       prompts: `B` prompts.
       responses: `[B, N, T]`.
@@ -121,7 +122,8 @@ def scored_by(
 
     Raises:
       ValueError: a reward is not finite, or there is not one for each response.
-      TypeError: the annotator runs on the host, and is asked in a compiled program.
+      TypeError: the annotator answers other questions, or it runs on the host, and is
+        asked in a compiled program.
     """
     answer = _ask(annotator, "score", key, prompts, responses)
     return finite_rewards(answer, "the annotator", dtype=dtype)
@@ -154,6 +156,8 @@ def finite_rewards(rewards: Array, where: str, *, dtype: Any) -> jax.Array:
 def _ask(annotator, question, key, prompts, *texts) -> Array:
     """An annotator's answer as it came: numbers or truth values `[B, M]`."""
     who = f"the annotator ({type(annotator).__name__}.{question})"
+    if not callable(getattr(annotator, question, None)):
+        raise TypeError(f"{who} is what the row asks for, and there is no such method")
     try:
         answer = getattr(annotator, question)(key, prompts, *texts)
     except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:

@@ -60,8 +60,8 @@ ALGORITHMS = [
     Fault(
         "reference left out of the margin",
         GROUPS,
-        "groups.log_probs - anchor, groups",
-        "groups.log_probs - 0 * anchor, groups",
+        "own_log_probs(groups) - anchor, groups",
+        "own_log_probs(groups) - 0 * anchor, groups",
         expected("online_ipo"),
     ),
     Fault(
@@ -123,15 +123,15 @@ ALGORITHMS = [
     Fault(
         "preference for z over y",
         GROUPS,
-        "take_pairs(groups.preference, y, z)",
-        "take_pairs(groups.preference, z, y)",
+        "take_pairs(preference(groups), y, z)",
+        "take_pairs(preference(groups), z, y)",
         expected("ipo_md"),
     ),
     Fault(
         "members and opponents swapped",
         GROUPS,
-        "take_pairs(groups.preference, groups.members, groups.opponents)",
-        "take_pairs(groups.preference, groups.opponents, groups.members)",
+        "take_pairs(preference(groups), groups.members, groups.opponents)",
+        "take_pairs(preference(groups), groups.opponents, groups.members)",
         expected("nash_md_pg"),
     ),
     Fault(
@@ -408,8 +408,8 @@ ALGORITHMS = [
     Fault(
         "verdict that is a probability",
         LABELS,
-        "hard = _sign(groups.preference - 0.5)",
-        "hard = groups.preference",
+        "hard = _sign(grouped.preference(groups) - 0.5)",
+        "hard = grouped.preference(groups)",
         expected("oaif_ipo"),
     ),
     Fault(

@@ -7,6 +7,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from nashalign.algorithms import groups as grouped
 from nashalign.algorithms.method import Method
 from nashalign.types import Groups
 
@@ -14,14 +15,15 @@ from nashalign.types import Groups
 def verdict(method: Method, groups: Groups) -> Groups:
     """Label: the more probable winner has won; a tie is 1/2."""
     del method
-    hard = _sign(groups.preference - 0.5)
+    hard = _sign(grouped.preference(groups) - 0.5)
     return dataclasses.replace(groups, preference=hard)
 
 
 def ranking(method: Method, groups: Groups) -> Groups:
     """Label: the higher reward has won; a tie is 1/2."""
     del method
-    gaps = groups.rewards[:, :, None] - groups.rewards[:, None, :]
+    rewards = grouped.all_rewards(groups)
+    gaps = rewards[:, :, None] - rewards[:, None, :]
     return dataclasses.replace(groups, preference=_sign(gaps))
 
 

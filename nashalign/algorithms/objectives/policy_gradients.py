@@ -50,7 +50,7 @@ def penalised_against_others(method: Method, groups: Groups) -> Array:
 
     The whole response is one action (Ahmadian et al. 2024, arXiv:2402.14740).
     """
-    ratios = jnp.sum(groups.log_probs - groups.reference_log_probs, -1)
+    ratios = jnp.sum(grouped.own_log_probs(groups) - groups.reference_log_probs, -1)
     ratios = grouped.take(ratios, groups.members)
     advantage = _less_others(grouped.rewards(groups) - method.tau * ratios)
     credit = jax.lax.stop_gradient(advantage)
@@ -74,11 +74,11 @@ def best_of_n_divergence(method: Method, groups: Groups) -> Array:
     2024 (arXiv:2407.14622, eq. 17), with two opponents.
     """
     backward = method.settings["backward"]
-    found = grouped.take(groups.rewards, groups.opponents)
+    found = grouped.take(grouped.all_rewards(groups), groups.opponents)
     rewards = grouped.rewards(groups)
     best = jnp.argmax(found, -1, keepdims=True)
     best = jnp.take_along_axis(groups.opponents, best, -1)
-    forward = -grouped.take(jnp.sum(groups.log_probs, -1), best)[..., 0]
+    forward = -grouped.take(jnp.sum(grouped.own_log_probs(groups), -1), best)[..., 0]
     worst = jnp.all(rewards[..., None] < found[..., None, :], -1)
     reward = jnp.where(worst, _BELOW_ALL, 0.0).astype(rewards.dtype)
     held = _policy_gradient(groups, backward * reward, backward + method.tau)
@@ -94,7 +94,7 @@ def _less_others(values):
 def _policy_gradient(groups, advantage, tau):
     """The members' score-function losses, averaged over the group's `K` members."""
     per_member = losses.policy_gradient(
-        grouped.take(groups.log_probs, groups.members),
+        grouped.take(grouped.own_log_probs(groups), groups.members),
         grouped.take(groups.reference_log_probs, groups.members),
         grouped.take(groups.responses.mask, groups.members),
         advantage,

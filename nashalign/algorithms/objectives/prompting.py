@@ -8,52 +8,56 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from nashalign import checks
 from nashalign.algorithms.conditioning import conditioned
+from nashalign.algorithms.given import require_examples
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.state import Setup
-from nashalign.types import Examples, Responses
+from nashalign.types import Examples, Prompts, Responses
 
 
-def on_own_reward(method: Method, setup: Setup, examples: Examples) -> Examples:
+def on_own_reward(method: Method, setup: Setup, batch: Prompts | Examples) -> Examples:
     """Each response is an example of its own, its prompt conditioned on its reward.
 
     Rewards from `lowest` to `highest` are shared out evenly among the levels. `B`
     prompts with `N` responses become `B N` with one.
     """
+    examples, rewards = _scored(batch)
     number = examples.responses.tokens.shape[1]
-    level = _level(method, setup, examples.rewards).reshape(-1)
+    levels, level = _level(method, setup, rewards)
     prompts = jax.tree.map(lambda x: jnp.repeat(x, number, 0), examples.prompts)
     return dataclasses.replace(
         examples,
-        prompts=conditioned(prompts, setup.levels, level),
+        prompts=conditioned(prompts, levels, level),
         responses=_separate(examples.responses),
-        rewards=examples.rewards.reshape(-1, 1),
+        rewards=rewards.reshape(-1, 1),
         preference=None,
         probability=_spread(examples.probability, number),
     )
 
 
-def on_each_reward(method: Method, setup: Setup, examples: Examples) -> Examples:
+def on_each_reward(method: Method, setup: Setup, batch: Prompts | Examples) -> Examples:
     """Each pair twice: under its first response's level and under its second's.
 
     The response whose reward is nearer the level's own wins, so that a pair is turned
     round when the worse response's score is asked for. `B` pairs become `2 B`.
     """
-    level = _level(method, setup, examples.rewards).reshape(-1)
+    examples, rewards = _scored(batch)
+    levels, level = _level(method, setup, rewards)
     twice = jax.tree.map(lambda x: jnp.repeat(x, 2, 0), examples)
-    distance = jnp.abs(twice.rewards - examples.rewards.reshape(-1, 1))
+    distance = jnp.abs(twice.rewards - rewards.reshape(-1, 1))
     gaps = distance[:, None, :] - distance[:, :, None]
     preference = jnp.where(gaps > 0, 1.0, jnp.where(gaps < 0, 0.0, 0.5))
     return dataclasses.replace(
         twice,
-        prompts=conditioned(twice.prompts, setup.levels, level),
+        prompts=conditioned(twice.prompts, levels, level),
         preference=preference.astype(twice.rewards.dtype),
         probability=_spread(examples.probability, 2),
     )
 
 
 def with_corrupted_responses(
-    method: Method, setup: Setup, examples: Examples
+    method: Method, setup: Setup, batch: Prompts | Examples
 ) -> Examples:
     """Behind a pair, each of the two with a part of its key content taken out.
 
@@ -65,6 +69,7 @@ def with_corrupted_responses(
     public.
     """
     del setup
+    examples = require_examples(batch)
     pair = jax.tree.map(lambda x: x[:, :2], examples.responses)
     number = jnp.asarray(method.settings["num_degrees"], jnp.int32)
     degree = examples.prompts.ids % number
@@ -95,10 +100,17 @@ def _without_rarest(responses: Responses, parts, number) -> Responses:
     return dataclasses.replace(responses, tokens=moved[0], mask=moved[1])
 
 
+def _scored(batch):
+    """Examples, and their rewards `[B, N]`."""
+    examples = require_examples(batch)
+    return examples, checks.present(examples.rewards, "examples.rewards")
+
+
 def _level(method, setup, rewards):
-    """The level of each reward."""
-    number = len(setup.levels)
-    return method.conditioning.level(method.settings, rewards, number)
+    """All levels, and which of them each of the rewards `[B, N]` is in, `[B N]`."""
+    levels = checks.present(setup.levels, "setup.levels")
+    found = method.conditioning.level(method.settings, rewards, len(levels))
+    return levels, found.reshape(-1)
 
 
 def _separate(responses: Responses) -> Responses:

@@ -25,7 +25,7 @@ def scores(method: Method, groups: Groups) -> Array:
     if groups.rewards is not None:
         return grouped.rewards(groups)
     everyone = jnp.concatenate([groups.members, groups.opponents], -1)
-    wins = grouped.take_pairs(groups.preference, groups.members, everyone)
+    wins = grouped.take_pairs(grouped.preference(groups), groups.members, everyone)
     return (jnp.sum(wins, -1) - 0.5) / (wins.shape[-1] - 1)
 
 
@@ -126,7 +126,7 @@ def sampled_likelihood(method: Method, groups: Groups) -> Array:
     pi(v)^2. Zhou et al. 2024 (arXiv:2406.11827).
     """
     del method
-    relative = groups.log_probs - groups.statistics["log_collision"]
+    relative = grouped.own_log_probs(groups) - groups.statistics["log_collision"]
     means = ratios.averaged(relative, groups.responses.mask)
     return jnp.exp(jnp.sum(grouped.take(means, groups.members), -1))
 

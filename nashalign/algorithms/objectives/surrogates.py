@@ -39,7 +39,7 @@ def proximal_policy(method: Method, groups: Groups) -> Array:
         rewards, old["old_values"], mask, trace=settings["trace"]
     )
     surrogate = losses.clipped_policy(
-        grouped.take(groups.log_probs, members),
+        grouped.take(grouped.own_log_probs(groups), members),
         old["old_log_probs"],
         advantage,
         clip=settings["clip"],
@@ -88,7 +88,7 @@ class GroupRelative:
             deviation = jnp.std(rewards, -1, ddof=1, keepdims=True)
             advantage = advantage / (deviation + _FLOOR)
         mask = grouped.take(groups.responses.mask, groups.members)
-        log_probs = grouped.take(groups.log_probs, groups.members)
+        log_probs = grouped.take(grouped.own_log_probs(groups), groups.members)
         reference = grouped.take(groups.reference_log_probs, groups.members)
         surrogate = _surrogate(method, groups, advantage[..., None] * mask)
         per_token = surrogate + method.tau * losses.k3(log_probs, reference)
@@ -143,7 +143,7 @@ def _returns(method, groups):
 def _surrogate(method, groups, advantage):
     """PPO's surrogate of each of the members' tokens, `[B, G, K, T]`."""
     return losses.clipped_policy(
-        grouped.take(groups.log_probs, groups.members),
+        grouped.take(grouped.own_log_probs(groups), groups.members),
         grouped.take(groups.statistics["old_log_probs"], groups.members),
         advantage,
         clip=method.settings["clip"],

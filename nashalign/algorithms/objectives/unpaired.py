@@ -20,7 +20,7 @@ from nashalign.types import Array, Groups
 
 def desirable(method: Method, groups: Groups) -> Groups:
     """Label: whether a reward is above `threshold`; 1/2 where it is there."""
-    above = jnp.sign(groups.rewards - method.settings["threshold"])
+    above = jnp.sign(grouped.all_rewards(groups) - method.settings["threshold"])
     return dataclasses.replace(groups, rewards=(1 + above) / 2)
 
 
