@@ -1,9 +1,9 @@
-"""The rows of the catalogue, made of `algorithms.TABLE`, as a Sphinx extension.
+"""The entries of the catalogue, made of the table of methods, as a Sphinx extension.
 
-The page `catalogue.md` says `{rows}` where they belong. Each has the formula of its
-loss, as the docstrings of the loss say it, its choices on every axis, its settings,
-how exact its expected update is, where it departs from its paper, and where it rests,
-if `experiments.fixed_points` predicts that.
+The page `catalogue.md` says `{rows}` and `{recipes}` where they belong. Each row has
+the formula of its loss, as the docstrings of the loss say it, its choices on every
+axis, its settings, how exact its expected update is, where it departs from its paper,
+and where it rests, if `experiments.fixed_points` predicts that.
 """
 
 import dataclasses
@@ -16,8 +16,6 @@ from experiments.fixed_points import __main__ as fixed_points
 from nashalign import algorithms
 from nashalign.algorithms import __main__ as listing
 
-_MARK = "{rows}"
-
 
 def setup(app: Any) -> dict[str, bool]:
     """Lets Sphinx fill the page when it reads it."""
@@ -26,8 +24,10 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def page(text: str) -> str:
-    """Returns the page with the rows in the place of `{rows}`."""
-    return text.replace(_MARK, "\n".join(map(entry, algorithms.TABLE.values())))
+    """Returns the page with rows and recipes in the places of their marks."""
+    rows = "\n".join(map(entry, algorithms.TABLE.values()))
+    recipes = "\n".join(map(recipe_entry, algorithms.RECIPES))
+    return text.replace("{rows}", rows).replace("{recipes}", recipes)
 
 
 def entry(row: algorithms.Row) -> str:
@@ -41,6 +41,20 @@ def entry(row: algorithms.Row) -> str:
         _settings(row),
         _list("Departures from the paper:", map(_plain, row.departures)),
         _list("Rests at:", _predictions(row.name)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def recipe_entry(name: str) -> str:
+    """Returns what there is to say of a recipe with its usual settings, as Markdown."""
+    recipe = algorithms.RECIPES[name]()
+    stages = " then ".join(f"`{stage.row.name}`" for stage in recipe.stages)
+    parts = [
+        f"### `{name}`",
+        f"{_plain(recipe.title)}. {_plain(recipe.paper)}.",
+        f"Stages: {stages}.",
+        _list("Departures from the paper:", map(_plain, recipe.departures)),
+        _list("Rests at:", _predictions(name)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

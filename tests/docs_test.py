@@ -52,11 +52,15 @@ def a_checkout(tmp_path, monkeypatch, start_policy):
 
 @pytest.fixture
 def quickly_compiled():
+    """Compiles quickly, and forgets what a page sets and registers."""
     before = {name: jax.config.read(name) for name in SETTINGS}
+    rows = dict(algorithms.TABLE)
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     for name, value in before.items():
         jax.config.update(name, value)
+    algorithms.TABLE.clear()
+    algorithms.TABLE.update(rows)
 
 
 def run_block(kind, text, name, namespace):
@@ -185,14 +189,25 @@ def test_every_page_is_reached_from_the_first_one():
 
 
 def test_the_catalogue_has_every_row_with_its_settings_and_departures():
-    shown = python_file.load(str(DOCS / "catalogue.py") + ":page")("{rows}")
+    shown = python_file.load(f"{DOCS / 'catalogue.py'}:page")("{rows}{recipes}")
     entries = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^### |\Z)", shown, re.M | re.S))
-    assert entries.keys() == algorithms.TABLE.keys()
+    assert [*entries] == [*algorithms.TABLE, *algorithms.RECIPES]
     for name, row in algorithms.TABLE.items():
         found = re.findall(r"^\| `(\w+)` \|", entries[name], re.M)
         assert found == [setting.name for setting in row.settings]
         assert entries[name].count("\n- ") >= len(row.departures)
         assert f"Expected update: {row.exactness}." in entries[name]
+
+
+def test_the_families_of_the_catalogue_are_the_table():
+    text = (DOCS / "catalogue.md").read_text("utf-8")
+    lines = re.findall(
+        r"^\| (?:rewards|data sets|online pairs|Nash .*?) \| (.*) \|$", text, re.M
+    )
+    named = re.findall(r"`(\w+)`", " ".join(lines))
+    assert sorted(named) == sorted(algorithms.TABLE)
+    for page in (DOCS / "catalogue.md", ROOT / "README.md"):
+        assert re.findall(r"(\d+) rows", page.read_text("utf-8")) == [str(len(named))]
 
 
 @pytest.mark.full
