@@ -180,8 +180,8 @@ FAULTS = [
     Fault(
         "swapped mixture weights",
         LOGITS,
-        "log_power(ours, 1 - mix) + log_power(theirs, mix)",
-        "log_power(ours, mix) + log_power(theirs, 1 - mix)",
+        '{"policy": 1 - mix, "reference": mix}',
+        '{"policy": mix, "reference": 1 - mix}',
         f"{DECODING_TEST} -k 'frequencies_are or full_recompute'",
     ),
     Fault(

@@ -210,9 +210,4 @@ def _members(method, indices):
 
 def _behaviour(weights):
     """The distribution that an author with these weights writes from."""
-    if len(weights) == 1:
-        [(name, weight)] = weights.items()
-        return lambda logits: policies.log_power(logits[name], weight)
-    return lambda logits: jax.nn.log_softmax(
-        sum(policies.log_power(logits[name], w) for name, w in weights.items())
-    )
+    return lambda logits: policies.geometric_mixture(logits, weights)

@@ -4,7 +4,12 @@ from nashalign.policies.capacity import fits, require_prompts
 from nashalign.policies.config_file import check_vocabulary
 from nashalign.policies.extrapolation import extrapolate
 from nashalign.policies.llama import LlamaConfig, llama
-from nashalign.policies.logits import log_power, mixture_logits, precise
+from nashalign.policies.logits import (
+    geometric_mixture,
+    log_power,
+    mixture_logits,
+    precise,
+)
 from nashalign.policies.policy import Cache, Params, Policy, prefill
 from nashalign.policies.pretrained import Pretrained, load_pretrained, save_pretrained
 from nashalign.policies.scoring import (
@@ -27,6 +32,7 @@ __all__ = [
     "extend",
     "extrapolate",
     "fits",
+    "geometric_mixture",
     "llama",
     "load_pretrained",
     "log_power",

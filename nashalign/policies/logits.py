@@ -1,5 +1,7 @@
 """From the logits of policies to the logits of what is sampled from."""
 
+from collections.abc import Mapping
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -25,9 +27,33 @@ def log_power(log_probs: Array, weight: Numeric) -> jax.Array:
     return jnp.multiply(weight, jnp.where(nothing, 0.0, log_probs))
 
 
+def geometric_mixture(
+    logits: Mapping[str, Array], weights: Mapping[str, Numeric]
+) -> jax.Array:
+    r"""Logits of the geometric mixture of named next-token distributions.
+
+    .. math:: \log w = \sum_n \text{weight}_n \log \pi_n - \log Z
+
+    What training, enumeration and benchmarks draw from. Of one policy it is a power,
+    which sharpens it where the weight is above 1.
+
+    Args:
+      logits: name -> `[*B, V]` logits or log-probabilities; policies without a weight
+        are passed over.
+      weights: name -> real weight, at least one; a number, or an array that broadcasts
+        against `[*B, V]` with the same rank.
+
+    Returns:
+      `[*B, V]` in at least float32: log-probabilities where several are mixed, and
+      logits of one policy's power as they are.
+    """
+    powers = [log_power(precise(logits[name]), own) for name, own in weights.items()]
+    return powers[0] if len(powers) == 1 else jax.nn.log_softmax(sum(powers), axis=-1)
+
+
 def mixture_logits(
     policy_logits: Array, reference_logits: Array, *, mix: Numeric
-) -> Array:
+) -> jax.Array:
     r"""Log-probabilities of the geometric mixture of two next-token distributions.
 
     .. math:: \log w = (1 - \text{mix}) \log \pi + \text{mix} \log \mu - \log Z
@@ -55,6 +81,7 @@ def mixture_logits(
     checks.numeric(reference_logits, "reference_logits")
     mix = checks.setting(mix, "mix", least=0, most=1)
     chex.assert_equal_shape([policy_logits, reference_logits])
-    ours, theirs = precise(policy_logits), precise(reference_logits)
-    mixed = log_power(ours, 1 - mix) + log_power(theirs, mix)
-    return jax.nn.log_softmax(mixed, axis=-1)
+    return geometric_mixture(
+        {"policy": policy_logits, "reference": reference_logits},
+        {"policy": 1 - mix, "reference": mix},
+    )

@@ -10,6 +10,7 @@ COMPOSED = "nashalign/algorithms/objectives/composed.py"
 REGRESSIONS = "nashalign/algorithms/objectives/regressions.py"
 GRADIENTS = "nashalign/algorithms/objectives/policy_gradients.py"
 SELECTION = "nashalign/algorithms/objectives/selection.py"
+LOGITS = "nashalign/policies/logits.py"
 LABELS = "nashalign/algorithms/objectives/labels.py"
 PROMPTING = "nashalign/algorithms/objectives/prompting.py"
 STATISTICS = "nashalign/algorithms/objectives/statistics.py"
@@ -586,9 +587,9 @@ ALGORITHMS = [
     ),
     Fault(
         "weights of a mixture of one that are ignored",
-        ROLLOUTS,
-        "return lambda logits: policies.log_power(logits[name], weight)",
-        "return lambda logits: logits[name]",
+        LOGITS,
+        "return powers[0] if len(powers) == 1",
+        "return precise(logits[next(iter(weights))]) if len(powers) == 1",
         expected("selm"),
     ),
     Fault(

@@ -24,6 +24,21 @@ def test_the_mixture_is_the_normalised_product_of_powers(mix):
     np.testing.assert_allclose(ours, expected, atol=2e-5)
 
 
+def test_a_mixture_of_three_is_the_normalised_product_of_their_powers():
+    logits = {name: GENERATOR.normal(0, 2, (4, 5)) for name in "abc"}
+    weights = {"a": 0.5, "b": 0.7, "c": -0.2}
+    product = np.exp(sum(weights[name] * logits[name] for name in logits))
+    expected = np.log(product / product.sum(-1, keepdims=True))
+    ours = policies.geometric_mixture(logits, weights)
+    np.testing.assert_allclose(ours, expected, atol=2e-5)
+
+
+def test_a_mixture_of_one_is_its_power_whatever_else_is_there():
+    logits = {"policy": POLICY, "reference": REFERENCE}
+    ours = policies.geometric_mixture(logits, {"policy": 3.0})
+    np.testing.assert_array_equal(ours, 3 * POLICY)
+
+
 def test_the_mixture_at_weight_zero_is_the_policy():
     mixed = policies.mixture_logits(POLICY, REFERENCE, mix=0.0)
     np.testing.assert_array_equal(mixed, jax.nn.log_softmax(POLICY, -1))
