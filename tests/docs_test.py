@@ -13,6 +13,7 @@ import sys
 import jax
 import pytest
 
+from experiments.fixed_points import __main__ as fixed_points
 from nashalign import algorithms, command_line, python_file
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -70,11 +71,9 @@ def run_block(kind, text, name, namespace):
     if kind == "python":
         exec(compile(text, name, "exec"), namespace)
         return
-    session = doctest.DocTestParser().get_doctest(text, namespace, name, name, 0)
+    session = doctest.DocTestParser().get_doctest(text, {}, name, name, 0)
     session.globs = namespace
-    with contextlib.redirect_stdout(None):
-        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    shown = []
+    runner, shown = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS), []
     runner.run(session, out=shown.append, clear_globs=False)
     assert not runner.failures, "".join(shown)
 
@@ -195,8 +194,21 @@ def test_the_catalogue_has_every_row_with_its_settings_and_departures():
     for name, row in algorithms.TABLE.items():
         found = re.findall(r"^\| `(\w+)` \|", entries[name], re.M)
         assert found == [setting.name for setting in row.settings]
-        assert entries[name].count("\n- ") >= len(row.departures)
+        plain = re.sub(r"\\(.)", r"\1", entries[name])
+        assert all(f"\n- {departure}\n" in plain for departure in row.departures)
         assert f"Expected update: {row.exactness}." in entries[name]
+
+
+def test_the_catalogue_says_what_the_loss_is_and_where_rows_rest():
+    shown = python_file.load(f"{DOCS / 'catalogue.py'}:page")("{rows}{recipes}")
+    entries = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^### |\Z)", shown, re.M | re.S))
+    assert r"\left(h - \frac{p - 1/2}{\tau}\right)^2" in entries["ipo_md"]
+    # A sum has what each of its terms says.
+    assert r"\max(0, \delta - h)" in entries["slic_hf"]
+    assert "log-likelihood of a pair's winner" in entries["slic_hf"]
+    predicted = {entry.row for entry in fixed_points.ENTRIES}
+    assert {name for name, own in entries.items() if "Rests at:" in own} == predicted
+    assert "- reference exp(r / tau), at tau 0.8\n" in entries["rl"]
 
 
 def test_the_families_of_the_catalogue_are_the_table():

@@ -56,6 +56,8 @@ FLOWS = f"{GAMES}/gradient_flows.py"
 REGULARIZED = f"{GAMES}/regularized.py"
 PATH = f"{GAMES}/path_following.py"
 DYNAMICS_TEST = "tests/games/dynamics_test.py"
+CATALOGUE = "docs/catalogue.py"
+DOCS_TEST = "tests/docs_test.py -k catalogue"
 
 
 def step(dynamics):
@@ -1088,6 +1090,27 @@ FAULTS = [
         "mask=jnp.arange(width)[None] >= left",
         "mask=jnp.arange(width)[None] >= 0",
         SEARCH_TEST,
+    ),
+    Fault(
+        "the catalogue shows where other rows rest",
+        CATALOGUE,
+        "if own.row != name:",
+        "if own.row == name:",
+        DOCS_TEST,
+    ),
+    Fault(
+        "the catalogue shows one term of a sum of losses",
+        CATALOGUE,
+        '("pair_loss", "loss", "terms")',
+        '("pair_loss", "loss")',
+        DOCS_TEST,
+    ),
+    Fault(
+        "the catalogue leaves out departures",
+        CATALOGUE,
+        "map(_plain, row.departures)",
+        "map(_plain, row.departures[1:])",
+        DOCS_TEST,
     ),
     *ALGORITHMS,
 ]
