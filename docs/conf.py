@@ -28,6 +28,7 @@ exclude_patterns = ["build"]
 html_theme = "furo"
 html_title = "nashalign"
 html_copy_source = False
+html_show_copyright = False
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -43,9 +44,14 @@ autodoc_typehints = "signature"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
-# What a signature shows for the two types of nearly every argument.
-_ARRAY = r"~jax\.[\w.]*Array \| ~numpy\.ndarray \| ~numpy\.bool \| ~numpy\.number"
-_SHORT = {_ARRAY + r" \| float \| int": "Numeric", _ARRAY: "Array"}
+# What a signature shows for what is long or no Python, by what Sphinx writes.
+_ARRAY = r"~jax\.[\w.]*Array \| ~numpy\.ndarray"
+_SHORT = {
+    _ARRAY + r" \| ~numpy\.number \| float": "Numeric",
+    _ARRAY: "Array",
+    r"<function (\w+)>": r"\1",
+    r"<factory>": "...",
+}
 
 
 def setup(app):

@@ -43,6 +43,17 @@ def test_the_workflow_runs_what_a_person_runs_on_every_python_of_readme():
         assert TESTS in text(file)
 
 
+def test_the_workflow_measures_coverage_and_builds_the_pages_as_a_person_does():
+    workflow = text(".github/workflows/ci.yml")
+    assert re.search(rf"run: {TESTS} --cov ", workflow)
+    build = "python -m sphinx -W"
+    for file in (".github/workflows/ci.yml", "CONTRIBUTING.md"):
+        assert build in text(file)
+    # With Sphinx installed, the test that builds the pages is not skipped there.
+    assert "[docs,test]" in text(".ci/run")
+    assert '"docs": [' in text("setup.py")
+
+
 def test_hooks_lint_as_the_workflow_does():
     for command in ("ruff check", "ruff format"):
         assert f"entry: {command} " in text(".pre-commit-config.yaml")
