@@ -300,6 +300,8 @@ def expected_update(
 
 
 POLICY = transformer()
+# A table has nothing in common between histories, and compiles soonest.
+TABULAR = policies.tabular(VOCABULARY, 6)
 FROZEN = {
     "reference": 0,
     "iterate": 2,
@@ -334,12 +336,13 @@ def moved_state(
 KEY = jax.random.key(7)
 
 
-def expected_gradient(method, state, values=None, prompts=None) -> np.ndarray:
-    """Returns the direction of the expected update, flat."""
-    return direction(state, expected_step(method, state, values, prompts)[0])
+def expected_gradient(method, state, values=None, prompts=None, policy=POLICY):
+    """Returns the direction of the expected update, flat, in numpy."""
+    after, _ = expected_step(method, state, values, prompts, policy)
+    return direction(state, after)
 
 
-def expected_step(method, state, values=None, prompts=None):
+def expected_step(method, state, values=None, prompts=None, policy=POLICY):
     """Returns the expected update on three prompts, `THREE_PROMPTS` if none are given.
 
     Of an extragradient step it is the second half. One compilation, in each precision,
@@ -348,14 +351,14 @@ def expected_step(method, state, values=None, prompts=None):
     default = rewards() if method.annotation == "reward" else preference()
     values = default if values is None else values
     prompts = THREE_PROMPTS if prompts is None else prompts
-    return _expected_step(method, state, values, prompts)
+    return _expected_step(policy, method, state, values, prompts)
 
 
-@compiled
-def _expected_step(method, state, values, prompts):
+@functools.partial(compiled, static_argnums=0)
+def _expected_step(policy, method, state, values, prompts):
     """See `expected_step`."""
-    groups = expected_groups(method, setup(POLICY), state, prompts, values)
-    return algorithms.learn(method, setup(POLICY), state, groups)
+    groups = expected_groups(method, setup(policy), state, prompts, values)
+    return algorithms.learn(method, setup(policy), state, groups)
 
 
 @functools.cache

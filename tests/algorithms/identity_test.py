@@ -21,11 +21,10 @@ import numpy as np
 import optax
 import pytest
 
-from nashalign import algorithms, games, policies
+from nashalign import algorithms, games
 from tests import lanes, token_game
 
-# A table has nothing in common between histories, and compiles soonest.
-POLICY = policies.tabular(token_game.VOCABULARY, 6)
+POLICY = token_game.TABULAR
 LENGTH = 0.5
 
 # Far from where rows become others; anchors move after each update.
