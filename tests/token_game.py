@@ -361,13 +361,18 @@ def _expected_step(policy, method, state, values, prompts):
     return algorithms.learn(method, setup(policy), state, groups)
 
 
+# Enough that a wrong factor is seen beyond the noise.
+NUM_BATCHES = 80
+
+
 @functools.cache
-def sampled_steps(name: str, num_batches: int = 80, batch_size: int = 30):
+def sampled_steps(name: str, num_batches: int = NUM_BATCHES, batch_size: int = 30):
     """Returns independent sampled updates at a frozen state, in float64.
 
     Args:
       name: a row, with its settings in this file.
-      num_batches: number of updates, all from `moved_state()`.
+      num_batches: number of updates, all from `moved_state()`; the first ones, where
+        they are fewer than `NUM_BATCHES`.
       batch_size: prompts in each; as many copies of `THREE_PROMPTS` as fit.
 
     Returns:
@@ -385,9 +390,10 @@ def sampled_steps(name: str, num_batches: int = 80, batch_size: int = 30):
     def learn(groups):
         return algorithms.learn(method, setup(POLICY), state, groups)
 
-    batch = prompts(range(num_batches * batch_size))
+    batch = prompts(range(NUM_BATCHES * batch_size))
     if method.num_data:
         batch = drawn_examples(method, batch)
+    batch = jax.tree.map(lambda x: x[: num_batches * batch_size], batch)
     groups = jax.device_get(roll(batch))
     batches = jax.tree.map(
         lambda x: x.reshape(num_batches, len(x) // num_batches, *x.shape[1:]), groups
