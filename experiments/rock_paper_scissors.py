@@ -18,6 +18,7 @@ import numpy as np
 from nashalign import (
     algorithms,
     alignment,
+    checks,
     command_line,
     data,
     policies,
@@ -71,7 +72,7 @@ def text_task(folder: pathlib.Path, answers=None) -> alignment.TextTask:
 def teach(folder: pathlib.Path, config: Config) -> pathlib.Path:
     """Returns the folder of a policy that has learnt to answer."""
     fresh, start = folder / "fresh", folder / "start"
-    texts = [record.prompt + record.chosen for record in records()]
+    texts = [f"{record.prompt}{record.chosen}" for record in records()]
     tokenizer = data.train_tokenizer(texts, fresh, vocabulary=300)
     shape = policies.LlamaConfig(
         vocab_size=tokenizer.size,
@@ -106,7 +107,8 @@ def main(config: Config) -> None:
     with training.open_run(config.output, dataclasses.asdict(config)) as run:
         answers = preferences.Answers(run.folder / "answers.sqlite", "prefer")
         loaded = text_task(teach(run.folder, config), answers)
-        task, judge, seed = loaded.task, loaded.annotator, config.seed
+        task, seed = loaded.task, config.seed
+        judge = checks.present(loaded.annotator, "annotator")
         sampled = alignment.examples.sampled(
             task, judge, 128, 2, seed=seed, folder=run.folder / "data_set"
         )
@@ -126,7 +128,9 @@ def main(config: Config) -> None:
             )
             settings = alignment.settings_type(row)(learning_rate=3e-3)
             found[row.title] = [alignment.contestant(row, settings, aligned)]
-        panel = alignment.Panel(name="judge", judge=task.oracle)
+        panel = alignment.Panel(
+            name="judge", judge=checks.present(task.oracle, "oracle")
+        )
         sizes = alignment.Evaluation(num_prompts=32, num_samples=5)
         results = run.folder / "results"
         alignment.compare(task, panel, found, sizes, seed=seed, folder=results)

@@ -27,7 +27,7 @@ def guarded(
 
 
 def command(
-    main: Callable[[Any], int | None], config: type, *, name: str, about: str
+    main: Callable[[Any], int | None], config: type, *, name: str, about: str | None
 ) -> Callable[[Sequence[str]], int | str]:
     """Returns a command that reads its settings from the command line.
 
@@ -44,7 +44,11 @@ def command(
 
 
 def parse(
-    config: type, arguments: Sequence[str], name: str, about: str, default: Any = None
+    config: type,
+    arguments: Sequence[str],
+    name: str,
+    about: str | None,
+    default: Any = None,
 ) -> Any:
     """Returns the settings that a command line gives.
 
@@ -60,7 +64,7 @@ def parse(
     """
     if {"-h", "--help"} & set(arguments):
         # Tyro would print a paragraph as one line, of any length.
-        print(_wrapped(about), end="\n\n")
+        print(_wrapped(about or ""), end="\n\n")
     return tyro.cli(
         config,
         prog=name,

@@ -19,7 +19,7 @@ import dataclasses
 import json
 import pathlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from experiments.docstrings import frozen, harvest, sources
 from nashalign import command_line, terminal, training
@@ -174,7 +174,7 @@ def own_functions(root: pathlib.Path, number: int) -> list[tuple[harvest.Pair, s
 
 def _by_hash(
     found: Iterable[tuple[harvest.Pair, str]],
-) -> Sequence[tuple[harvest.Pair, str]]:
+) -> list[tuple[harvest.Pair, str]]:
     """Returns functions in the order of their hashes, which is no order at all."""
     return sorted(found, key=lambda entry: frozen.content_hash(entry[0]))
 

@@ -12,13 +12,14 @@ import fcntl
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import rich.console
 import tensorflow_datasets as tfds
 
 from experiments.docstrings import harvest, sources
 from experiments.docstrings.sources import Source
-from nashalign import terminal
+from nashalign import checks, terminal
 
 COUNTS = ("files", "unparsable", "duplicates")
 
@@ -85,14 +86,16 @@ class Docstrings(tfds.core.GeneratorBasedBuilder):
         del download_manager
         sources = self._sources
         if sources is None:
-            sources = _SOURCES[self.builder_config.name]()
+            config = checks.present(self.builder_config, "builder_config")
+            sources = _SOURCES[config.name]()
         found = harvest.harvest(sources, self._console)
         if not any(found.pairs.values()):
             raise ValueError(
                 f"There is no documented function in {found.files} files, of which "
                 f"{found.unparsable} are not valid Python; name other packages."
             )
-        self.info.metadata.update({name: getattr(found, name) for name in COUNTS})
+        metadata = checks.present(self.info.metadata, "metadata")
+        metadata.update({name: getattr(found, name) for name in COUNTS})
         return {
             split: self._generate_examples(pairs)
             for split, pairs in found.pairs.items()
@@ -195,11 +198,11 @@ def docstrings(
             builder.download_and_prepare()
     with _sound(folder):
         builder = Docstrings(config=packages, data_dir=str(data_dir))
+        metadata = checks.present(builder.info.metadata, "metadata")
+        read: Any = builder.as_data_source  # whose decorator hides what it takes
         return Corpus(
-            splits={
-                split: builder.as_data_source(split) for split in builder.info.splits
-            },
-            **{name: int(builder.info.metadata[name]) for name in COUNTS},
+            splits={split: read(split) for split in builder.info.splits},
+            **{name: int(metadata[name]) for name in COUNTS},
             folder=folder,
         )
 

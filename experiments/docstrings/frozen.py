@@ -177,7 +177,8 @@ def without_test_texts(
     Returns:
       The same without copies.
     """
-    splits = dict.fromkeys(harvest.SPLITS, ()) | dict(pairs) | {"test": test}
+    splits: dict[str, Sequence[harvest.Pair]] = {s: () for s in harvest.SPLITS}
+    splits |= {**pairs, "test": test}
     unique = harvest.deduplicate(splits)
     return {split: unique[split] for split in pairs}
 

@@ -16,13 +16,15 @@ import importlib.util
 import re
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import rich.console
 import rich.progress
 
 from experiments.docstrings import sentences
 from experiments.docstrings.sources import Source
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 SPLITS = ("train", "validation", "test")
 
@@ -185,7 +187,7 @@ def harvest(sources: Iterable[Source], console: rich.console.Console) -> Harvest
     )
 
 
-def deduplicate(pairs: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
+def deduplicate(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, list[Pair]]:
     """Drops all but the first of equal pairs: of test, then validation, then train.
 
     Two pairs are equal if their code is, or if their names and their summaries are,
@@ -210,7 +212,7 @@ def deduplicate(pairs: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
     return unique
 
 
-def _functions(body: Sequence[ast.stmt]) -> Iterator[ast.FunctionDef]:
+def _functions(body: Sequence[ast.stmt]) -> Iterator[_Function]:
     """Yields the functions of a block, of its classes and of its conditionals."""
     # A stack of their own: every `elif` is an `if` within the `else` of the one before.
     waiting = list(reversed(body))
@@ -222,17 +224,18 @@ def _functions(body: Sequence[ast.stmt]) -> Iterator[ast.FunctionDef]:
             waiting += reversed([*node.body, *getattr(node, "orelse", ())])
 
 
-def _code(node: ast.FunctionDef, lines: list[str]) -> str:
+def _code(node: _Function, lines: list[str]) -> str:
     """Returns the signature on one line and the first lines of the body."""
     first = node.body[0]
     if first.lineno == node.lineno:
         return ""
     above = (line.strip() for line in lines[node.lineno - 1 : first.lineno - 1])
     signature = " ".join(line for line in above if not line.startswith("#"))
+    # A parsed node has an end; one that was made by hand need not.
     begin = first.lineno - 1
     if ast.get_docstring(node, clean=False) is not None:
-        begin = first.end_lineno
-    last = min(node.end_lineno, begin + 2 * MAX_LINES)
+        begin = first.end_lineno or begin
+    last = min(node.end_lineno or len(lines), begin + 2 * MAX_LINES)
     body = textwrap.dedent("\n".join(lines[begin:last])).split("\n")
     written = ["    " + line.rstrip() for line in body if line.strip()]
     code = "\n".join([_tight(signature), *written][:MAX_LINES])

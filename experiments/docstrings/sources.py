@@ -83,8 +83,9 @@ def _required(root: str) -> set[str]:
         reached.add(name)
         for requirement in requirements:
             if not re.search(r";.*\bextra\s*==", requirement):
-                required = _canonical(re.match(r"[\w.-]+", requirement).group())
-                waiting.extend({required} - reached)
+                name = re.match(r"[\w.-]+", requirement)
+                required = {_canonical(name.group())} if name else set()
+                waiting.extend(required - reached)
     return reached
 
 
@@ -93,7 +94,7 @@ def _files_of(
 ) -> list[Source]:
     """Returns the source files that distributions installed as packages."""
     return [
-        _source(pathlib.Path(distribution.locate_file("")), pathlib.Path(file))
+        _source(pathlib.Path(str(distribution.locate_file(""))), pathlib.Path(file))
         for distribution in distributions
         for file in distribution.files or ()
         if file.suffix == ".py" and _is_wanted(pathlib.Path(file))

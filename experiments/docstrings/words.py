@@ -9,6 +9,7 @@ knows counts as a word.
 import collections
 import functools
 import re
+from collections.abc import Sequence
 
 # Verbs that begin the summary of a function. Verbs that are also common nouns of code
 # (`key`, `index`, `name`) are left out: as a first word they are mostly the noun.
@@ -129,7 +130,7 @@ def mentions(said: list[str], stem_of_name: str) -> bool:
     return any(word.startswith(stem_of_name) for word in said)
 
 
-def longest_content_run(words: list[str]) -> int:
+def longest_content_run(words: Sequence[str]) -> int:
     """Length of the longest run of words without a function word between them."""
     longest = run = 0
     for word in words:

@@ -20,7 +20,7 @@ import numpy as np
 from experiments.fixed_points import game as token_game
 from experiments.fixed_points import training
 from nashalign import algorithms
-from nashalign.types import Examples
+from nashalign.types import Array, Examples, Numeric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,29 +39,29 @@ class Seen:
     reference: np.ndarray
     at_levels: np.ndarray
     found_at_levels: np.ndarray
-    settings: Mapping[str, float]
+    settings: Mapping[str, Numeric]
     game: token_game.Game
     later: tuple[token_game.Game, ...] = ()
 
     @property
     def preference(self) -> np.ndarray:
         """`[Y, Y]` of the reviewers, on average."""
-        return np.mean(self.game.preference, 0)
+        return np.asarray(self.game.preference).mean(0)
 
     @property
     def rewards(self) -> np.ndarray:
         """`[Y]` of the first reviewer."""
-        return self.game.rewards[0]
+        return np.asarray(self.game.rewards)[0]
 
     @property
     def data(self) -> np.ndarray:
         """`[Y]` distribution of the data set."""
-        return self.game.data
+        return np.asarray(self.game.data)
 
     @property
     def tau(self) -> float:
         """The row's."""
-        return self.settings["tau"]
+        return float(self.settings["tau"])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,8 +93,8 @@ class Entry:
 
     row: str
     prediction: str
-    predict: Callable[[Seen], np.ndarray]
-    settings: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    predict: Callable[[Seen], Array]
+    settings: Mapping[str, Numeric] = dataclasses.field(default_factory=dict)
     game: token_game.Game
     later: tuple[token_game.Game, ...] = ()
     note: str = ""
@@ -156,8 +156,8 @@ class Finding:
     """
 
     entry: Entry
-    distances: Mapping[str, float]
-    moved: Mapping[str, float]
+    distances: Mapping[str, Numeric]
+    moved: Mapping[str, Numeric]
     relatives: tuple[str, ...] = ()
 
     @property

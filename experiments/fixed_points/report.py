@@ -61,7 +61,7 @@ def terminal(findings: Sequence[Finding]) -> rich.table.Table:
         row = cells(finding)
         row["distance"] = f"{max(finding.distances.values()):.1e}"
         style = "" if finding.holds else "bold red"
-        shown = (row[column.header] for column in table.columns)
+        shown = (row[str(column.header)] for column in table.columns)
         table.add_row(*shown, style=style)
     return table
 

@@ -31,7 +31,8 @@ def tilted(policy: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def mixed(*shares: tuple[np.ndarray, float]) -> np.ndarray:
     """Returns the product of policies to real powers, normalised, `[Y]`."""
-    return tilted(np.ones(token_game.SIZE), sum(w * np.log(p) for p, w in shares))
+    powers = [weight * np.log(policy) for policy, weight in shares]
+    return tilted(np.ones(token_game.SIZE), np.sum(powers, 0))
 
 
 def law_of_best(policy: np.ndarray, rewards: np.ndarray, number: int) -> np.ndarray:

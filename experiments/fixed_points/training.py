@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +53,8 @@ def train(
             )
             policies += found
         # A hundred such programs are more than a process has memory maps for.
-        _run.clear_cache()
+        cached: Any = _run  # jax says nothing of this method in its annotations
+        cached.clear_cache()
         return np.exp(policies[0]), np.exp(policies[-1])
 
 

@@ -86,7 +86,7 @@ def online_dpo_at_nash() -> tuple[float, float]:
     residual = wins - scipy.special.expit(wins[:, None] - wins[None, :]) @ nash
     exact = -2 * TAU * nash * residual
     size = np.linalg.norm(exact - exact.mean())
-    return size, np.linalg.norm(gradient - gradient.mean())
+    return float(size), float(np.linalg.norm(gradient - gradient.mean()))
 
 
 def online_dpo_around_uniform() -> tuple[float, float]:
@@ -127,7 +127,7 @@ def soft_preference_optimisation() -> tuple[float, float]:
             jax.jit(loss), np.zeros(5), jac=jax.jit(jax.grad(loss)), tol=1e-13
         )
         policy = scipy.special.softmax(found.x)
-        worst = max(worst, total_variation(policy, expected))
+        worst = max(worst, float(total_variation(policy, expected)))
     return 0.0, worst
 
 
@@ -153,14 +153,14 @@ def nash_is_continuous() -> tuple[float, float]:
     """
     shift = 1e-3
     before, after = games.nash(_raters(-shift)), games.nash(_raters(shift))
-    return 4 * shift, total_variation(before, after)
+    return 4 * shift, float(total_variation(before, after))
 
 
 def rlhf_jumps() -> tuple[float, float]:
     """How far the best response to the fitted rewards moves then: all of it."""
     fits = [games.fit_bradley_terry(_raters(shift)) for shift in (-1e-3, 1e-3)]
     best = [np.eye(3)[fit.rewards.argmax()] for fit in fits]
-    return 1.0, total_variation(*best)
+    return 1.0, float(total_variation(*best))
 
 
 def regularized_rlhf_is_steep() -> tuple[float, float]:
@@ -172,7 +172,7 @@ def regularized_rlhf_is_steep() -> tuple[float, float]:
     shift, tau = 1e-3, 0.01
     fits = [games.fit_bradley_terry(_raters(sign * shift)) for sign in (-1, 1)]
     policies = [scipy.special.softmax(fit.rewards / tau) for fit in fits]
-    return 4 * shift / (3 * tau), total_variation(*policies)
+    return 4 * shift / (3 * tau), float(total_variation(*policies))
 
 
 def constrained_policies() -> tuple[float, float]:

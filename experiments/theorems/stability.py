@@ -13,6 +13,8 @@ iteration then multiplies d by a number z(s):
 and converges nearby where |z| < 1 for every s.
 """
 
+from typing import Any
+
 import numpy as np
 import scipy.optimize
 
@@ -45,7 +47,13 @@ def threshold(factory, low, high) -> float:
     def growth(eta):
         return np.log(speed(factory(eta), game, UNIFORM))
 
-    return scipy.optimize.brentq(growth, low, high, xtol=1e-8)
+    return _root(growth, low, high, 1e-8)
+
+
+def _root(function, low, high, tolerance) -> float:
+    """Returns where a function is zero between two numbers."""
+    found: Any = scipy.optimize.brentq(function, low, high, xtol=tolerance)
+    return float(found)
 
 
 def mirror_descent_threshold() -> tuple[float, float]:
@@ -58,8 +66,8 @@ def mirror_descent_threshold() -> tuple[float, float]:
 def nash_md_threshold() -> tuple[float, float]:
     """Rock-paper-scissors, tau 0.05: (1 - eta tau)^2 (1 + eta^2 / 12) = 1."""
     tau = 0.05
-    exact = scipy.optimize.brentq(
-        lambda eta: (1 - eta * tau) * np.hypot(1, eta * SPIN) - 1, 0.1, 10.0
+    exact = _root(
+        lambda eta: (1 - eta * tau) * np.hypot(1, eta * SPIN) - 1, 0.1, 10.0, 2e-12
     )
     return exact, threshold(lambda eta: games.nash_md(tau=tau, eta=eta), 0.1, 10.0)
 
@@ -93,11 +101,8 @@ def omwu_threshold() -> tuple[float, float]:
     """
     nash, spin = _three_cycle()
     game = games.three_cycle()
-    found = scipy.optimize.brentq(
-        lambda eta: np.log(speed(games.omwu(eta=eta), game, nash, 80)),
-        2.5,
-        3.1,
-        xtol=1e-6,
+    found = _root(
+        lambda eta: np.log(speed(games.omwu(eta=eta), game, nash, 80)), 2.5, 3.1, 1e-6
     )
     return 1 / (np.sqrt(3) * spin), found
 

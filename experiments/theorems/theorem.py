@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from nashalign import games
+from nashalign.types import Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,19 +102,20 @@ def limit(
     return np.exp(path(solver, preference, reference, num_steps, num_steps)[-1])
 
 
-def kl(policy: np.ndarray, log_other: np.ndarray) -> np.ndarray:
+def kl(policy: Array, log_other: Array) -> np.ndarray:
     """Returns KL(policy || other) `[*B]`, nats, from the logarithm of the other."""
-    return np.sum(policy * (np.log(policy) - log_other), axis=-1)
+    policy = np.asarray(policy)
+    return np.sum(policy * (np.log(policy) - np.asarray(log_other)), axis=-1)
 
 
-def total_variation(policy: np.ndarray, other: np.ndarray) -> np.ndarray:
+def total_variation(policy: Array, other: Array) -> np.ndarray:
     """Returns the total variation distance `[*B]`."""
-    return np.abs(policy - other).sum(axis=-1) / 2
+    return np.abs(np.asarray(policy) - np.asarray(other)).sum(axis=-1) / 2
 
 
-def mixture(policy: np.ndarray, reference: np.ndarray, mix: float) -> np.ndarray:
+def mixture(policy: Array, reference: Array, mix: float) -> np.ndarray:
     """Returns the geometric mixture `[*B, Y]` with a weight on the reference."""
-    unnormalised = policy ** (1 - mix) * reference**mix
+    unnormalised = np.asarray(policy) ** (1 - mix) * np.asarray(reference) ** mix
     return unnormalised / unnormalised.sum(axis=-1, keepdims=True)
 
 

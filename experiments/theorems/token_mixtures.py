@@ -68,7 +68,7 @@ def token_mixture_at_one_token() -> tuple[float, float]:
     game = games.token_game(5, 1, lambda y, z: 0.5)
     policy, reference = np.random.default_rng(0).dirichlet(np.ones(5), size=2)
     token = game.tree.mixture(policy, reference, 0.4)
-    return 0.0, total_variation(token, mixture(policy, reference, 0.4))
+    return 0.0, float(total_variation(token, mixture(policy, reference, 0.4)))
 
 
 def token_mixture_fixed_point() -> tuple[float, float]:
@@ -97,7 +97,10 @@ def token_mixture_fixed_point() -> tuple[float, float]:
         writer = _walked(game.responses, scipy.special.softmax(logits), reference, mix)
         logits = logits - 2.0 * np.asarray(slope(logits, writer))
     found = scipy.special.softmax(logits)
-    return total_variation(exact, sequences), total_variation(found, sequences)
+    return (
+        float(total_variation(exact, sequences)),
+        float(total_variation(found, sequences)),
+    )
 
 
 def token_mixture_and_tau() -> tuple[float, float]:

@@ -233,7 +233,7 @@ def _setup():
     return Setup(
         policy=policies.tabular(_VOCABULARY, _PROMPT + _LENGTH),
         optimizer=optax.sgd(1.0),
-        decoding=sampling.Decoding(max_length=_LENGTH, eos_id=(0,), pad_id=0),
+        decoding=sampling.Decoding(max_length=_LENGTH, eos_id=0, pad_id=0),
     )
 
 

@@ -12,6 +12,7 @@ nothing else: it survives another batch layout, padding, device count, and resum
 import dataclasses
 import types
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import chex
 import jax
@@ -42,7 +43,7 @@ class Decoding:
     """
 
     max_length: int
-    eos_id: tuple[int, ...]
+    eos_id: tuple[int, ...] | int
     pad_id: int
     temperature: float = 1.0
 
@@ -51,8 +52,9 @@ class Decoding:
         checks.whole(self.max_length, "max_length")
         checks.whole(self.pad_id, "pad_id", least=0)
         checks.setting(self.temperature, "temperature", above=0)
-        several = np.ndim(self.eos_id) and not isinstance(self.eos_id, str)
-        ends = self.eos_id if several else (self.eos_id,)
+        given: Any = self.eos_id
+        several = np.ndim(given) and not isinstance(given, str)
+        ends = given if several else (given,)
         # An end that is no token ends nothing: responses are then all of one length.
         ends = tuple(checks.whole(end, "eos_id", least=-1) for end in ends)
         object.__setattr__(self, "eos_id", ends)

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import pathlib
 from collections.abc import Set
+from typing import Any
 
 import numpy as np
 import rich.console
@@ -173,7 +174,7 @@ def licences(config: Config, packages: Set[str]) -> str:
 
 def _licence(distribution: importlib.metadata.Distribution) -> str:
     """Returns the licence that a distribution declares, in its shortest form."""
-    metadata = distribution.metadata
+    metadata: Any = distribution.metadata  # a message, which its protocol leaves out
     classified = [
         entry.split(" :: ")[-1]
         for entry in metadata.get_all("Classifier", ())
