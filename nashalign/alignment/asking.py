@@ -38,7 +38,7 @@ def compare(
       size: prompts in one call.
       name: of the progress bar; none is shown without one.
     """
-    ask = _asked(annotator, _prefer)
+    ask = _asked(annotator, _prefer, _compiled_prefer)
     return _in_batches(ask, (prompts, y, z), size, name)
 
 
@@ -94,25 +94,26 @@ def score(
       responses: `[B, N, T]`.
       name: of the progress bar; none is shown without one.
     """
-    ask = _asked(annotator, _score)
+    ask = _asked(annotator, _score, _compiled_score)
     return _in_batches(ask, (prompts, responses), 64, name)
 
 
-@jax.jit
 def _prefer(annotator, prompts, y, z):
     """P(y beats z), `[B, M]`."""
     return annotator.prefer(None, prompts, y, z)
 
 
-@jax.jit
 def _score(annotator, prompts, responses):
     """Rewards `[B, N]`."""
     return annotator.score(None, prompts, responses)
 
 
-def _asked(annotator, compiled: Callable) -> Callable:
+_compiled_prefer, _compiled_score = jax.jit(_prefer), jax.jit(_score)
+
+
+def _asked(annotator: preferences.Annotator, plain: Callable, compiled: Callable):
     """How an annotator is asked: by a compiled program, or on the host as it is."""
-    call = compiled.__wrapped__ if preferences.on_host(annotator) else compiled
+    call = plain if preferences.on_host(annotator) else compiled
     return functools.partial(call, annotator)
 
 

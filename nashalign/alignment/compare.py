@@ -59,7 +59,7 @@ def compare(
     lines = {
         name: evaluation.Summary(
             method=name,
-            **_origin(aligned.get(name, found.get(name))),
+            **_origin(aligned[name] if name in aligned else found[name]),
             **measured.get(name, {}),
         )
         for name in dict.fromkeys([*found, *aligned])

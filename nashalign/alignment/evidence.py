@@ -66,17 +66,17 @@ def save_preferences(
     identify = pages.identify or (lambda index: content_hash(task, index))
     judges = ("learned" if name == results.LEARNED else "exact" for name in tables)
     with training.replacing(path) as temporary:
-        np.savez_compressed(
-            temporary,
-            policies=np.array(runs.labels()),
-            prompts=np.array([identify(int(index)) for index in own.ids[rows]]),
-            clusters=np.asarray(own.clusters)[rows],
+        arrays: dict[str, Any] = {
+            "policies": np.array(runs.labels()),
+            "prompts": np.array([identify(int(index)) for index in own.ids[rows]]),
+            "clusters": np.asarray(own.clusters)[rows],
             **({} if runs.parts is None else {"parts": runs.parts}),
             **{
                 judge: table.astype(np.float32)
                 for judge, table in zip(judges, tables.values(), strict=True)
             },
-        )
+        }
+        np.savez_compressed(temporary, **arrays)
 
 
 def content_hash(task: tasks.Task, index: int) -> str:

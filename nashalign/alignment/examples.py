@@ -8,8 +8,8 @@ takes one response, on trust, is given a demonstration.
 import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
+import chex
 import jax
 import numpy as np
 
@@ -65,7 +65,7 @@ def kind(method: algorithms.Method) -> str:
 class Standardised:
     """A reward model on the scale on which the data set has mean 0 and deviation 1."""
 
-    judge: Any
+    judge: preferences.RewardAnnotator
     mean: Array
     deviation: Array
 
@@ -74,7 +74,7 @@ class Standardised:
         """Whether the judge answers on the host."""
         return preferences.on_host(self.judge)
 
-    def score(self, key: Any, prompts: Prompts, responses: Responses) -> Array:
+    def score(self, key: chex.PRNGKey, prompts: Prompts, responses: Responses) -> Array:
         """Rewards `[B, N]`, in standard deviations."""
         found = self.judge.score(key, prompts, responses)
         return (found - self.mean) / self.deviation
@@ -112,7 +112,7 @@ class DataSet:
             return self.demonstrations
         number = method.num_given
         found = 0 if self.sampled is None else self.sampled.responses.tokens.shape[1]
-        if found < number:
+        if self.sampled is None or found < number:
             raise ValueError(
                 f"the method learns from {number} given responses to each prompt, and "
                 f"the data set has {found}"
@@ -215,7 +215,7 @@ def sampled(
             name="samples of the start policy",
         )
         found = Examples(prompts=written.prompts, responses=written.responses)
-        if hasattr(annotator, "prefer"):
+        if isinstance(annotator, preferences.PreferenceAnnotator):
             preference = asking.compare_all(
                 annotator, found.prompts, found.responses, name="the annotator compares"
             )
@@ -224,7 +224,7 @@ def sampled(
 
     examples = keep(folder / "examples.npz", make)
     scaled = None
-    if hasattr(annotator, "score"):
+    if isinstance(annotator, preferences.RewardAnnotator):
         examples, scaled = standardised(annotator, examples, folder / "rewards.npz")
     return DataSet(sampled=examples, judge=scaled)
 
@@ -264,13 +264,14 @@ def first(examples: Examples, number: int) -> Examples:
     )
 
 
-def in_one_order(votes: np.ndarray) -> np.ndarray:
+def in_one_order(votes: Array) -> np.ndarray:
     """Returns shares `[R, N, N]` of the votes, each pair's in the order of the first.
 
     Both orders of a pair may have been voted on; what counts is P(row beats column) for
     a row above the column, and its complement.
     """
     above = np.triu(np.ones(votes.shape[-2:], bool), 1)
+    votes = np.asarray(votes)
     turned = 1 - np.swapaxes(votes, -1, -2)
     return np.where(above, votes, np.where(above.T, turned, 0.5)).astype(votes.dtype)
 

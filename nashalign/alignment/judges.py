@@ -204,9 +204,10 @@ def _fit_step(
     loss, gradient = jax.value_and_grad(total)(state.model)
     loss, gradient, count = reduce((loss, gradient, jnp.asarray(batch.votes.size)))
     gradient = jax.tree.map(lambda g: g / count, gradient)
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.model)
+    model: Any = state.model  # a pytree, which optax takes as such alone
+    updates, opt_state = optimizer.update(gradient, state.opt_state, model)
     metrics = {"loss": loss / count, "gradient_norm": optax.tree.norm(gradient)}
-    model = optax.apply_updates(state.model, updates)
+    model = optax.apply_updates(model, updates)
     return Fit(model=model, opt_state=opt_state), metrics, None
 
 

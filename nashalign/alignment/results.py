@@ -12,6 +12,7 @@ import numpy as np
 
 from nashalign import evaluation
 from nashalign.alignment import task as tasks
+from nashalign.types import Array
 
 LEARNED = "learned preference model"
 """Name of the judge whose win rates have a column of their own beside the first."""
@@ -35,7 +36,7 @@ class Runs:
     written: Sequence[tasks.Written]
     clusters: np.ndarray | None
     parts: np.ndarray | None = None
-    known: evaluation.Variance | None = None
+    known: evaluation.Variance[float] | None = None
 
     @property
     def num_prompts(self) -> int:
@@ -53,8 +54,8 @@ class Runs:
         ]
 
     def average(
-        self, between_runs: np.ndarray, known: evaluation.Variance | None = None
-    ) -> tuple[np.ndarray, evaluation.Variance | None]:
+        self, between_runs: np.ndarray, known: evaluation.Variance[float] | None = None
+    ) -> tuple[np.ndarray, evaluation.Variance[np.ndarray] | None]:
         """Preferences between policies, and the variance of their seeds."""
         start = len(self.names) - 1
         return evaluation.average_runs(
@@ -62,13 +63,15 @@ class Runs:
         )
 
     def matrix(
-        self, between_runs: np.ndarray, known: evaluation.Variance | None = None
-    ) -> evaluation.Interval:
+        self, between_runs: np.ndarray, known: evaluation.Variance[float] | None = None
+    ) -> evaluation.Interval[np.ndarray]:
         """The win-rate matrix `[M, M]` of the policies, each a mean over its runs."""
         table, seeds = self.average(between_runs, known)
         return evaluation.win_rate_matrix(table, clusters=self.clusters, seeds=seeds)
 
-    def intervals(self, values: Sequence[np.ndarray]) -> list[evaluation.Interval]:
+    def intervals(
+        self, values: Sequence[Array] | np.ndarray
+    ) -> list[evaluation.Interval[float]]:
         """Mean and interval of each policy from each run's `[num_prompts]` values."""
         *trained, start = self._grouped(values)
         found = evaluation.seed_intervals(trained, clusters=self.clusters)
@@ -76,14 +79,14 @@ class Runs:
 
     def length_controlled(
         self, preferred: np.ndarray
-    ) -> list[evaluation.Interval | None]:
+    ) -> list[evaluation.Interval[float] | None]:
         """Win rates over the start policy at equal lengths; None for that itself.
 
         Args:
           preferred: `[R, num_prompts]` each run's preference over the start policy.
         """
         lengths = [own.responses.mask.sum(-1)[:, 0] for own in self.written]
-        *preferred, _ = self._grouped(preferred)
+        *wins_of, _ = self._grouped(preferred)
         *lengths, [start] = self._grouped(lengths)
 
         def controlled(wins, own):
@@ -92,9 +95,11 @@ class Runs:
                 wins.T, own.T, opponent.T, clusters=self.clusters
             ).win_rate
 
-        both = list(zip(preferred, lengths, strict=True))
+        both = list(zip(wins_of, lengths, strict=True))
         alone = [
-            [controlled(*one).mean for one in zip(w[:, None], n[:, None], strict=True)]
+            np.array(
+                [controlled(*o).mean for o in zip(w[:, None], n[:, None], strict=True)]
+            )
             for w, n in both
             if len(w) > 1
         ]
@@ -158,7 +163,9 @@ def summaries(
     }
 
 
-def _over_start(matrix: evaluation.Interval) -> list[evaluation.Interval]:
+def _over_start(
+    matrix: evaluation.Interval[np.ndarray],
+) -> list[evaluation.Interval[float]]:
     """Each policy's win rate over the last one, the start policy."""
     cells = zip(matrix.mean[:, -1], matrix.half_width[:, -1], strict=True)
     return [evaluation.Interval(*cell) for cell in cells]
@@ -166,7 +173,7 @@ def _over_start(matrix: evaluation.Interval) -> list[evaluation.Interval]:
 
 def _by_part(
     runs: Runs, between_runs: np.ndarray
-) -> list[dict[str, evaluation.Interval]]:
+) -> list[dict[str, evaluation.Interval[float]]]:
     """Each policy's win rates over the start policy, by part of the prompts.
 
     A part with fewer than two clusters, of a small job, has none.
@@ -185,7 +192,7 @@ def _by_part(
     ]
 
 
-def _writing(runs: Runs) -> dict[str, list[evaluation.Interval]]:
+def _writing(runs: Runs) -> dict[str, list[evaluation.Interval[float]]]:
     """What summaries say about a policy's responses alone."""
     own = [written.responses for written in runs.written]
     return {

@@ -9,6 +9,8 @@ import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from nashalign import evaluation, training
 
 _DRAWN = {
@@ -93,7 +95,7 @@ def seed_variance(records: Sequence[Mapping]) -> evaluation.Variance | None:
     for record in records:
         groups.setdefault((record["name"], record["tau"]), []).append(record)
     return evaluation.pooled_variance(
-        [[record["win_rate"] for record in own] for own in groups.values()]
+        [np.array([record["win_rate"] for record in own]) for own in groups.values()]
     )
 
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import data, policies, preferences, sampling, training
-from nashalign.types import Array, Prompts, Responses, pytree
+from nashalign.types import Array, Indices, Prompts, Responses, pytree
 
 _BATCH = 64
 
@@ -159,9 +159,7 @@ class Task:
 
         return write
 
-    def batch(
-        self, split: str, rows: Sequence[int], suffix: Sequence[int] = ()
-    ) -> Prompts:
+    def batch(self, split: str, rows: Indices, suffix: Sequence[int] = ()) -> Prompts:
         """Returns the prompts at some rows of a split, each with a suffix of tokens."""
         prompts = self.prompts[split]
         return data.pad_prompts(
@@ -176,7 +174,7 @@ class Task:
         available = len(self.prompts[split])
         return np.random.default_rng(seed).permutation(available)[:num_prompts]
 
-    def clusters(self, split: str, rows: Sequence[int]) -> np.ndarray | None:
+    def clusters(self, split: str, rows: Indices) -> np.ndarray | None:
         """Returns the cluster `[len(rows)]` of each prompt; None if there is but one.
 
         An interval needs two: a small job may have drawn all its prompts from one

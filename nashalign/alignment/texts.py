@@ -138,7 +138,9 @@ def text_task(
         prompts=_split(encoded, records, splits),
         prompt_length=max(map(len, encoded.tokens)),
         show=lambda index: records[index].shown(),
-        oracle=annotator if hasattr(annotator, "prefer") else None,
+        oracle=annotator
+        if isinstance(annotator, preferences.PreferenceAnnotator)
+        else None,
     )
     return TextTask(task=task, records=records, annotator=annotator)
 

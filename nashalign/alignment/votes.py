@@ -25,6 +25,7 @@ class Voters(Protocol):
 
     def __call__(self, prompts: Prompts, responses: Responses) -> np.ndarray:
         """Returns P(row beats column) among the responses, `[B, N, N]`."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

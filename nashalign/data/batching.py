@@ -1,13 +1,28 @@
 """Batches by random access: a pure function of the step, with nothing to restore."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
+
+import numpy as np
 
 from nashalign import types
 from nashalign.data import padding
-from nashalign.data.prompts import PromptIds
 
 T = TypeVar("T")
+
+
+class Encoded(Protocol):
+    """Prompts as token ids."""
+
+    @property
+    def tokens(self) -> Sequence[Sequence[int]]:
+        """The ids of each prompt."""
+        ...
+
+    @property
+    def ids(self) -> np.ndarray:
+        """`[num_prompts]` the example id of each."""
+        ...
 
 
 def batches(
@@ -48,12 +63,12 @@ def batches(
 
 
 def prompt_batches(
-    prompts: PromptIds, *, batch_size: int, length: int, pad_id: int, seed: int
+    prompts: Encoded, *, batch_size: int, length: int, pad_id: int, seed: int
 ) -> Callable[[int], types.Prompts]:
     """Returns `batch(step)` over encoded prompts, as `batches` over examples.
 
     Args:
-      prompts: what `prompt_ids` returned.
+      prompts: such as `prompt_ids` returned.
       batch_size: prompts in a batch.
       length: number of columns; see `pad_prompts`.
       pad_id: what fills the columns without a token.

@@ -12,7 +12,7 @@ that read text run on the host: they take and return numpy arrays, between two c
 programs. `on_host` says of any annotator which of the two it is.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import chex
 import jax
@@ -23,6 +23,7 @@ from nashalign import checks
 from nashalign.types import Array, Prompts, Responses
 
 
+@runtime_checkable
 class PreferenceAnnotator(Protocol):
     """Says how probably one response beats another."""
 
@@ -33,6 +34,7 @@ class PreferenceAnnotator(Protocol):
         ...
 
 
+@runtime_checkable
 class RewardAnnotator(Protocol):
     """Gives every response a reward."""
 
