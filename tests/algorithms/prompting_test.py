@@ -143,6 +143,17 @@ def test_the_head_tells_as_many_degrees_apart_as_there_are(num_degrees):
     assert jax.tree.structure(method) == jax.tree.structure(again)
 
 
+@token_game.compiled
+def updated(method, state, examples):
+    return algorithms.update(method, SETUP, None, state, examples)
+
+
+@token_game.compiled
+def hidden_states(params, tokens):
+    mask = jnp.ones_like(tokens, bool)
+    return token_game.POLICY.hidden(params, tokens, mask, None)[0]
+
+
 def test_telling_degrees_apart_is_the_heads_cross_entropy():
     method, without = (
         algorithms.configure("preference_degree", tau=0.7, degree=degree)
@@ -152,10 +163,7 @@ def test_telling_degrees_apart_is_the_heads_cross_entropy():
         state = token_game.moved_state(method)
         examples = token_game.all_examples(method, token_game.THREE_PROMPTS)
         examples = algorithms.take(examples, np.arange(0, 147, 7))
-        steps = [
-            algorithms.update(row, SETUP, None, state, examples)
-            for row in (method, without)
-        ]
+        steps = [updated(row, state, examples) for row in (method, without)]
         (after, metrics, groups), (after_without, metrics_without, _) = steps
         expected = np.average(
             [cross_entropy(state, groups, row) for row in range(len(examples.rewards))],
@@ -184,9 +192,7 @@ def head_error(state, groups, row, place):
         np.asarray(groups.prompts.mask[row])
     ]
     tokens = jnp.asarray([[*prompt, *text]])
-    hidden, _ = token_game.POLICY.hidden(
-        state.params, tokens, jnp.ones_like(tokens, bool), None
-    )
+    hidden = hidden_states(state.params, tokens)
     logits = np.asarray(hidden[0, -1] @ state.players["degree"])
     degree = int(groups.prompts.ids[row]) % 4
     return np.log(np.exp(logits).sum()) - logits[degree]

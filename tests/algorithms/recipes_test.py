@@ -144,9 +144,9 @@ def test_what_the_next_stages_policy_was_held_to_is_its_previous_one():
 
 def test_the_penalty_is_that_of_the_iterates_own_finished_responses():
     method = algorithms.configure("dice", **token_game.SETTINGS["dice"])
-    setup = token_game.setup(token_game.POLICY, optax.adam(0.1))
+    setup = token_game.setup(token_game.TABULAR, optax.adam(0.1))
     with jax.enable_x64(True):
-        state = token_game.moved_state(method)
+        state = token_game.moved_state(method, token_game.TABULAR, scale=0.3)
         prompts = token_game.prompts(range(60))
         examples = token_game.drawn_examples(method, prompts)
         grid = np.linspace(0, 2, 9)
@@ -187,9 +187,10 @@ def stored_pairs(num_prompts=10):
 @pytest.mark.parametrize("share, number", [(0.01, 1), (0.3, 3), (0.31, 4), (1.0, 10)])
 def test_the_prompts_with_the_lowest_rewards_are_answered_anew(share, number):
     with jax.enable_x64(True):
-        examples, state = stored_pairs(), token_game.moved_state()
+        examples = stored_pairs()
+        state = token_game.moved_state(family=token_game.TABULAR)
         judge = token_game.annotator(algorithms.TABLE["rl"].method)
-        setup = token_game.setup(token_game.POLICY)
+        setup = token_game.setup(token_game.TABULAR)
         after = algorithms.regenerate(setup, judge, state, examples, share=share)
         scored = np.asarray(judge.score(None, after.prompts, after.responses))
     new = (after.rewards != examples.rewards).any(-1)
@@ -203,9 +204,9 @@ def test_prompts_of_equal_rewards_keep_their_order():
     examples = dataclasses.replace(stored_pairs(), rewards=np.zeros((10, 2)))
     with jax.enable_x64(True):
         after = algorithms.regenerate(
-            token_game.setup(token_game.POLICY),
+            token_game.setup(token_game.TABULAR),
             token_game.annotator(algorithms.TABLE["rl"].method),
-            token_game.moved_state(),
+            token_game.moved_state(family=token_game.TABULAR),
             examples,
             share=0.2,
         )
@@ -335,7 +336,12 @@ def test_policy_learns_the_steps_that_the_search_prefers():
     state = algorithms.init(
         method, setup, policy.init(jax.random.key(0)), jax.random.key(0)
     )
+
+    @token_game.compiled
+    def updated(state):
+        return algorithms.update(method, setup, None, state, examples)[0]
+
     for _ in range(5):
-        state, _, _ = algorithms.update(method, setup, None, state, examples)
+        state = updated(state)
     log_policy = token_game.log_policy(policy, state.params, token_game.prompts([1]))
     assert int(np.argmax(log_policy[0])) == int(np.argmax(R))
