@@ -1,19 +1,22 @@
-"""What a command line shows, and how it ends.
+"""What a command line shows, its progress bars among it, and how it ends.
 
 Text that others wrote - paths, names, what a model samples - is never read as markup,
 and never steers the terminal: control characters are shown as escapes. A command ends
 with a number or with a sentence, whatever becomes of its files and of its output.
 """
 
+import contextlib
 import errno
 import io
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import rich.console
+import rich.live
+import rich.progress
 import rich.text
 
 INTERRUPTED, UNREAD = 130, 141
@@ -65,6 +68,89 @@ def visible(text: str) -> str:
     return re.sub(
         r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text
     )
+
+
+class _Rate(rich.progress.ProgressColumn):
+    """Steps a second, or seconds a step where that is more than one."""
+
+    def render(self, task: rich.progress.Task) -> str:
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return "-"
+        return f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
+
+
+class _InNotebook(rich.live.Live):
+    """What a notebook redraws in its place, by what every notebook has.
+
+    Rich does so with widgets, and where those are not installed warns at every refresh.
+    """
+
+    shown = None
+
+    def refresh(self) -> None:
+        """Draws what there is to see now."""
+        with self.console.capture() as captured:
+            self.console.print(self.get_renderable())
+        data = {"text/plain": captured.get().rstrip()}
+        if self.shown is not None:
+            self.shown.update(data, raw=True)
+            return
+        # Only a notebook is sure to have it.
+        from IPython.display import display  # pyright: ignore[reportMissingImports]
+
+        self.shown = display(data, raw=True, display_id=True)
+
+    def stop(self) -> None:
+        """Draws how it has ended."""
+        self.refresh()
+        super().stop()
+
+
+@contextlib.contextmanager
+def progress_bar(
+    name: str, total: int, done: int = 0
+) -> Iterator[Callable[[int, str], None]]:
+    """Shows a progress bar on stderr while the block runs.
+
+    The time is the remaining one, and at the end the one that it has taken.
+
+    Where stderr is no terminal, one line is written at the end; a notebook shows the
+    bar below the cell.
+
+    Args:
+      name: what is being done, in a few words; without one nothing is shown.
+      total: number of steps.
+      done: number of those that were done before.
+
+    Yields:
+      `advance(count, note)`: counts `count` more steps and shows the note.
+    """
+    if not name:
+        yield lambda count, note: None
+        return
+    columns = (
+        rich.progress.TextColumn("{task.description}", markup=False),
+        rich.progress.BarColumn(bar_width=24),
+        rich.progress.MofNCompleteColumn(),
+        _Rate(),
+        rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
+        rich.progress.TextColumn("{task.fields[note]}", markup=False),
+    )
+    shown_on = console(stderr=True)
+    in_notebook = shown_on.is_jupyter
+    if in_notebook:
+        shown_on = rich.console.Console(
+            file=io.StringIO(), width=100, force_jupyter=False, force_terminal=False
+        )
+    # Drawing more often takes time from the steps on a machine with two cores.
+    often = {"console": shown_on, "refresh_per_second": 2}
+    bar = rich.progress.Progress(*columns, **often)
+    if in_notebook:
+        bar.live = _InNotebook(get_renderable=bar.get_renderable, **often)
+    task = bar.add_task(name, total=total, completed=done, note="")
+    with bar:
+        yield lambda count, note: bar.update(task, advance=count, note=note)
 
 
 def guarded(

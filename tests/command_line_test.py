@@ -11,7 +11,7 @@ import pytest
 
 import experiments
 from experiments.docstrings import sample
-from nashalign import command_line, training
+from nashalign import command_line, options, training
 
 ROOT = pathlib.Path(experiments.__file__).parent
 MODULES = sorted(
@@ -103,7 +103,7 @@ def test_a_temperature_that_is_none_is_refused_before_anything_is_read(value):
 @pytest.mark.parametrize("seed", [2**32, 2**64, 2**100])
 def test_seeds_that_random_keys_cannot_tell_apart_are_refused(seed):
     with pytest.raises(ValueError, match=f"--seed is {seed}; seeds must be below"):
-        command_line.require_seed(seed)
-    command_line.require_seed(2**32 - 2, number=2)
+        options.require_seed(seed)
+    options.require_seed(2**32 - 2, number=2)
     with pytest.raises(ValueError, match="--seed is"):
-        command_line.require_seed(2**32 - 2, number=3)
+        options.require_seed(2**32 - 2, number=3)

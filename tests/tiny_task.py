@@ -13,6 +13,7 @@ import pytest
 
 from experiments import docstrings
 from nashalign import algorithms, alignment, data, policies
+from nashalign.alignment import course
 from nashalign.types import pytree
 
 TEXTS = ['def reset(self):\n    self.count = 0\n"""Reset the counter."""'] * 4
@@ -105,3 +106,19 @@ def begun(
     )
     key = jax.random.key(0)
     return setup, algorithms.init(method, setup, task.start.params, key)
+
+
+def run_of(task: alignment.Task, annotators, folder: pathlib.Path) -> course.Run:
+    """A run of a task whose annotators are these, and nothing else is said."""
+    return course.Run(
+        task=task,
+        annotators=annotators,
+        training=alignment.Training(),
+        learning_rate=1e-3,
+        data_set=None,
+        validation=None,
+        mesh=None,
+        folder=folder,
+        seed=0,
+        track=(),
+    )

@@ -117,6 +117,8 @@ SETTINGS = {
     "nash_mirror_prox": {"tau": 0.3} | _INNER,
     "mpo": {"tau": 0.3, "period": 2},
     "mnpo": {"tau": 0.3, "recent": 0.6} | _INNER,
+    # Its last stage, as of `ppo`; the one before is `dpo`.
+    "mixed_po": {"tau": 0.3, "trace": 0.7, "value": 0.4, "num_epochs": 1},
 }
 
 

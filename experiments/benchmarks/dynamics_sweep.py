@@ -19,7 +19,7 @@ import rich.console
 import rich.progress
 import rich.table
 
-from nashalign import command_line, games, terminal
+from nashalign import command_line, games, options, terminal
 
 TAU, ETA = 0.1, 0.5
 
@@ -123,7 +123,7 @@ SOLVERS = {
 
 def main(config: Config) -> None:
     """Times them with each core as a device, and prints the table."""
-    command_line.require_positive(config)
+    options.require_all(config)
     # Operations as small as these do not share cores otherwise.
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
     compare(config, terminal.console())

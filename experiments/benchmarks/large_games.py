@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import rich.table
 
-from nashalign import command_line, games, terminal
+from nashalign import command_line, games, options, terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Times Nash-MD on one large game after another, and prints a table."""
-    command_line.require_positive(config)
+    options.require_all(config)
     console = terminal.console()
     table = rich.table.Table(title=f"Nash-MD on one game, {config.num_steps:,} steps")
     columns = ("responses", "a step", "step / responses^2", "reads", "a sum reads")

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import rich.table
 
-from nashalign import command_line, policies, sampling, terminal
+from nashalign import command_line, options, policies, sampling, terminal
 from nashalign.types import Prompts
 
 
@@ -47,7 +47,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Times the three ways and prints tokens a second."""
-    command_line.require_positive(config)
+    options.require_all(config)
     if config.mix > 1:
         raise ValueError(f"--mix is a weight in (0, 1], not {config.mix}.")
     if config.width % 64:

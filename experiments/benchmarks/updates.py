@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import optax
 import rich.table
 
-from nashalign import algorithms, command_line, policies, sampling, terminal, training
+from nashalign import algorithms, command_line, options, policies, sampling, terminal
 from nashalign.types import Examples, Prompts, Responses
 
 BASELINE = "online_ipo"
@@ -95,13 +95,13 @@ def main(config: Config) -> None:
 
 def costs(config: Config) -> list[Cost]:
     """Times the rows."""
-    command_line.require_positive(config)
+    options.require_all(config)
     for name in config.rows:
         algorithms.configure(name)
     usual, tokens, _ = _prepared(config, BASELINE)
     found: list[Cost] = []
     names = config.rows or tuple(algorithms.TABLE)
-    with training.progress_bar("rows", len(names)) as advance:
+    with terminal.progress_bar("rows", len(names)) as advance:
         for name in names:
             found.append(_timed(config, name, usual, tokens))
             advance(1, name)

@@ -16,7 +16,7 @@ import rich.text
 import tyro
 
 from experiments.docstrings import harvest
-from nashalign import command_line, data, policies, sampling, terminal
+from nashalign import command_line, data, options, policies, sampling, terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,8 @@ def main(config: Config) -> None:
     """Loads the policy, reads the file and prints a line for each function."""
     console = terminal.console()
     for name in ("prompt_length", "response_length", "temperature"):
-        command_line.require(name, getattr(config, name))
-    command_line.require_seed(config.seed)
+        options.require(name, getattr(config, name))
+    options.require_seed(config.seed)
     functions = _functions(config.file)
     start = policies.load_pretrained(config.folder)
     tokenizer = data.load_tokenizer(config.folder)

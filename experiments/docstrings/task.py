@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.docstrings import frozen, reviewers
 from experiments.docstrings.harvest import SUFFIX
-from nashalign import alignment, data, policies, preferences, sampling
+from nashalign import algorithms, alignment, data, policies, preferences, sampling
 from nashalign.types import Examples, Prompts, Responses
 
 START_POLICY = pathlib.Path(__file__).parents[1] / "start_policy"
@@ -74,7 +74,7 @@ class Docstrings:
             responses=data.encode_responses(self.task.tokenizer, texts, length=length),
         )
 
-    def dimensions(self, num_voters: int, seed: int) -> list[alignment.Dimension]:
+    def dimensions(self, num_voters: int, seed: int) -> list[algorithms.Dimension]:
         """Returns what labels pairs by the votes of one kind of reviewer alone, each.
 
         Args:

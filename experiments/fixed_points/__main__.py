@@ -43,9 +43,9 @@ from experiments.fixed_points import (
     rounds,
 )
 from experiments.fixed_points.entry import examine, relatives
-from nashalign import algorithms, command_line, terminal, training
+from nashalign import algorithms, command_line, terminal
 
-# In the order of the table of methods, recipes last.
+# In the order of the table of methods.
 ENTRIES = tuple(
     sorted(
         (
@@ -58,7 +58,7 @@ ENTRIES = tuple(
             *rounds.ENTRIES,
             *nash.ENTRIES,
         ),
-        key=lambda entry: [*algorithms.TABLE, *algorithms.RECIPES].index(entry.row),
+        key=lambda entry: list(algorithms.TABLE).index(entry.row),
     )
 )
 
@@ -86,7 +86,7 @@ def run(chosen, config: Config) -> int:
     """Runs some entries, leaves the table, and returns how many do not hold."""
     families = ("tabular",) if config.quick else tuple(game.FAMILIES)
     findings = []
-    with training.progress_bar("rows", len(chosen)) as advance:
+    with terminal.progress_bar("rows", len(chosen)) as advance:
         for entry in chosen:
             findings.append(examine(entry, families, relatives(entry, ENTRIES)))
             advance(1, entry.row)

@@ -69,7 +69,7 @@ class Entry:
     """A row, the game it plays, and where theory says that it rests.
 
     Attributes:
-      row: its name in `algorithms.TABLE`, or a recipe's in `algorithms.RECIPES`.
+      row: its name in `algorithms.TABLE`.
       prediction: in words.
       predict: `Seen -> [Y]`, or `[L, Y]` of the policies under each level.
       settings: of the row, far enough from its limits that others would be seen.
@@ -81,7 +81,7 @@ class Entry:
         held against something else; see `relatives`.
       under_levels: whether the policies under each level are predicted.
       from_examples: whether the row learns from weighted examples.
-      recipe: what has several stages; offline ones learn from their part of weighted
+      in_rounds: whether the row's rounds are run, each on what it makes of weighted
         examples.
       num_periods: how often anchors move; each time the optimizer starts anew.
       period: updates in a period, if it is not the run's length over `num_periods`.
@@ -101,7 +101,7 @@ class Entry:
     also: tuple[str, ...] = ()
     under_levels: bool = False
     from_examples: bool = False
-    recipe: algorithms.Recipe | None = None
+    in_rounds: bool = False
     num_periods: int = 1
     period: int | None = None
     num_steps: int = 2400
@@ -111,9 +111,7 @@ class Entry:
 
     @property
     def method(self) -> algorithms.Method:
-        """The row with its settings, or the last one of a recipe."""
-        if self.recipe is not None:
-            return self.recipe.stages[-1].method
+        """The row with its settings."""
         settings = dict(self.settings)
         if "period" in algorithms.TABLE[self.row].defaults:
             settings["period"] = self.period or self.num_steps // self.num_periods
@@ -121,27 +119,22 @@ class Entry:
 
     @property
     def exactness(self) -> str:
-        """How far the expected update of the row, or of a recipe's last, is exact."""
-        if self.recipe is not None:
-            return self.recipe.stages[-1].row.exactness
+        """How far the expected update of the row is exact."""
         return algorithms.TABLE[self.row].exactness
 
     @property
     def stages(self) -> list[tuple[algorithms.Method, Examples | None]]:
-        """Each row that is run, and the examples that it is shown, if any."""
+        """Each method that is run, and the examples that it is shown, if any."""
         with jax.enable_x64(True):
             examples = token_game.examples(self.game)
-        if self.recipe is None:
-            return [(self.method, examples if self.from_examples else None)]
-        return [
-            (
-                stage.method,
-                algorithms.take(examples, stage.part(examples))
-                if stage.method.num_data
-                else None,
-            )
-            for stage in self.recipe.stages
-        ]
+            if not self.in_rounds:
+                return [(self.method, examples if self.from_examples else None)]
+            rounds = algorithms.find(self.row).course(self.num_steps, **self.settings)
+            context = token_game.context(rounds[0].method, examples)
+            return [
+                (own.method, own.make(context, None) if own.method.num_data else None)
+                for own in rounds
+            ]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from nashalign import algorithms, games, policies, preferences, sampling
 from nashalign.types import Array, Examples, Prompts, Responses, pytree
@@ -168,6 +169,15 @@ def examples(game: Game) -> Examples:
         rewards=game.rewards[:, pairs].reshape(-1, 2),
         probability=jnp.tile(mass, number),
     )
+
+
+def context(method: algorithms.Method, given: Examples) -> algorithms.Context:
+    """Returns what a round may look at before a tabular policy has learnt anything."""
+    setup = algorithms.Setup(
+        policy=FAMILIES["tabular"], optimizer=optax.identity(), decoding=DECODING
+    )
+    state = algorithms.init(method, setup, parameters("tabular"), jax.random.key(0))
+    return algorithms.Context(setup=setup, state=state, given=given)
 
 
 def expected_update(method, setup, state, game: Game, seen: Examples | None):

@@ -5,7 +5,6 @@ import numpy as np
 
 from experiments.fixed_points import game, theory
 from experiments.fixed_points.entry import Entry
-from nashalign import algorithms
 
 
 def optimum(seen):
@@ -156,11 +155,7 @@ ENTRIES = (
     Entry(
         row="mixed_po",
         settings=_MIXED,
-        recipe=algorithms.mixed_po(
-            threshold=_MIXED["threshold"],
-            dpo={"tau": _MIXED["dpo_tau"]},
-            ppo={"tau": _MIXED["tau"]},
-        ),
+        in_rounds=True,
         game=game.SCORED,
         prediction="DPO's reference exp(r / dpo_tau), times exp(r / tau)",
         predict=mixed_po,

@@ -16,8 +16,8 @@ from typing import Annotated
 import tyro
 
 from experiments.summarise import config as configs
-from experiments.summarise import job, sweep
-from nashalign import command_line, terminal, training
+from experiments.summarise import job, settings, sweep
+from nashalign import alignment, command_line, terminal, training
 
 _NAME = "python -m experiments.summarise"
 _PRESETS = {"--quick": configs.quick, "--smoke": configs.smoke}
@@ -43,44 +43,33 @@ class Command:
 def main(arguments: list[str]) -> None:
     """Parses the command line and runs the job."""
     preset = next((_PRESETS[a] for a in arguments if a in _PRESETS), configs.Config)
-    default = Command(config=configs.to_parse(preset(), arguments))
+    default = Command(config=preset().shown(arguments))
     chosen = command_line.parse(Command, arguments, _NAME, Command.__doc__, default)
-    config = configs.parsed(chosen.config)
-    configs.check(config)
-    configs.require_trained(config, arguments)
+    config = chosen.config.filled(settings.chosen_settings())
+    config.check()
+    alignment.require_trained(config.methods, arguments)
     training.require_writable(config.data)
     command_line.keep_compiled(config.data)
-    record, output, work = config.recorded(), config.output, _align_and_compare
+    record, output, say = config.recorded(), config.output, terminal.console().print
     if chosen.sweep:
-        record, output, work = sweep.recorded(config), output.resolve(), _sweep
+        record, output = sweep.recorded(config), output.resolve()
         output = output.with_name(output.name + "-sweep")
     try:
         with command_line.compiled_quickly(chosen.smoke):
             with training.open_run(output, record) as run:
                 if run.resumed:
-                    terminal.console().print(f"{output}: resumed where it stopped")
-                work(job.begin(config, run))
+                    say(f"{output}: resumed where it stopped")
+                start, begun = time.monotonic(), job.begin(config, run)
+                if chosen.sweep:
+                    job.sweep_taus(begun)
+                    run.finish("sweep.jsonl", "sweep.png", "fingerprint.txt")
+                    return
+                job.align_and_compare(begun)
+                seconds = round(time.monotonic() - start, 1)
+                run.finish("results", "policies", seconds=seconds)
+                say(f"{seconds:.0f} s; everything is in {run.folder}")
     except training.RunFinished as finished:
-        terminal.console().print(str(finished))
-
-
-def _sweep(begun: job.Job) -> None:
-    """The job behind --sweep."""
-    job.sweep_taus(begun)
-    folder = begun.run.folder
-    training.write_text(folder / "fingerprint.txt", begun.fingerprint + "\n")
-    terminal.console().print(begun.fingerprint, markup=False)
-    begun.run.finish("sweep.jsonl", "sweep.png", "fingerprint.txt")
-
-
-def _align_and_compare(begun: job.Job) -> None:
-    """The job."""
-    start = time.monotonic()
-    aligned, curves = job.align_all(begun)
-    job.compare(begun, aligned, curves)
-    seconds = time.monotonic() - start
-    begun.run.finish("results", "policies", seconds=round(seconds, 1))
-    terminal.console().print(f"{seconds:.0f} s; everything is in {begun.run.folder}")
+        say(str(finished))
 
 
 command = command_line.guarded(main)

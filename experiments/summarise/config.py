@@ -6,52 +6,28 @@ from collections.abc import Sequence
 
 from experiments import docstrings
 from experiments.summarise import settings as choices
-from nashalign import alignment, command_line
-
-ALL = "all"
-"""What stands for every row of the table, and every recipe, after --methods."""
+from nashalign import alignment
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(alignment.Several):
     """A summariser aligned to a population of reviewers by several methods."""
 
     methods: tuple[str, ...] = choices.MEASURED
     """Rows of the table of methods (`python -m nashalign.algorithms` prints it), in the
-    order in which they are trained; mixed_po; or all of these."""
+    order in which they are trained; or all of them."""
     policy: pathlib.Path = docstrings.START_POLICY
     """Hugging Face folder of the start policy: a Llama model with its tokenizer."""
     output: pathlib.Path = pathlib.Path("runs/summarise")
     """Where everything is left; the same folder again resumes where it stopped."""
     data: pathlib.Path = pathlib.Path("runs/data")
     """Where the docstrings are kept once they have been harvested."""
-    seed: int = 0
-    """Of every draw."""
-    seeds: int = 1
-    """Policies that each method trains, whose seeds are this one and the next ones;
-    prompts, votes and judges are the same for all. A ranking needs several."""
     text: docstrings.Text = docstrings.Text()
     judges: alignment.Judges = alignment.Judges()
-    training: alignment.Training = alignment.Training()
     evaluation: alignment.Evaluation = alignment.Evaluation()
     settings: dict[str, alignment.Settings] = dataclasses.field(
         default_factory=choices.chosen_settings
     )
-
-    def runs(self, name: str) -> dict[int, str]:
-        """Where each seed's run of a method is kept, below the output folder."""
-        if self.seeds == 1:
-            return {self.seed: name}
-        numbers = range(self.seed, self.seed + self.seeds)
-        return {seed: f"{name}-seed{seed}" for seed in numbers}
-
-    def offline(self) -> list[str]:
-        """Those of the methods that learn from the judges' votes at some stage."""
-        return [
-            name
-            for name in self.methods
-            if alignment.rounds.learns_from_data(name, self.settings[name].arguments)
-        ]
 
     def prompts_needed(self) -> tuple[tuple[str, str, int], ...]:
         """How many prompts of which split every setting asks for."""
@@ -77,80 +53,31 @@ class Config:
         del record["output"], record["data"]
         return record
 
+    def shown(self, arguments: Sequence[str]) -> "Config":
+        """Returns the job before its command line is read.
 
-def check(config: Config) -> None:
-    """Requires settings that the job can be done with, before any of it is done.
+        `--methods all` has a folder of its own.
+        """
+        output = self.output
+        if alignment.ALL in arguments:
+            output = output.with_name(f"{output.name}-{alignment.ALL}")
+        return dataclasses.replace(super().shown(arguments), output=output)
 
-    Raises:
-      ValueError: naming the method or the setting, its value, and what it must be.
-    """
-    if not config.methods:
-        known = ", ".join(config.settings)
-        raise ValueError(f"--methods names no method; known are {known}.")
-    for name in config.methods:
-        settings = config.settings.get(name, alignment.Settings())
-        alignment.rounds.stages(name, settings.arguments)
-        command_line.require(f"settings.{name}.learning_rate", settings.learning_rate)
-    command_line.require("seeds", config.seeds)
-    command_line.require_seed(config.seed, config.seeds)
-    for group in ("text", "judges", "training", "evaluation"):
-        command_line.require_all(getattr(config, group), group, at_least=_AT_LEAST_TWO)
-    votes = config.judges.num_prompts * config.judges.num_pairings
-    if votes < 2 * config.judges.batch_size:
-        raise ValueError(
-            f"--judges.batch-size is {config.judges.batch_size}; a judge is trained "
-            f"for two batches or more, and there are {votes} prompts with a pairing."
-        )
-    offline = config.offline()
-    if offline and config.training.batch_size > config.judges.num_prompts:
-        raise ValueError(
-            f"{offline[0]} learns from the judges' votes: --training.batch-size is "
-            f"{config.training.batch_size}, and --judges.num-prompts "
-            f"{config.judges.num_prompts}; the first is at most the second."
-        )
+    def check(self) -> None:
+        """Requires settings that the job can be done with, before any of it is done.
 
-
-_AT_LEAST_TWO = ("num_steps", "num_prompts", "num_validation_prompts")
-
-
-def require_trained(config: Config, arguments: Sequence[str]) -> None:
-    """Refuses settings of rows that are not trained, which would have no effect.
-
-    Raises:
-      ValueError: naming the option and its row.
-    """
-    for argument in arguments:
-        option = argument.split("=")[0]
-        parts = option.removeprefix("--").replace("-", "_").split(".")
-        if option.startswith("--settings.") and parts[1] not in config.methods:
+        Raises:
+          ValueError: naming the method or the setting, its value, and what it must be.
+        """
+        super().check()
+        self.judges.check()
+        offline = self.offline()
+        if offline and self.training.batch_size > self.judges.num_prompts:
             raise ValueError(
-                f"{option} is given, and {parts[1]} is not among the --methods; leave "
-                "it out, or train the row."
+                f"{offline[0]} learns from the judges' votes: --training.batch-size is "
+                f"{self.training.batch_size}, and --judges.num-prompts "
+                f"{self.judges.num_prompts}; the first is at most the second."
             )
-
-
-def to_parse(config: Config, arguments: Sequence[str]) -> Config:
-    """The job before its command line is read: with the settings that --help shows.
-
-    Those are of the rows that the command line names, in whatever place, and else of
-    the rows that the job has by default. `--methods all` has a folder of its own.
-    """
-    options = [argument.split(".") for argument in arguments]
-    words = {option[1].replace("-", "_") for option in options if len(option) > 2}
-    named = [name for name in config.settings if name in words.union(arguments)]
-    if ALL in arguments:
-        output = config.output.with_name(f"{config.output.name}-{ALL}")
-        named = list(config.settings)
-        config = dataclasses.replace(config, output=output)
-    shown = {name: config.settings[name] for name in named or config.methods}
-    return dataclasses.replace(config, settings=shown)
-
-
-def parsed(config: Config) -> Config:
-    """The job after its command line has been read: every row has its settings."""
-    settings = choices.chosen_settings() | config.settings
-    methods = tuple(settings) if config.methods == (ALL,) else config.methods
-    return dataclasses.replace(config, methods=methods, settings=settings)
 
 
 def quick() -> Config:

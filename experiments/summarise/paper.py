@@ -1,11 +1,8 @@
 """Table 2 of the paper that the main job reproduces, as data.
 
-Calandriello et al. 2024, "Human Alignment of Large Language Models through Online
-Preference Optimisation" (arXiv:2403.08635), table 2: mean preference of the row's
-policy over the column's by a PaLM 2 judge on 2,000 XSum prompts, for policies of 770M
-parameters. The spread in brackets is the standard deviation over the nine pairings of
-three seeds a method. The paper prints it above the diagonal, and has no row for the
-start policy.
+Mean preference of the row's policy over the column's by a PaLM 2 judge on 2,000 XSum
+prompts, for policies of 770M parameters, and above the diagonal the standard deviation
+over the nine pairings of three seeds a method. It has no row for the start policy.
 """
 
 import math

@@ -1,23 +1,18 @@
 """The values of every row's settings that are chosen for this task.
 
-Responses here have at most 24 tokens, a run has 60 updates, and
-the learned preference is mostly in [.2, .8]; the papers' values are for other tasks.
-
-Win rates in the comments are of one run each, on 128 validation prompts (95% intervals
-of about +-.05) that another data set had: reasons for a choice, which rank nothing.
+Responses here have at most 24 tokens, a run has 60 updates, and the learned preference
+is mostly in [.2, .8]. Win rates in the comments are of one run each, on 128 validation
+prompts (+-.05) that another data set had: reasons for a choice, which rank nothing.
 """
 
 from nashalign import algorithms, alignment
 
 
 def chosen_settings() -> dict[str, alignment.Settings]:
-    """Returns settings of all rows, and of mixed PO, a recipe of two of them.
-
-    They are the chosen ones, and the table's where none are.
-    """
-    names = [*algorithms.TABLE, *algorithms.RECIPES]
+    """Returns settings of all rows: the chosen ones, and the table's elsewhere."""
     return {
-        name: alignment.settings_type(name)(**_CHOSEN.get(name, {})) for name in names
+        name: alignment.settings_type(name)(**_CHOSEN.get(name, {}))
+        for name in algorithms.TABLE
     }
 
 
@@ -29,141 +24,99 @@ a user of learned judges would not have. The 95% interval of a chosen tau's diff
 from the tau beside it holds zero.
 """
 
+
+def _each(names: str, **values: float) -> dict[str, dict[str, float]]:
+    """The same values for several rows."""
+    return {name: values for name in names.split()}
+
+
 _CHOSEN: dict[str, dict[str, float]] = {
-    # From the sweep.
-    "rl": {"tau": 0.01},
-    "online_dpo": {"tau": 0.02},
-    "online_slic": {"tau": 0.05},
-    "online_ipo": {"tau": 0.005},
-    "nash_md_pg": {"tau": 0.01, "mix": 0.125},
-    "ipo_md": {"tau": 0.005, "mix": 0.125},
-    # Policy gradients: RL's and Nash-MD-PG's tau, where papers have 0 to 0.05; a mean
-    # and a magnet that move within 60 updates.
-    "rloo": {"tau": 0.01},
-    "ppo": {"tau": 0.01},
-    "self_play_pg": {"tau": 0.01},
-    # Four responses, for time. Advantages in deviations are about as large as rewards,
-    # which are in standard deviations over the data set. Of its k3 penalty only the
-    # slope is needed, and RL's tau has that; Dr. GRPO's own is 0, at which nothing
-    # ends a run but its length.
-    "grpo": {"tau": 0.01, "num_responses": 4},
-    "dr_grpo": {"tau": 0.01, "num_responses": 4},
-    "reinforce_plus_plus": {"tau": 0.01},
-    "best_response_pg": {"tau": 0.01},
-    "nash_ema_pg": {"tau": 0.01, "decay": 0.9},
-    "spo": {"tau": 0.01},
-    "mpo": {"tau": 0.02, "period": 20},
-    # Best of n: four responses instead of eight, for time. An anchor that follows over
-    # twenty updates.
-    "bonbon": {"num_responses": 4},
-    "bond": {"decay": 0.95},
+    # From the sweep; other policy gradients have RL's tau, where papers have 0 to .05,
+    # and online pairs with the reference as anchor online DPO's.
+    **_each("rl rloo ppo spo self_play_pg best_response_pg", tau=0.01),
+    **_each("online_dpo oaif_dpo osp", tau=0.02),
+    **_each("online_slic", tau=0.05),
+    **_each("online_ipo egpo", tau=0.005),  # Targets of 1 / (2 tau) nats at most.
+    **_each("nash_md_pg", tau=0.01, mix=0.125),
+    **_each("ipo_md", tau=0.005, mix=0.125),
+    # A mean, a magnet and an anchor that move within 60 updates.
+    **_each("nash_ema_pg", tau=0.01, decay=0.9),
+    **_each("mpo", tau=0.02, period=20),
+    **_each("bond", decay=0.95),
+    # Four responses, for time. GRPO's advantages are about as large as rewards, which
+    # are in standard deviations; at Dr. GRPO's own tau, 0, nothing ends a run.
+    **_each("grpo dr_grpo", tau=0.01, num_responses=4),
+    **_each("reinforce_plus_plus", tau=0.01),
+    **_each("bonbon", num_responses=4),
     # Pairs of the data set, logistic: nobody answers for what the policy does beyond
-    # the data, hence a larger tau than online DPO's; log-odds of 1 are 20 nats.
-    "dpo": {"tau": 0.05},
-    "cdpo": {"tau": 0.05},
-    "rdpo": {"tau": 0.05},
-    "tdpo1": {"tau": 0.05},
-    "tdpo2": {"tau": 0.05},
-    "sequential_po": {"tau": 0.05, "period": 20},
-    "preference_degree": {"tau": 0.05},
-    "mcts_dpo": {"tau": 0.05},
-    "sail_ddp": {"tau": 0.05},
-    "ipo": {"tau": 0.02},
-    # Implicit rewards hold the ratio itself: five nats up are a hundred and fifty.
-    "chi_po": {"tau": 0.05},
-    # Weights are below one: a pair's tokens are mostly less likely than the policy's
-    # own would be. Adam makes up for that.
-    "wpo": {"tau": 0.05},
-    # Single responses: half of them are above the mean reward, which is 0.
-    "kto": {"tau": 0.05},
+    # the data, hence a larger tau than online DPO's; log-odds of 1 are 20 nats. KTO:
+    # half of the responses are above the mean reward, which is 0.
+    **_each("dpo cdpo rdpo tdpo1 tdpo2 preference_degree mcts_dpo sail_ddp", tau=0.05),
+    **_each("chi_po wpo kto", tau=0.05),
+    **_each("sequential_po", tau=0.05, period=20),
+    **_each("ipo", tau=0.02),
+    **_each("mixed_po", dpo_tau=0.05, tau=0.01),
     # Raw log-probabilities of two responses differ by ten nats and more, by length
     # above all. Where the margin is not larger, or the softness times them not smaller
-    # than the log-odds of a vote, these rows first of all make long responses as likely
-    # as short ones: at margin 10, or alpha 0.1, they lose to the start policy (.41 and
-    # .38 on validation prompts). Basic soft PO still does so at this alpha: it earns a
-    # quarter of a standard deviation in rewards by three tokens more, and wins little
-    # (.51; weighted soft PO, .50).
-    "slic_hf": {"margin": 40.0},
-    "soft_po": {"alpha": 0.02},
-    "soft_po_weighted": {"alpha": 0.02, "power": 0.01},
-    "soft_po_ranked": {"alpha": 0.02},
+    # than the log-odds of a vote, these rows first make long responses as likely as
+    # short ones: at margin 10, or alpha .1, they lose to the start policy (.41, .38),
+    # and soft PO wins little at this alpha (.51; weighted, .50).
+    **_each("slic_hf", margin=40.0),
+    **_each("soft_po soft_po_ranked", alpha=0.02),
+    **_each("soft_po_weighted", alpha=0.02, power=0.01),
     # The reference moves twice within the run, so that margins add up.
-    "tr_dpo": {"tau": 0.1, "period": 20},
-    "tr_dpo_hard": {"tau": 0.1, "period": 20},
-    # From no reference, and not swept. By the token: log-odds of 1 are half a nat, six
-    # of a response; labels are soft, so that the margin is at the papers' lower end,
-    # within the log-odds of most votes.
-    "simpo": {"tau": 2.0, "gamma": 0.6},
-    # Soft PO's softness; a likelihood of weight 1 would be all that is learnt.
-    "cpo": {"tau": 0.02, "likelihood": 0.005},
-    # The likelihood has been learnt already, and soft labels have smaller slopes.
-    "orpo": {"odds": 1.0},
+    **_each("tr_dpo tr_dpo_hard", tau=0.1, period=20),
+    # From no reference, and not swept. SimPO's log-odds of 1 are half a nat a token;
+    # CPO has soft PO's softness, and a likelihood of weight 1 would be all that is
+    # learnt. ORPO's has been learnt already.
+    **_each("simpo", tau=2.0, gamma=0.6),
+    **_each("cpo", tau=0.02, likelihood=0.005),
+    **_each("orpo", odds=1.0),
     # Likelihood alone: the start policy has been trained by it already, and at the
-    # others' rate takes steps that are mostly noise. It does not leave the start policy
-    # (.1 nats), nor does it win (.50).
-    "sft": {"learning_rate": 1e-4},
-    "rwr": {"learning_rate": 1e-4},
-    # Rewards are in standard deviations over the data set: the levels at the ends hold
-    # a fifth of the responses each. Sixty updates do not teach the policy to read them
-    # by likelihood: told the lowest level or the highest, it writes what the reward
-    # model finds equally good (.12 and .15), and does not beat the start policy (.50).
-    # By pairs it learns to read (-1.29 and .59).
-    "conditional": {"lowest": -1.5, "highest": 1.5},
-    "reward_augmented": {"tau": 0.05, "lowest": -1.5, "highest": 1.5},
-    # Demonstrations against the policy's own: three rounds of twenty updates. SPIN
-    # loses to the start policy (.47), at tau 1 (.45) and a fifth of the rate (.49) as
-    # well: reviewers prefer the authors' summaries (.59), but what is learnt first
-    # about how the two differ is not why; the reward model sees no difference.
-    "spin": {"period": 20},
-    "alpha_spin": {"period": 20},
-    # Online pairs, logistic, and the reference as anchor: online DPO's tau.
-    "oaif_dpo": {"tau": 0.02},
-    "osp": {"tau": 0.02},
+    # others' rate takes steps that are mostly noise. SFT stays at it (.1 nats, .50).
+    **_each("sft rwr", learning_rate=1e-4),
+    # The levels at the ends hold a fifth of the responses each. By likelihood, sixty
+    # updates do not teach the policy to read them: told the lowest or the highest, it
+    # writes what the reward model finds equally good (.12 and .15), and does not win
+    # (.50). By pairs it learns to read (-1.29 and .59).
+    **_each("conditional", lowest=-1.5, highest=1.5),
+    **_each("reward_augmented", tau=0.05, lowest=-1.5, highest=1.5),
+    # Demonstrations against the policy's own. SPIN loses to the start policy (.47; at
+    # tau 1, .45; at a fifth of the rate, .49): reviewers prefer the authors' summaries
+    # (.59), but what is learnt first about how the two differ is not why.
+    **_each("spin alpha_spin", period=20),
     # Hard labels are further from 1/2 than what the tuned rows see, and where margins
     # add up over rounds, or one response is always the reference's, nothing else stops
     # a run. With the tau of the rows that have soft labels these went 12 to 30 nats
-    # away, and lost: OAIF (SLiC) .20, DNO-Prct .34, SELM .37, XPO .43 on validation
-    # prompts; OAIF (IPO) and OPTune gained less than here.
-    "oaif_ipo": {"tau": 0.03},
-    "oaif_slic": {"tau": 0.3},
-    "xpo": {"tau": 0.1},
-    "optune": {"tau": 0.2},
-    "selm": {"tau": 0.5, "period": 20},
-    "dno_prct": {"tau": 0.5, "margin": 0.2, "period": 20, "num_responses": 4},
+    # away, and lost: OAIF (SLiC) .20, DNO-Prct .34, SELM .37, XPO .43.
+    **_each("oaif_ipo", tau=0.03),
+    **_each("oaif_slic", tau=0.3),
+    **_each("xpo", tau=0.1),
+    **_each("optune", tau=0.2),
+    **_each("selm", tau=0.5, period=20),
+    **_each("dno_prct", tau=0.5, margin=0.2, period=20, num_responses=4),
     # Nobody but the policy is asked in DICE's rounds, so that they only go further
     # where DPO has gone: at the others' rate too far (27 nats, and .43).
-    "dice": {"tau": 0.3, "period": 20, "num_responses": 4, "learning_rate": 2e-4},
-    # Own pairs that the policy labels itself teach what it believes already: SAIL-DPP
-    # hardly beats the start policy (.52); with verdicts on them, SAIL-DPR does (.54).
-    "sail_dpp": {"tau": 0.05},
-    "sail_dpr": {"tau": 0.05},
-    "iterative_dpo": {"tau": 0.05, "period": 10, "num_responses": 4},
-    # By the token a likelihood of weight 1 would outweigh pairs of short responses.
-    "iterative_rpo": {
-        "tau": 0.05,
-        "likelihood": 0.1,
-        "period": 10,
-        "num_responses": 4,
-    },
-    "raft": {"period": 10, "num_responses": 4},
-    # The anchor moves with the policy, so that margins add up over rounds.
-    "bpo": {"tau": 0.05, "period": 10},
-    "rebel": {"eta": 5.0, "period": 5},
-    # The gap between two prompts closes within the run. No annotator is asked: what is
-    # learnt is the policy's own idea of a good answer, which is not the reviewers'
-    # (.50).
-    "self_prompting": {"half_life": 30.0},
+    **_each("dice", tau=0.3, period=20, num_responses=4, learning_rate=2e-4),
+    # Own pairs that the policy labels itself teach what it believes already (SAIL-DPP
+    # .52); with verdicts on them, SAIL-DPR wins (.54).
+    **_each("sail_dpp sail_dpr", tau=0.05),
+    # The anchor moves with the policy, so that margins add up over rounds; by the token
+    # a likelihood of weight 1 would outweigh pairs of short responses.
+    **_each("iterative_dpo", tau=0.05, period=10, num_responses=4),
+    **_each("iterative_rpo", tau=0.05, likelihood=0.1, period=10, num_responses=4),
+    **_each("raft", period=10, num_responses=4),
+    **_each("bpo", tau=0.05, period=10),
+    **_each("rebel", eta=5.0, period=5),
+    # The gap closes within the run. Learnt is the policy's own idea of an answer (.50).
+    **_each("self_prompting", half_life=30.0),
     # Mirror-descent steps: eta (p - 1/2) is 5 to 30 nats in a round of ten updates,
-    # between online IPO's target of 60 and what ten updates can reach.
-    "sppo": {"eta": 50.0, "period": 10, "num_responses": 4},
-    "rspo": {"eta": 50.0, "period": 10, "num_responses": 4},
-    "dno": {"eta": 50.0, "period": 10},
-    "onpo": {"eta": 50.0, "period": 10},
-    # The papers' eta tau of a third, or a quarter.
-    "inpo": {"tau": 0.003, "eta": 100.0, "period": 10},
-    "comal": {"tau": 0.003, "eta": 100.0, "period": 10, "num_inner": 2},
-    "mnpo": {"tau": 0.003, "eta": 100.0, "recent": 0.7, "period": 10},
-    "nash_mirror_prox": {"tau": 0.005, "eta": 50.0, "period": 10},
-    # Online IPO's target is 1 / (2 tau) nats at most, and so is this one.
-    "egpo": {"tau": 0.005},
+    # between online IPO's target of 60 and what ten updates can reach; eta tau is the
+    # papers' third, or quarter.
+    **_each("sppo rspo", eta=50.0, period=10, num_responses=4),
+    **_each("dno onpo", eta=50.0, period=10),
+    **_each("inpo", tau=0.003, eta=100.0, period=10),
+    **_each("comal", tau=0.003, eta=100.0, period=10, num_inner=2),
+    **_each("mnpo", tau=0.003, eta=100.0, recent=0.7, period=10),
+    **_each("nash_mirror_prox", tau=0.005, eta=50.0, period=10),
 }

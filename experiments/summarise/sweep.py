@@ -42,19 +42,5 @@ def recorded(config: Config) -> dict:
 
 def trials(config: Config) -> list[alignment.Trial]:
     """Every method at every tau and seed."""
-    found = []
-    for seed in SEEDS:
-        for name in config.methods:
-            settings = config.settings[name]
-            others = {
-                "mix": settings.own.get("mix", 0.0),
-                "learning_rate": settings.learning_rate,
-            }
-            title = alignment.title(name, settings.arguments)
-            found += [
-                alignment.Trial(
-                    name=name, title=title, tau=tau, seed=seed, others=others
-                )
-                for tau in TAUS[name]
-            ]
-    return found
+    settings = {name: config.settings[name] for name in config.methods}
+    return alignment.trials(settings, TAUS, SEEDS)

@@ -70,7 +70,7 @@ def main(config: Config) -> int:
 def check(chosen, config: Config) -> int:
     """Checks some theorems, leaves the table, and returns how many do not hold."""
     findings = []
-    with training.progress_bar("theorems", len(chosen)) as advance:
+    with terminal.progress_bar("theorems", len(chosen)) as advance:
         for theorem in chosen:
             findings.append(examine(theorem))
             advance(1, theorem.name)

@@ -20,22 +20,19 @@ from nashalign.algorithms.objectives import (
     statistics,
 )
 from nashalign.algorithms.rollouts import expected_rollout, rollout
-from nashalign.algorithms.rounds import Context, Round
-from nashalign.algorithms.row import Row
-from nashalign.algorithms.rows.between_rounds import (
+from nashalign.algorithms.rounds import (
+    Context,
+    Dimension,
+    Round,
+    first,
     length_corrected,
     regenerate,
-    searched,
-)
-from nashalign.algorithms.rows.loading import load_row
-from nashalign.algorithms.rows.recipes import (
-    RECIPES,
-    Recipe,
-    Stage,
-    mixed_po,
     reward_gap,
+    searched,
     take,
 )
+from nashalign.algorithms.row import Row
+from nashalign.algorithms.rows.loading import load_row
 from nashalign.algorithms.rows.table import TABLE, configure, find, register
 from nashalign.algorithms.settings import Range, Setting
 from nashalign.algorithms.state import Setup, State, init, looking, next_stage
@@ -43,19 +40,17 @@ from nashalign.algorithms.update import annotate, ask, label, learn, update
 from nashalign.algorithms.weighing import effective_sample_size, group_losses
 
 __all__ = [
-    "RECIPES",
     "TABLE",
     "Conditioning",
     "Context",
+    "Dimension",
     "Draw",
     "Method",
     "Range",
-    "Recipe",
     "Round",
     "Row",
     "Setting",
     "Setup",
-    "Stage",
     "State",
     "Step",
     "annotate",
@@ -68,6 +63,7 @@ __all__ = [
     "expected_rollout",
     "extragradient",
     "find",
+    "first",
     "group_losses",
     "groups",
     "init",
@@ -77,7 +73,6 @@ __all__ = [
     "length_corrected",
     "load_row",
     "looking",
-    "mixed_po",
     "next_stage",
     "objectives",
     "plain",

@@ -16,7 +16,6 @@ from nashalign.algorithms.columns import Draw, formula
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.loading import load_row
-from nashalign.algorithms.rows.recipes import RECIPES, Recipe
 from nashalign.algorithms.rows.table import TABLE, find
 
 # The axes on which most rows make the same choice, which is left out.
@@ -69,8 +68,7 @@ def contents() -> rich.table.Table:
     shown = rich.table.Table(title="Methods, by the names that --methods takes")
     for column in ("name", "method", "paper"):
         shown.add_column(column, overflow="fold")
-    rows = TABLE | {name: recipe() for name, recipe in RECIPES.items()}
-    for name, row in rows.items():
+    for name, row in TABLE.items():
         shown.add_row(name, row.title, row.paper)
     return shown
 
@@ -84,16 +82,14 @@ def table(names: list[str]) -> rich.table.Table:
     shown = rich.table.Table(title="Methods", show_lines=True)
     for column in ("method", "choice on each axis", "settings"):
         shown.add_column(column, overflow="fold")
-    for name in names or [*TABLE, *RECIPES]:
-        if name in RECIPES:
-            known = departures(RECIPES[name]()) if names else []
-            shown.add_row(*_recipe(name, known))
-            continue
+    for name in names or TABLE:
         row = load_row(name) if ".py:" in name else find(name)
         choices = [
             _line(axis, choice.replace("\n", "; "))
             for axis, choice in own_choices(row.method).items()
         ]
+        if row.rounds is not None:
+            choices.append(_line("rounds", formula(row.rounds)))
         choices.append(_line("expected update", row.exactness))
         settings = [
             Text.assemble(
@@ -110,7 +106,7 @@ def table(names: list[str]) -> rich.table.Table:
     return shown
 
 
-def _called(name: str, row: Row | Recipe) -> Text:
+def _called(name: str, row: Row) -> Text:
     """Returns a row's name, the paper's name for it, and the paper."""
     return Text.assemble((name, "bold"), f"\n{row.title}\n", (row.paper, "dim"))
 
@@ -118,26 +114,6 @@ def _called(name: str, row: Row | Recipe) -> Text:
 def _line(what: str, choice: str) -> Text:
     """Returns a choice, after what it is a choice of."""
     return Text.assemble((what, "dim"), f" {choice}")
-
-
-def _recipe(name: str, departures: list[str]) -> tuple[Text, Text, str]:
-    """Returns a recipe as a row of the table: its stages in the place of choices."""
-    recipe = RECIPES[name]()
-    stages = " then ".join(stage.row.title for stage in recipe.stages)
-    settings = "those of its stages; see algorithms." + name
-    lines = [_line("recipe", stages)]
-    lines += [_line("departure", line) for line in departures]
-    return _called(name, recipe), Text("\n").join(lines), settings
-
-
-def departures(recipe: Recipe) -> list[str]:
-    """Returns where a recipe departs from its paper, and its rows from theirs."""
-    of_rows = {
-        f"{stage.row.title}: {line}": None
-        for stage in recipe.stages
-        for line in stage.row.departures
-    }
-    return [*recipe.departures, *of_rows]
 
 
 def _counted(draws: tuple[Draw, ...]) -> str:

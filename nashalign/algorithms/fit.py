@@ -5,7 +5,7 @@ that are not there (`jax.eval_shape`), which costs milliseconds and no device.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from nashalign import policies, sampling
 from nashalign.algorithms import players
 from nashalign.algorithms.columns import Counted, Draw, formula
 from nashalign.algorithms.method import ANNOTATIONS, Method
+from nashalign.algorithms.rounds import Round
 from nashalign.algorithms.settings import Setting
 from nashalign.algorithms.state import Setup
 from nashalign.types import Groups, Prompts, Responses
@@ -127,6 +128,27 @@ def _require_known(row, column, name, known):
         raise ValueError(
             f"{row}: {column} names the policy {name!r}, which is none of: "
             f"{', '.join(sorted(known))}. One of your own needs an entry in refresh."
+        )
+
+
+def require_rounds(row: str, rounds: Sequence[Round], num_steps: int) -> None:
+    """Requires rounds that make up a run.
+
+    Raises:
+      TypeError: one is something else.
+      ValueError: one has no updates, or together they are not as many as the run's.
+    """
+    for found in rounds:
+        if not isinstance(found, Round):
+            raise TypeError(f"{row}: rounds must be Round values, not {found!r:.60}")
+        if found.num_steps < 1:
+            raise ValueError(
+                f"{row}: a round has {found.num_steps} updates; give it at least 1"
+            )
+    if sum(found.num_steps for found in rounds) != num_steps:
+        raise ValueError(
+            f"{row}: rounds of {', '.join(str(own.num_steps) for own in rounds)} "
+            f"updates do not make up a run of {num_steps}"
         )
 
 

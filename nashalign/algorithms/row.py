@@ -2,11 +2,11 @@
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from nashalign.algorithms import fit, settings
 from nashalign.algorithms.method import Method
-from nashalign.algorithms.rounds import Round
+from nashalign.algorithms.rounds import Round, Rounds
 from nashalign.algorithms.settings import Condition, Setting
 from nashalign.types import Numeric
 
@@ -29,8 +29,8 @@ class Row:
       departures: what the paper does that the row does not, one line each.
       exactness: how far the enumerated update is the expected one: `"exact"`,
         `"exact without ..."` or `"sampled only"`.
-      rounds: what is made anew between stretches of a run, `(method, num_steps) ->`
-        rounds; None for one stretch.
+      rounds: what a run is divided into, `(method, num_steps) -> rounds`; None where
+        it is one.
 
     Raises:
       TypeError: a column has the wrong type, or a default is not one number.
@@ -45,7 +45,7 @@ class Row:
     conditions: tuple[Condition, ...] = ()
     departures: tuple[str, ...] = ()
     exactness: str = "exact"
-    rounds: Callable[[Method, int], tuple[Round, ...]] | None = None
+    rounds: Rounds | None = None
 
     def __post_init__(self):
         """Checks the row, and gives its method the defaults."""
@@ -88,6 +88,25 @@ class Row:
         values = self.defaults | values
         settings.check(self.name, self.settings, self.conditions, values)
         return self.method.with_settings(values)
+
+    def course(self, num_steps: int, **values: chex.Numeric) -> tuple[Round, ...]:
+        """Returns the rounds of a run with some settings replaced, and checked.
+
+        Args:
+          num_steps: updates of all rounds together, at least 1.
+          **values: of the row's settings.
+
+        Raises:
+          ValueError: a setting is wrong, as in `configured`, or the row's own rounds do
+            not make up the run.
+          TypeError: a setting is not one number, or a round is no `Round`.
+        """
+        method = self.configured(**values)
+        if self.rounds is None:
+            return (Round(method=method, num_steps=num_steps),)
+        found = tuple(self.rounds(method, num_steps))
+        fit.require_rounds(self.name, found, num_steps)
+        return found
 
     def require_shapes(self) -> None:
         """Requires columns that read what there is, and return the shapes they must.

@@ -5,8 +5,8 @@ any annotator; `compare` says which of the policies is preferred, with intervals
 task is a value, a new method is a value, and neither is a fork.
 """
 
-from nashalign.alignment import asking, best, evidence, examples, logs, rounds, votes
-from nashalign.alignment.align import Aligned, Training, align, require
+from nashalign.alignment import asking, best, evidence, examples, logs, votes
+from nashalign.alignment.align import align, require
 from nashalign.alignment.compare import MANY, compare
 from nashalign.alignment.contest import (
     Contestant,
@@ -15,12 +15,17 @@ from nashalign.alignment.contest import (
     Panel,
     contestant,
 )
-from nashalign.alignment.examples import DataSet, Dimension
+from nashalign.alignment.course import Aligned, Training
+from nashalign.alignment.examples import DataSet
 from nashalign.alignment.judges import Judges
 from nashalign.alignment.judges import learn as learn_judges
-from nashalign.alignment.options import Settings, settings_type
-from nashalign.alignment.rounds import Named, title
-from nashalign.alignment.sweep import Trial, seed_variance, sweep
+from nashalign.alignment.settings import (
+    Settings,
+    require_trained,
+    settings_type,
+)
+from nashalign.alignment.several import ALL, Bench, Several, align_all
+from nashalign.alignment.sweep import Trial, seed_variance, sweep, trials
 from nashalign.alignment.task import (
     PromptSet,
     Task,
@@ -33,18 +38,19 @@ from nashalign.alignment.texts import Splits, Text, TextTask, text_task
 from nashalign.alignment.validation import Validation, validation
 
 __all__ = [
+    "ALL",
     "MANY",
     "Aligned",
+    "Bench",
     "Contestant",
     "DataSet",
-    "Dimension",
     "Evaluation",
     "Judges",
-    "Named",
     "Pages",
     "Panel",
     "PromptSet",
     "Settings",
+    "Several",
     "Splits",
     "Task",
     "Text",
@@ -54,6 +60,7 @@ __all__ = [
     "Validation",
     "Written",
     "align",
+    "align_all",
     "asking",
     "best",
     "chunks",
@@ -65,13 +72,13 @@ __all__ = [
     "learn_judges",
     "logs",
     "require",
-    "rounds",
+    "require_trained",
     "seed_variance",
     "settings_type",
     "stage_key",
     "sweep",
     "text_task",
-    "title",
+    "trials",
     "validation",
     "votes",
 ]

@@ -5,84 +5,25 @@ it is split where the annotator is asked: responses are drawn by one program, an
 from by another.
 """
 
-import dataclasses
-import functools
-import math
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from nashalign import algorithms, data, policies, preferences, terminal, training
-from nashalign.alignment import best, examples, optimizers, rollouts, rounds, steps
+from nashalign import algorithms, preferences, training
+from nashalign.alignment import course, examples, steps
 from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
 from nashalign.types import Examples
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Training:
-    """How a policy is aligned."""
-
-    num_steps: int = 60
-    """Updates of a method, at least two: the warm-up begins at learning rate zero."""
-    batch_size: int = 32
-    """Prompts of an update; how many responses each has is up to the row."""
-    schedule: optimizers.Schedule = "cosine"
-    """Of the learning rate, after a warm-up of a tenth of the updates: a cosine down to
-    zero, or constant."""
-    save_every: int = 20
-    """Updates between checkpoints."""
-    evaluate_every: int = 10
-    """Updates between looks at the validation prompts."""
-    kl_budget: float | None = None
-    """Nats a response from the start policy: training ends at the first look at the
-    validation prompts that finds as many. None is no limit."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Aligned:
-    """A policy, and where its run is kept.
-
-    Attributes:
-      params: its parameters after the last update.
-      num_steps: updates that it has seen; fewer than asked for where the budget of KL
-        has ended the run.
-      folder: of its logs and checkpoints, and of `best`, the policy with the highest
-        win rate on the validation prompts.
-      suffix: tokens that it is shown behind a prompt; none for most rows.
-    """
-
-    params: policies.Params
-    num_steps: int
-    folder: pathlib.Path
-    suffix: Sequence[int] = ()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Run:
-    """What stays the same through the parts of a run."""
-
-    task: tasks.Task
-    annotators: Mapping[str, Any]
-    training: Training
-    learning_rate: float
-    data_set: examples.DataSet | None
-    validation: Validation | None
-    mesh: jax.sharding.Mesh
-    folder: pathlib.Path
-    seed: int
-    track: Sequence[training.Tracker]
-
-
 def align(
-    row: rounds.Named,
+    row: algorithms.Row | str,
     task: tasks.Task,
     annotator: preferences.Annotator | Mapping[str, preferences.Annotator] | None,
     *,
-    training: Training,
+    training: course.Training,
     folder: pathlib.Path,
     seed: int,
     settings: Mapping[str, Any] | None = None,
@@ -92,14 +33,14 @@ def align(
     mesh: jax.sharding.Mesh | None = None,
     label: str = "",
     track: Sequence[training.Tracker] = (),
-) -> Aligned:
-    """Trains a policy by one method, or goes on where its run stopped.
+) -> course.Aligned:
+    """Trains a policy by one method, or resumes its run where it stopped.
 
-    Rounds and stages follow from the row. A run in a folder that has all its updates is
-    returned as it is.
+    Its rounds are the row's (`Row.course`). A run in a folder that has all its updates
+    is returned as it is.
 
     Args:
-      row: the row, or the name of one of the table of methods, or of a recipe.
+      row: the row, or the name of one of the table of methods.
       task: the start policy and the prompts.
       annotator: whom the row asks; or one for each of `"preference"` and `"reward"`.
         None for rows that ask nobody.
@@ -119,83 +60,41 @@ def align(
 
     Raises:
       ValueError: the row needs a data set, an annotator or levels that are not there,
-        or none of the examples is for any of its parts.
+        or none of the examples is for any of its rounds.
       TrainingDiverged: a metric or the state is not finite.
     """
-    settings = settings or {}
+    row = algorithms.find(row) if isinstance(row, str) else row
     answers = annotator if isinstance(annotator, Mapping) else _both(annotator)
-    require(row, settings, task, answers, data_set)
     updates = training
-    mesh = _mesh(mesh, updates.batch_size)
-    parts = rounds.course(row, settings, updates.num_steps, task, data_set, seed)
-    run = _Run(
+    rounds = row.course(updates.num_steps, **settings or {})
+    require(row.title, rounds, task, answers, data_set)
+    run = course.Run(
         task=task,
         annotators=answers,
         training=updates,
         learning_rate=learning_rate,
         data_set=data_set,
         validation=validation,
-        mesh=mesh,
+        mesh=_mesh(mesh, updates.batch_size),
         folder=folder,
         seed=seed,
         track=track,
     )
-    return _through(run, parts, label or rounds.title(row, settings))
-
-
-def _through(run: _Run, parts: Sequence[rounds.Part], label: str) -> Aligned:
-    """Trains all parts of a run, one after another."""
-    state = found = last = None
-    done, say = 0, terminal.console().print
-    for number, part in enumerate(parts, 1):
-        if part.method is not last:
-            stage = [own for own in parts if own.method is part.method]
-            setup, step = _compiled(run, stage)
-            state = _begun(run, part.method, setup, state)
-        place, called = run.folder, label
-        if len(parts) > 1:
-            place, called = run.folder / f"part_{number}", f"{label} {number}"
-        # What is made between two parts is made on one device.
-        here = jax.device_put(state, jax.local_devices()[0]) if _makes(part) else None
-        if part.make is not None:
-            make = functools.partial(part.make, setup, here, found)
-            found = examples.keep(place / "examples.npz", make)
-        last = part.method
-        if found is not None and not len(found.prompts.ids):
-            say(f"{called}: none of the examples is for it, and it is left out")
-            continue
-        method = part.method if part.settle is None else part.settle(setup, here)
-        batch = _batches(run, method, found, done)
-        state = _train(run, part, method, step, state, batch, place, called)
-        done += part.num_steps
-        if int(state.step) < done:
-            say(f"{called}: the budget of KL is spent after {int(state.step)} updates")
-            break
-    if not done:
-        raise ValueError(
-            f"{label}: none of the examples is for any of its stages; give more of "
-            "them, or change its settings."
-        )
-    return Aligned(
-        params=state.params,
-        num_steps=int(state.step),
-        folder=run.folder,
-        suffix=suffix(run.task, last),
-    )
+    return course.through(run, rounds, label or row.title)
 
 
 def require(
-    row: rounds.Named,
-    settings: Mapping[str, Any],
+    who: str,
+    rounds: Sequence[algorithms.Round],
     task: tasks.Task,
     annotators: Mapping[str, Any],
     data_set: examples.DataSet | None,
 ) -> None:
-    """Requires what a method needs, before anything is done.
+    """Requires what the rounds of a method need, before anything is done.
 
     Args:
-      row: the row, or the name of one or of a recipe.
-      settings: the row's own.
+      who: the method's title.
+      rounds: of a run.
       task: the task.
       annotators: by what they answer.
       data_set: of given responses.
@@ -203,43 +102,43 @@ def require(
     Raises:
       ValueError: naming what is not there.
     """
-    who = rounds.title(row, settings)
-    for method in rounds.stages(row, settings):
-        if method.num_data and data_set is None:
-            raise ValueError(f"{who} learns from given responses, and there are none.")
-        given = data_set.of(method) if method.num_data else None
-        _require_annotator(who, method, annotators, given)
+    for own in rounds:
+        method, given = own.method, None
+        if algorithms.rounds.RESPONSES in own.needs:
+            if data_set is None:
+                raise ValueError(
+                    f"{who} learns from given responses, and there are none."
+                )
+            given = data_set.of(method) if method.num_data else data_set.sampled
+        if algorithms.rounds.DIMENSIONS in own.needs and not data_set.dimensions:
+            raise ValueError(
+                f"{who} hears one dimension of preference after another, and the data "
+                "set has none; give `DataSet.dimensions`"
+            )
+        for question in _ASKED:
+            if question in own.needs:
+                _require_answers(who, question, annotators, given)
         if steps.needs_levels(method):
             task.require_levels(who)
 
 
-def _require_annotator(who: str, method, annotators, given: Examples | None) -> None:
-    """Requires somebody who answers what the row asks, where no answer is given."""
-    asked = {"preference": "prefer", "reward": "score"}.get(method.annotation)
-    answer = {"prefer": "preference", "score": "rewards"}.get(asked)
-    if asked is None or (given is not None and getattr(given, answer) is not None):
+# What an annotator is asked by, and where a data set has its answers.
+_ASKED = {"preference": ("prefer", "preference"), "reward": ("score", "rewards")}
+
+
+def _require_answers(
+    who: str, question: str, annotators: Mapping[str, Any], given: Examples | None
+) -> None:
+    """Requires somebody who answers a question, where the examples do not."""
+    asked, answer = _ASKED[question]
+    if given is not None and getattr(given, answer) is not None:
         return
-    annotator = annotators.get(method.annotation)
+    annotator = annotators.get(question)
     if not hasattr(annotator, asked):
         raise ValueError(
-            f"{who} reads a {method.annotation}: it needs an annotator with a method "
+            f"{who} reads a {question}: it needs an annotator with a method "
             f"`{asked}`, and was given {type(annotator).__name__}."
         )
-
-
-def suffix(task: tasks.Task, method: algorithms.Method) -> Sequence[int]:
-    """Returns what a row's policy is shown behind a prompt: the best score, or nothing.
-
-    Args:
-      task: with the levels of scores.
-      method: the row.
-    """
-    return task.levels[-1].tolist() if examples.conditions_on_rewards(method) else ()
-
-
-def optimizer_steps(method: algorithms.Method, num_steps: int = 1) -> int:
-    """Returns steps of the optimizer in so many updates of a row."""
-    return int(method.num_epochs) * num_steps
 
 
 def _both(annotator: preferences.Annotator | None) -> dict[str, Any]:
@@ -256,109 +155,3 @@ def _mesh(mesh: jax.sharding.Mesh | None, batch_size: int) -> jax.sharding.Mesh:
             f"share out; give a multiple of {mesh.size}, or use fewer devices."
         )
     return mesh
-
-
-def _makes(part: rounds.Part) -> bool:
-    """Whether something is made of the state before a part."""
-    return part.make is not None or part.settle is not None
-
-
-def _compiled(
-    run: _Run, stage: Sequence[rounds.Part]
-) -> tuple[algorithms.Setup, steps.Step]:
-    """Setup and step of the parts of one stage."""
-    method = stage[0].method
-    annotator = run.annotators.get(method.annotation)
-    return steps.compiled(
-        run.task.start.policy,
-        run.task.decoding,
-        steps.hashable(run.task.levels) if steps.needs_levels(method) else None,
-        run.learning_rate,
-        optimizer_steps(method, sum(part.num_steps for part in stage)),
-        run.training.schedule,
-        run.mesh,
-        annotator is not None and preferences.on_host(annotator),
-    )
-
-
-def _begun(run: _Run, method, setup, state) -> algorithms.State:
-    """The state in which a run, or another stage of it, begins."""
-    if state is not None:
-        return algorithms.next_stage(method, setup, state)
-    key = tasks.stage_key(run.seed, 20)
-    return algorithms.init(method, setup, run.task.start.params, key)
-
-
-def _train(
-    run: _Run, part, method, compiled, state, batches, folder, label
-) -> algorithms.State:
-    """The state after a part of a run."""
-    annotator = run.annotators.get(method.annotation)
-
-    def step(state, batch):
-        state, metrics, groups = compiled(state, batch, method, annotator)
-        tokens = metrics["length"] * groups.responses.truncated.size
-        own = {
-            "tokens": tokens,
-            "optimizer_steps": jnp.asarray(optimizer_steps(method)),
-        }
-        own |= rollouts.length_half_width(groups.responses.mask)
-        return state, metrics | own, groups
-
-    return training.run(
-        step,
-        state,
-        batches,
-        part.num_steps,
-        folder=folder,
-        name=label,
-        save_every=run.training.save_every,
-        show=("log_ratio", "win_rate"),
-        rollouts_of=functools.partial(rollouts.lines, run.task),
-        evaluate=None if run.validation is None else _evaluation(run, method),
-        evaluate_every=run.training.evaluate_every,
-        stop=functools.partial(_spent, run.training.kl_budget),
-        track=run.track,
-    )
-
-
-def _evaluation(run: _Run, method) -> Callable[[algorithms.State], Mapping[str, float]]:
-    """What measures a state, and keeps the best one."""
-    shown = suffix(run.task, method)
-
-    def evaluate(state):
-        found = run.validation.measure(state.params, run.seed, shown)
-        if not _spent(run.training.kl_budget, found):
-            best.keep(run.folder, run.task, state, found)
-        return found
-
-    return evaluate
-
-
-def _spent(budget: float | None, measured: Mapping[str, float]) -> bool:
-    """Whether a measured KL has reached the budget."""
-    return budget is not None and measured.get("kl", -math.inf) >= budget
-
-
-def _batches(
-    run: _Run, method: algorithms.Method, found: Examples | None, done: int
-) -> Callable[[int], Any]:
-    """The batch of an update: prompts, or examples where a row learns from them.
-
-    They are of what a part has found to learn from, where it has looked.
-    """
-    size = run.training.batch_size
-    if found is None and not method.num_data:
-        return data.prompt_batches(
-            run.task.prompts["train"],
-            batch_size=size,
-            length=run.task.prompt_length,
-            pad_id=run.task.tokenizer.pad_id,
-            seed=run.seed,
-        )
-    if found is None:
-        found = run.data_set.of(method)
-    batch = examples.batches(found, batch_size=size, seed=run.seed)
-    if method.num_data:
-        return lambda step: batch(done + step)
-    return lambda step: batch(done + step).prompts

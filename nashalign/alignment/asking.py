@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from nashalign import preferences, training
+from nashalign import preferences, terminal
 from nashalign.alignment import task as tasks
 from nashalign.types import Prompts, Responses
 
@@ -121,7 +121,7 @@ def _in_batches(ask: Callable, texts: Any, size: int, name: str) -> np.ndarray:
     """Answers to all texts, of which each call sees as many."""
     number = len(texts[0].ids)
     answers = []
-    with training.progress_bar(name, number) as advance:
+    with terminal.progress_bar(name, number) as advance:
         for rows in tasks.chunks(np.arange(number), size):
             answers.append(np.asarray(ask(*tasks.rows_of(texts, rows))))
             advance(len(set(rows)), "")

@@ -27,6 +27,7 @@ def compare(
     seed: int,
     folder: pathlib.Path,
     pages: Pages | None = None,
+    curves: Mapping[str, Sequence[Mapping]] | None = None,
 ) -> dict[str, evaluation.Summary]:
     """Writes matrices, summary and samples to a folder, and prints the tables.
 
@@ -38,6 +39,8 @@ def compare(
       seed: of the choice of prompts and of the samples.
       folder: where the results go.
       pages: what is said of the prompts.
+      curves: lines of logs by name of the policy, drawn as learning curves where the
+        policies are few; none are by default.
 
     Returns:
       The summary of each policy, by name.
@@ -67,6 +70,8 @@ def compare(
     learns = {name: own[0].learns for name, own in aligned.items()}
     few = len(found) < MANY
     report.write(folder, panel, runs, tables, lines, few, pages=pages, learns=learns)
+    if curves and len(curves) < MANY:
+        report.learning_curves(curves, folder / "learning_curves.png")
     path = folder / "preferences.npz"
     evidence.save_preferences(path, task, rows, runs, tables, pages)
     first = [runs.owners.index(number) for number in range(len(found))]

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from nashalign import algorithms, evaluation, policies, preferences
-from nashalign.alignment import examples, logs, options, rounds
-from nashalign.alignment.align import Aligned
+from nashalign.alignment import examples, logs
+from nashalign.alignment.course import Aligned
+from nashalign.alignment.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Contestant:
 
 
 def contestant(
-    row: algorithms.Row | str, settings: options.Settings, aligned: Aligned
+    row: algorithms.Row | str, settings: Settings, aligned: Aligned
 ) -> Contestant:
     """Returns a trained policy as one of a comparison, with what its log says of it.
 
@@ -57,12 +58,11 @@ def contestant(
       settings: of its method.
       aligned: what `align` has returned.
     """
-    last = rounds.stages(row, settings.arguments)[-1]
     return Contestant(
         params=aligned.params,
-        key=rounds.key(row),
+        key=row if isinstance(row, str) else row.name,
         settings=settings.own,
-        learns=examples.kind(last),
+        learns=examples.kind(aligned.method),
         suffix=aligned.suffix,
         seconds=logs.seconds(aligned.folder),
         tokens_per_second=logs.tokens_per_second(aligned.folder),

@@ -29,9 +29,6 @@ _ARRAYS = {
 }
 _LABELS = {"preference": (None, None, None), "rewards": (None, None)}
 
-# `(pairs) -> pairs`, labelled as one dimension of preference does.
-Dimension = Callable[[Examples], Examples]
-
 
 def learns_from_demonstrations(method: algorithms.Method) -> bool:
     """Whether a row takes a data set's one response for good, whoever is asked."""
@@ -42,13 +39,6 @@ def learns_from_demonstrations(method: algorithms.Method) -> bool:
 def conditions_on_rewards(method: algorithms.Method) -> bool:
     """Whether a row's prompts end with a score; its policy is asked for the best."""
     return method.conditioning is not None
-
-
-def judge_of(method: algorithms.Method) -> str | None:
-    """The learned judge that a row's training needs; None where it needs none."""
-    if method.annotation == "reward" or conditions_on_rewards(method):
-        return "reward"
-    return "preference" if method.annotation == "preference" else None
 
 
 def kind(method: algorithms.Method) -> str:
@@ -95,7 +85,7 @@ class DataSet:
     sampled: Examples | None = None
     demonstrations: Examples | None = None
     judge: Standardised | None = None
-    dimensions: Sequence[Dimension] = ()
+    dimensions: Sequence[algorithms.Dimension] = ()
 
     def of(self, method: algorithms.Method) -> Examples:
         """Returns all examples of a row.
@@ -117,17 +107,7 @@ class DataSet:
                 f"the method learns from {number} given responses to each prompt, and "
                 f"the data set has {found}"
             )
-        return first(self.sampled, number)
-
-    def pairs(self) -> Examples:
-        """Returns the first two responses to each prompt, with what was said of them.
-
-        Raises:
-          ValueError: there are fewer.
-        """
-        if self.sampled is None or self.sampled.responses.tokens.shape[1] < 2:
-            raise ValueError("the data set has no pairs of responses")
-        return first(self.sampled, 2)
+        return algorithms.first(self.sampled, number)
 
 
 def batches(
@@ -154,7 +134,7 @@ def of_votes(
     folder: pathlib.Path,
     *,
     demonstrations: Examples | None = None,
-    dimensions: Sequence[Dimension] = (),
+    dimensions: Sequence[algorithms.Dimension] = (),
 ) -> DataSet:
     """Returns a data set of what was voted on.
 
@@ -251,17 +231,6 @@ def standardised(
     if not preferences.on_host(judge):
         judge = jax.device_put(judge, jax.local_devices()[0])
     return scaled, Standardised(judge=judge, mean=mean, deviation=deviation)
-
-
-def first(examples: Examples, number: int) -> Examples:
-    """Returns the examples with their first responses alone."""
-    preference, rewards = examples.preference, examples.rewards
-    return dataclasses.replace(
-        examples,
-        responses=jax.tree.map(lambda x: x[:, :number], examples.responses),
-        preference=None if preference is None else preference[:, :number, :number],
-        rewards=None if rewards is None else rewards[:, :number],
-    )
 
 
 def in_one_order(votes: Array) -> np.ndarray:

@@ -42,6 +42,19 @@ class Judges:
     learning_rate: float = 4e-4
     """Peak of Adam's schedule."""
 
+    def check(self) -> None:
+        """Requires two batches of votes or more.
+
+        Raises:
+          ValueError: naming the options and their values.
+        """
+        votes = self.num_prompts * self.num_pairings
+        if votes < 2 * self.batch_size:
+            raise ValueError(
+                f"--judges.batch-size is {self.batch_size}; a judge is trained for two "
+                f"batches or more, and there are {votes} prompts with a pairing."
+            )
+
 
 @pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)

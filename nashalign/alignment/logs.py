@@ -1,4 +1,4 @@
-"""What the log of a run says of it, its parts one after another."""
+"""What the log of a run says of it, its rounds one after another."""
 
 import pathlib
 import statistics
@@ -12,12 +12,12 @@ def read(folder: pathlib.Path) -> list[dict]:
     Args:
       folder: of the run.
     """
-    # A part that nothing was for has left no log.
-    logs = sorted(folder.glob("part_*/metrics.jsonl"), key=_number)
+    # A round that nothing was for has left no log.
+    logs = sorted(folder.glob("round_*/metrics.jsonl"), key=_number)
     lines, done = [], 0
     for path in logs or [folder / "metrics.jsonl"]:
         own = training.read_log(path)
-        # What a part begins with is what the one before has ended with.
+        # What a round begins with is what the one before has ended with.
         own = [line for line in own if line["step"] or not done]
         lines += [line | {"step": done + line["step"]} for line in own]
         done = lines[-1]["step"]
@@ -25,8 +25,8 @@ def read(folder: pathlib.Path) -> list[dict]:
 
 
 def _number(path: pathlib.Path) -> int:
-    """The number of a part, from the name of its folder."""
-    return int(path.parent.name.removeprefix("part_"))
+    """The number of a round, from the name of its folder."""
+    return int(path.parent.name.removeprefix("round_"))
 
 
 def seconds(folder: pathlib.Path) -> float:

@@ -206,3 +206,24 @@ def _sample_of(task: tasks.Task):
         return {"prompt": prompt[1], "source": source}
 
     return fields
+
+
+def learning_curves(
+    curves: Mapping[str, Sequence[Mapping]], path: pathlib.Path
+) -> None:
+    """Draws how training went.
+
+    Args:
+      curves: lines of logs by name of the policy.
+      path: of the figure.
+    """
+    figure = evaluation.learning_curves_figure(
+        curves,
+        {
+            "win_rate": "win rate over the start policy",
+            "kl": "KL to the start policy (nats)",
+            "length": "tokens of a response",
+        },
+    )
+    with training.replacing(path) as temporary:
+        evaluation.save_figure(figure, temporary)

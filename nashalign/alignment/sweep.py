@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nashalign import evaluation, training
+from nashalign import algorithms, evaluation, terminal, training
+from nashalign.alignment.settings import Settings
 
 _DRAWN = {
     "name": str,
@@ -42,6 +43,35 @@ class Trial:
     others: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
+def trials(
+    settings: Mapping[str, Settings],
+    taus: Mapping[str, Sequence[float]],
+    seeds: Sequence[int],
+) -> list[Trial]:
+    """Returns a trial for every method, tau and seed.
+
+    Args:
+      settings: of each method.
+      taus: of each method.
+      seeds: the same for all; all trials of the first come first.
+    """
+    return [
+        Trial(
+            name=name,
+            title=algorithms.find(name).title,
+            tau=tau,
+            seed=seed,
+            others={
+                "mix": own.own.get("mix", 0.0),
+                "learning_rate": own.learning_rate,
+            },
+        )
+        for seed in seeds
+        for name, own in settings.items()
+        for tau in taus[name]
+    ]
+
+
 def sweep(
     trials: Sequence[Trial],
     measure: Callable[[Trial, pathlib.Path, str], Mapping[str, float]],
@@ -60,7 +90,7 @@ def sweep(
     done = {(r["name"], r["tau"], r["seed"]) for r in records}
     left = [t for t in trials if (t.name, t.tau, t.seed) not in done]
     total = len(left) + len(done)
-    with training.progress_bar("sweep", total, len(done)) as advance:
+    with terminal.progress_bar("sweep", total, len(done)) as advance:
         for number, trial in enumerate(left, len(done) + 1):
             place = folder / f"{trial.name}-tau{trial.tau:g}-seed{trial.seed}"
             label = f"[{number}/{total}] {trial.title} tau {trial.tau:g}"

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nashalign import data, policies, preferences, sampling, training
+from nashalign import data, policies, preferences, sampling, terminal
 from nashalign.types import Array, Indices, Prompts, Responses, pytree
 
 _BATCH = 64
@@ -209,7 +209,7 @@ class Task:
           name: of the progress bar; none is shown without one.
         """
         parts = []
-        with training.progress_bar(name, len(rows)) as advance:
+        with terminal.progress_bar(name, len(rows)) as advance:
             for part in chunks(rows):
                 prompts = self.batch(split, part)
                 shown = self.batch(split, part, suffix)

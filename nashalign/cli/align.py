@@ -30,6 +30,7 @@ from nashalign import (
     alignment,
     command_line,
     data,
+    options,
     preferences,
     python_file,
     terminal,
@@ -114,22 +115,25 @@ def check(config: Config) -> None:
     Raises:
       ValueError: naming the option, its value, and what it must be.
     """
-    command_line.require_seed(config.seed)
-    command_line.require("settings.learning_rate", config.settings.learning_rate)
+    options.require_seed(config.seed)
+    options.require("settings.learning_rate", config.settings.learning_rate)
     for group in ("text", "training", "evaluation", "data_set", "mesh"):
         own = getattr(config, group)
         at_least = ("num_steps", "num_prompts", "num_validation_prompts")
-        command_line.require_all(own, group, at_least=(*at_least, "num_responses"))
+        options.require_all(own, group, at_least=(*at_least, "num_responses"))
 
 
-def _method(arguments: Sequence[str]) -> alignment.Named | None:
+def _method(arguments: Sequence[str]) -> algorithms.Row | None:
     """The row that a command line asks for, the last time that it does."""
     own = None
     for place, argument in enumerate(arguments):
         option, _, value = argument.partition("=")
         if option == "--method":
             own = value or next(iter(arguments[place + 1 :]), "")
-    return algorithms.load_row(own) if python_file.is_reference(own or "") else own
+    if own is None:
+        return None
+    read = algorithms.load_row if python_file.is_reference(own) else algorithms.find
+    return read(own)
 
 
 def _record(config: Config) -> dict:
@@ -163,10 +167,10 @@ def _fingerprint(path: pathlib.Path) -> str:
 
 
 def _align(
-    config: Config, row: alignment.Named, run: training.Run, record: dict
+    config: Config, row: algorithms.Row, run: training.Run, record: dict
 ) -> None:
     """Loads, trains, exports, and compares with the start policy."""
-    folder, values = run.folder, config.settings.arguments
+    folder = run.folder
     loaded = _load(config, folder)
     task, say = loaded.task, terminal.console().print
     say(", ".join(f"{len(own):,} {split}" for split, own in task.prompts.items()))
@@ -180,7 +184,7 @@ def _align(
         training=config.training,
         folder=folder / "run",
         seed=config.seed,
-        settings=values,
+        settings=config.settings.own,
         learning_rate=config.settings.learning_rate,
         data_set=data_set,
         validation=alignment.validation(
@@ -192,12 +196,11 @@ def _align(
     task.export(folder / "policy", aligned.params)
     results = ["policy"]
     if task.oracle is not None:
-        title = alignment.title(row, values)
         contestant = alignment.contestant(row, config.settings, aligned)
         alignment.compare(
             task,
             alignment.Panel(name="annotator", judge=task.oracle),
-            {title: [contestant]},
+            {row.title: [contestant]},
             dataclasses.replace(
                 measured, num_prompts=_at_most(measured.num_prompts, task, "test")
             ),
@@ -250,12 +253,13 @@ def _at_most(number: int, task: alignment.Task, split: str) -> int:
 
 def _data_set(
     config: Config,
-    row: alignment.Named,
+    row: algorithms.Row,
     loaded: alignment.TextTask,
     folder: pathlib.Path,
 ) -> alignment.DataSet | None:
     """What the method learns from if it learns from given responses."""
-    if not alignment.rounds.learns_from_data(row, config.settings.arguments):
+    rounds = row.course(config.training.num_steps, **config.settings.own)
+    if not any(algorithms.rounds.RESPONSES in own.needs for own in rounds):
         return None
     if loaded.has_pairs:
         return loaded.data_set()

@@ -15,7 +15,15 @@ import jax
 import numpy as np
 import tyro
 
-from nashalign import alignment, command_line, data, sampling, terminal, training
+from nashalign import (
+    alignment,
+    command_line,
+    data,
+    options,
+    sampling,
+    terminal,
+    training,
+)
 from nashalign.types import Prompts
 
 _NAME = "nashalign generate"
@@ -62,7 +70,7 @@ def main(config: Config) -> None:
     )
     own, written = loaded.task.prompts["train"], {}
     write = _writer(config, loaded.task)
-    with training.progress_bar("answers", len(own)) as advance:
+    with terminal.progress_bar("answers", len(own)) as advance:
         places = np.arange(len(own))
         for rows in alignment.chunks(places, config.batch_size):
             prompts = loaded.task.batch("train", rows)
@@ -80,8 +88,8 @@ def main(config: Config) -> None:
 def _check(config: Config) -> None:
     """Requires settings in their ranges."""
     for name in ("num_responses", "batch_size"):
-        command_line.require(name, getattr(config, name))
-    command_line.require_seed(config.seed)
+        options.require(name, getattr(config, name))
+    options.require_seed(config.seed)
     if not 0 <= config.temperature < float("inf"):
         raise ValueError(
             f"--temperature is {config.temperature}; it must be 0 or more."

@@ -24,7 +24,6 @@ from nashalign.training.mesh import (
     pmapped,
     replicated,
 )
-from nashalign.training.progress import progress_bar
 from nashalign.training.runs import ConfigChanged, Run, RunFinished, open_run
 from nashalign.training.trackers import wandb_tracker
 
@@ -43,7 +42,6 @@ __all__ = [
     "make_mesh",
     "open_run",
     "pmapped",
-    "progress_bar",
     "read_arrays",
     "read_json",
     "read_log",

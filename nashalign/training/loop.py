@@ -23,12 +23,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from nashalign import terminal
 from nashalign.training import divergence, logs
 from nashalign.training.checkpoints import Checkpoints
 from nashalign.training.divergence import TrainingDiverged
 from nashalign.training.interrupts import Interrupts
 from nashalign.training.logs import Logs
-from nashalign.training.progress import progress_bar
 
 PyTree = Any
 
@@ -113,7 +113,7 @@ def run(
             folder=folder,
             checkpoints=checkpoints,
             logs=stack.enter_context(Logs(folder, done, track)),
-            advance=stack.enter_context(progress_bar(name, num_steps, done)),
+            advance=stack.enter_context(terminal.progress_bar(name, num_steps, done)),
             show=show,
             rollouts_of=rollouts_of,
             evaluate=evaluate,

@@ -21,10 +21,11 @@ that it is the paper's.
 - `soft_po_weighted`: the weight, a power of the pair's likelihood over its mean.
 - `preference_degree`: what is taken out of the winner, its degree, and how that is
   told.
-- `mixed_po`, a recipe, has no objective here: its split into easy and difficult pairs
-  is ours (`recipes_test`, `experiments/fixed_points`).
+- `mixed_po`: the split into easy and difficult pairs (`rounds_test`,
+  `experiments/fixed_points`).
 
-`mcts_dpo` is DPO by definition: what is its own is the search.
+`mcts_dpo` is DPO by definition, and the last stage of `mixed_po` PPO: what is their own
+is between rounds.
 """
 
 import dataclasses
@@ -893,4 +894,5 @@ OBJECTIVES = {
     ),
     "mpo": win_rate_over("policy"),
     "mnpo": pairs(ipo, "iterate", anchor=historical, tau=inverse_eta),
+    "mixed_po": proximal_policy,
 }

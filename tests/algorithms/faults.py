@@ -18,8 +18,9 @@ SURROGATES = "nashalign/algorithms/objectives/surrogates.py"
 UNPAIRED = "nashalign/algorithms/objectives/unpaired.py"
 ROBUST = "nashalign/algorithms/rows/robust.py"
 SCORE = "nashalign/losses/policy_gradient.py"
-RECIPES = "nashalign/algorithms/rows/recipes.py"
-BETWEEN_ROUNDS = "nashalign/algorithms/rows/between_rounds.py"
+EASY_FIRST = "nashalign/algorithms/rounds/easy_first.py"
+REGENERATION = "nashalign/algorithms/rounds/regeneration.py"
+SELF_REWARDS = "nashalign/algorithms/rounds/self_rewards.py"
 RATIOS = "nashalign/algorithms/ratios.py"
 COLUMNS = "nashalign/algorithms/columns.py"
 CUSTOMARY = "nashalign/algorithms/rows/customary.py"
@@ -46,7 +47,7 @@ UPDATE_TEST = "tests/algorithms/update_test.py"
 WEIGHING_TEST = "tests/algorithms/weighing_test.py"
 DEVICES_TEST = "tests/algorithms/devices_test.py"
 PROMPTING_TEST = "tests/algorithms/prompting_test.py"
-RECIPES_TEST = "tests/algorithms/recipes_test.py"
+ROUNDS_TEST = "tests/algorithms/rounds_test.py"
 TABLE_TEST = "tests/algorithms/table_test.py"
 GROUP_GRADIENTS_TEST = "tests/algorithms/group_gradients_test.py"
 IDENTITY_TEST = "tests/algorithms/identity_test.py"
@@ -650,52 +651,52 @@ ALGORITHMS = [
     ),
     Fault(
         "one dimension of preference for all periods",
-        "nashalign/alignment/rounds.py",
-        "make=heard(dimensions[number % len(dimensions)])",
-        "make=heard(dimensions[0])",
+        "nashalign/algorithms/rounds/dimensions.py",
+        "context.dimensions[self.number % len(context.dimensions)]",
+        "context.dimensions[0]",
         "tests/alignment/rounds_test.py -k each_period",
     ),
     Fault(
         "epochs that are no steps of the optimizer",
-        "nashalign/alignment/align.py",
+        "nashalign/alignment/course.py",
         "return int(method.num_epochs) * num_steps",
         "return num_steps",
         "tests/alignment/logs_test.py -k steps_of_the_optimizer",
     ),
     Fault(
         "contradictions taken for easy pairs",
-        RECIPES,
+        EASY_FIRST,
         "np.where(label > 0.5, gap, -gap)",
         "np.abs(gap)",
-        f"{RECIPES_TEST} -k contradicts",
+        f"{ROUNDS_TEST} -k contradicts",
     ),
     Fault(
-        "the highest rewards answered anew",
-        BETWEEN_ROUNDS,
+        "the highest rewards answered again",
+        REGENERATION,
         'np.argsort(means, kind="stable")',
         'np.argsort(-means, kind="stable")',
-        f"{RECIPES_TEST} -k lowest",
+        f"{ROUNDS_TEST} -k lowest",
     ),
     Fault(
         "a stage that keeps the old reference",
         STATE,
         "    frozen = fresh.frozen | before",
         "    frozen = state.frozen",
-        f"{RECIPES_TEST} -k next_stage",
+        f"{ROUNDS_TEST} -k next_stage",
     ),
     Fault(
         "no reward left for the first round of DICE",
         STATE,
         'before = {"previous": state.reference}',
         'before = {"previous": state.params}',
-        f"{RECIPES_TEST} -k previous",
+        f"{ROUNDS_TEST} -k previous",
     ),
     Fault(
         "a penalty on top of the last one",
-        BETWEEN_ROUNDS,
+        SELF_REWARDS,
         'settings={**method.settings, "penalty": 0.0}',
         "settings={**method.settings}",
-        f"{RECIPES_TEST} -k penalty",
+        f"{ROUNDS_TEST} -k penalty",
     ),
     Fault(
         "responses that the setting does not number",

@@ -8,7 +8,7 @@ The formulas are the papers', in numpy, token by token; the numbers that they re
 fixed and have nothing to do with any policy, so that nothing cancels.
 
 MCTS-DPO is not among those told apart: its update is DPO's, and what is its own is the
-search that labels come from (`recipes_test`, `sampling/search_test`).
+search that labels come from (`rounds_test`, `sampling/search_test`).
 """
 
 import dataclasses
@@ -427,12 +427,15 @@ PAPERS = {
     "spo": ([POLICY_ALONE] * 4, spo),
     "egpo": ([POLICY_ALONE] * 2 + [{"ahead": 1.0}], egpo),
     "nash_mirror_prox": ([ITERATE] * 2 + [{"rival": 1.0}], nash_mirror_prox),
+    "mixed_po": ([POLICY_ALONE], ppo),
 }
 
 
 # Where all that is their own is at work.
+_PPO = {"tau": 0.3, "clip": 0.2, "trace": 0.7, "value": 0.4, "num_epochs": 3}
 SETTINGS = token_game.SETTINGS | {
-    "ppo": {"tau": 0.3, "clip": 0.2, "trace": 0.7, "value": 0.4, "num_epochs": 3},
+    "ppo": _PPO,
+    "mixed_po": _PPO,
     "chi_po": {"tau": 0.2, "bound": 3.0},
     "preference_degree": {"tau": 0.7, "degree": 0.3, "num_degrees": 4},
 }

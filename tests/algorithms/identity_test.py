@@ -64,11 +64,12 @@ VALUES = {
 # - Online IPO's gradient is 4 / tau times self-play's: Calandriello et al. 2024,
 #   proposition 4.2. (`fixed_points_test`)
 # - MCTS-DPO's update is that of DPO; what is its own is the search that its pairs come
-#   from. (`degeneracy_test`, `recipes_test`)
+#   from. So is that of mixed PO's last stage PPO's. (`degeneracy_test`, `rounds_test`)
 ALIKE = (
     {"rl", "rloo"},
     {"online_ipo", "self_play_pg", "spo"},
     {"dpo", "mcts_dpo"},
+    {"ppo", "mixed_po"},
 )
 # Rows that are one until their anchor moves: MPO is self-play while its magnet is the
 # reference, COMAL is INPO while its reference stays, TR-DPO is DPO until its reference
@@ -77,6 +78,7 @@ ALIKE_AT_FIRST = (
     {"rl", "rloo"},
     {"online_ipo", "self_play_pg", "spo", "mpo"},
     {"dpo", "mcts_dpo", "tr_dpo", "tr_dpo_hard"},
+    {"ppo", "mixed_po"},
     {"inpo", "comal"},
 )
 

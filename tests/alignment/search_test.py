@@ -1,22 +1,24 @@
-"""Step pairs by tree search."""
+"""Step pairs by tree search, on a task's prompts."""
+
+import dataclasses
 
 import jax
 import numpy as np
 
 from nashalign import algorithms
-from nashalign.alignment import search
-from tests.tiny_task import Lengths, begun
+from tests.tiny_task import Lengths, begun, run_of
 
 
-def test_a_search_prefers_the_steps_that_lead_to_what_the_judge_likes(
-    loaded, monkeypatch
-):
-    monkeypatch.setattr(search, "NUM_PROMPTS", 3)
-    setup, state = begun(algorithms.TABLE["mcts_dpo"].method, loaded.task)
-    found = search.searches(loaded.task, Lengths(), 0, 0)(setup, state, None)
-    again = search.searches(loaded.task, Lengths(), 0, 0)(setup, state, None)
+def test_a_search_prefers_the_steps_that_lead_to_what_the_judge_likes(loaded, tmp_path):
+    row = algorithms.find("mcts_dpo")
+    search = dataclasses.replace(row.rounds, num_prompts=3).search
+    setup, state = begun(row.method, loaded.task)
+    run = run_of(loaded.task, {"reward": Lengths()}, tmp_path)
+    context = run.context(setup, state)
+    found = search(0, context, None)
+    again = search(0, context, None)
     jax.tree.map(np.testing.assert_array_equal, found, again)
-    other = search.searches(loaded.task, Lengths(), 1, 0)(setup, state, None)
+    other = search(1, context, None)
     assert not set(found.prompts.ids) & set(other.prompts.ids)
     assert len(set(found.prompts.ids)) == 3
     # An untrained policy ends early now and then: the step that does is the worse one.

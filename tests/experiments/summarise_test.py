@@ -20,13 +20,10 @@ from experiments.summarise import __main__ as summarise
 from experiments.summarise import config as configs
 from experiments.summarise import settings, sweep
 from nashalign import algorithms, alignment, data, evaluation, policies, training
-from nashalign.alignment import rollouts
+from nashalign.alignment import course, rollouts
 
-# The functions of the room have their modules' names.
-align, compare = (
-    importlib.import_module(f"nashalign.alignment.{name}")
-    for name in ("align", "compare")
-)
+# The function of the room has its module's name.
+compare = importlib.import_module("nashalign.alignment.compare")
 
 OWN = tuple(sorted(harvest.OWN_PACKAGES))
 
@@ -386,13 +383,11 @@ def test_settings_are_recorded_without_places(tmp_path):
 
 
 def test_every_row_has_settings_that_are_allowed_and_a_title_of_its_own():
-    config = configs.parsed(dataclasses.replace(configs.Config(), methods=("all",)))
-    configs.check(config)
-    assert list(config.methods) == [*algorithms.TABLE, "mixed_po"]
-    titles = {
-        alignment.title(name, config.settings[name].arguments)
-        for name in config.methods
-    }
+    config = dataclasses.replace(configs.Config(), methods=("all",))
+    config = config.filled(settings.chosen_settings())
+    config.check()
+    assert list(config.methods) == list(algorithms.TABLE)
+    titles = {algorithms.find(name).title for name in config.methods}
     assert len(titles) == len(config.methods)
     # The six of the paper keep what the sweep has found.
     assert [config.settings[name].tau for name in configs.Config().methods] == [
@@ -416,9 +411,9 @@ def test_help_shows_the_settings_of_rows_that_are_named(named, shown, capsys):
 
 
 def test_all_rows_have_a_folder_of_their_own():
-    config = configs.to_parse(configs.Config(), ["--methods", "all"])
+    config = configs.Config().shown(["--methods", "all"])
     assert config.output.name == "summarise-all"
-    assert list(config.settings) == [*algorithms.TABLE, "mixed_po"]
+    assert list(config.settings) == list(algorithms.TABLE)
 
 
 @pytest.mark.slow
@@ -429,7 +424,7 @@ def test_a_smoke_run_of_mixed_po_gets_through_whatever_its_stages_find(
     more = ("--methods", "mixed_po", "--settings.mixed-po.threshold", "100")
     output = tmp_path / "run"
     assert summarise.command(arguments(output, *more)) == 0
-    assert not (output / "mixed_po" / "part_1" / "metrics.jsonl").exists()
+    assert not (output / "mixed_po" / "round_1" / "metrics.jsonl").exists()
     assert [line["step"] for line in alignment.logs.read(output / "mixed_po")] == [0, 1]
 
 
@@ -445,8 +440,8 @@ def test_rounds_and_stages_go_on_where_they_were_broken_off(
         for name in ("whole", "broken")
     )
     assert summarise.command(whole) == 0
-    train = align._train
-    left = ["sequential_po/part_2", "dice/part_3", "optune/part_2"]
+    train = course._train
+    left = ["sequential_po/round_2", "dice/round_3", "optune/round_2"]
 
     def killed(*given):
         folder = given[-2]
@@ -456,12 +451,12 @@ def test_rounds_and_stages_go_on_where_they_were_broken_off(
         return train(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(align, "_train", killed)
+        patch.setattr(course, "_train", killed)
         for _ in range(3):
             with pytest.raises(MemoryError):
                 summarise.command(broken)
     assert not left
-    assert (tmp_path / "broken" / "optune" / "part_2" / "examples.npz").exists()
+    assert (tmp_path / "broken" / "optune" / "round_2" / "examples.npz").exists()
     assert summarise.command(broken) == 0
     for name in methods[1:]:
         jax.tree.map(

@@ -32,7 +32,7 @@ from experiments.docstrings import sample
 from experiments.docstrings.pretrain import card, corpus, fit
 from experiments.docstrings.pretrain.config import Config, llama_config
 from experiments.docstrings.pretrain.sequences import encode
-from nashalign import command_line, data, policies, terminal, training
+from nashalign import command_line, data, options, policies, terminal, training
 
 
 def main(config: Config) -> None:
@@ -57,8 +57,8 @@ def check(config: Config) -> None:
     """
     for name, value in dataclasses.asdict(config).items():
         if isinstance(value, int | float) and name not in _MAY_BE_ZERO:
-            command_line.require(name, value)
-    command_line.require_seed(config.seed)
+            options.require(name, value)
+    options.require_seed(config.seed)
     for name in _MAY_BE_ZERO[1:]:
         if not 0 <= getattr(config, name) <= 1:
             option = name.replace("_", "-")

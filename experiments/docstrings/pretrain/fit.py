@@ -15,7 +15,7 @@ from optax.contrib import MuonDimensionNumbers, muon
 from experiments.docstrings.pretrain import card
 from experiments.docstrings.pretrain.config import Config
 from experiments.docstrings.pretrain.sequences import Batches, Sequences, filled
-from nashalign import policies, training
+from nashalign import policies, terminal, training
 from nashalign.types import Array, pytree
 
 
@@ -100,7 +100,7 @@ def fit(
         stack.callback(lines.close)
         shown = round(float(state.seconds))
         advance = stack.enter_context(
-            training.progress_bar("seconds of training", round(budget), shown)
+            terminal.progress_bar("seconds of training", round(budget), shown)
         )
         while float(state.seconds) < budget:
             state, losses = _stretch(config, update, batches, state)

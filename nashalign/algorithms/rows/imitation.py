@@ -5,7 +5,7 @@ and what a data set's authors wrote wins over what the policy writes (SPIN).
 """
 
 from nashalign import losses
-from nashalign.algorithms import objectives, players
+from nashalign.algorithms import objectives, players, rounds
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.conditioning import Conditioning
 from nashalign.algorithms.method import Method
@@ -192,6 +192,7 @@ ROWS = (
             "what the dimensions before have taught counts together, iterate over "
             "reference; the paper weighs each",
         ),
+        rounds=rounds.InTurn(),
     ),
     # 50,000 prompts at 64 a batch are 781 updates an epoch.
     Row(

@@ -3,7 +3,7 @@
 import dataclasses
 
 from nashalign import losses
-from nashalign.algorithms import objectives, players
+from nashalign.algorithms import objectives, players, rounds
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import (
@@ -24,6 +24,7 @@ from nashalign.algorithms.objectives.selection import (
 )
 from nashalign.algorithms.players import data, greedy, iterate
 from nashalign.algorithms.row import Row
+from nashalign.algorithms.rows import offline
 from nashalign.algorithms.rows.customary import (
     FROM_MEMORY,
     ONE_PROMPT_SET,
@@ -207,5 +208,6 @@ SCORED = (
             "the shortest and longest are kept",
         ),
         exactness="exact without the search for the penalty",
+        rounds=rounds.SelfRewarded(offline.DPO.method),
     ),
 )

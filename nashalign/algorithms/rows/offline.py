@@ -79,15 +79,17 @@ LIKELIHOOD = (
     ),
 )
 
+DPO = Row(
+    "dpo",
+    "DPO (offline)",
+    "Rafailov et al. 2023, arXiv:2305.18290",
+    _pairs(contrastive(losses.dpo)),
+    settings=(dividing_tau(0.1),),
+    departures=(SOFT_LABELS,),
+)
+
 PAIRS = (
-    Row(
-        "dpo",
-        "DPO (offline)",
-        "Rafailov et al. 2023, arXiv:2305.18290",
-        _pairs(contrastive(losses.dpo)),
-        settings=(dividing_tau(0.1),),
-        departures=(SOFT_LABELS,),
-    ),
+    DPO,
     Row(
         "cdpo",
         "cDPO",

@@ -1,7 +1,7 @@
 """Rows that learn from pairs of the policy's own responses, compared online."""
 
 from nashalign import losses
-from nashalign.algorithms import objectives
+from nashalign.algorithms import objectives, rounds
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import (
@@ -173,7 +173,6 @@ ONLINE = (
 )
 
 FROM_DATA = (
-    # Which prompts are answered anew is decided between rounds.
     Row(
         "optune",
         "OPTune",
@@ -197,10 +196,12 @@ FROM_DATA = (
             ),
         ),
         departures=(
-            "regeneration is between rounds (`regenerate`), not in the row",
+            "three rounds, before each of which half of the prompts is answered again: "
+            "both numbers are ours",
             "the weight's form and sharpness are ours: the paper's are not public",
         ),
         exactness="exact without the regeneration",
+        rounds=rounds.Regenerated(number=3, share=0.5),
     ),
     # D and P: where the pair and its label come from, the data set or the policy; R: a
     # label of the annotator's. The rest of each is DPO on the data set's pairs.
@@ -270,11 +271,13 @@ SEARCHED = (
         _pairs(_DPO, members=draw(data, 2)),
         settings=(dividing_tau(0.1),),
         departures=(
-            "the update is DPO's: the search is between rounds (`searched`), not in "
-            "the row",
+            "the update is DPO's: the search is between rounds",
+            "trees of 16 visits, of steps of six tokens; the paper's are of 256, of "
+            "sentences",
             "values and pairs are those of this search; the paper's judge evaluates "
             "itself and adds an outcome",
         ),
         exactness="exact without the search",
+        rounds=rounds.Searched(),
     ),
 )

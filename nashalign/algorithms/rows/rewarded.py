@@ -21,6 +21,37 @@ from nashalign.algorithms.settings import OURS
 
 _TRL = "TRL's"
 
+# The critic is a linear head on the policy's states, which it reads and does not
+# train; every epoch is one step on the whole batch.
+PPO = Row(
+    "ppo",
+    "PPO",
+    "Ouyang et al. 2022, arXiv:2203.02155",
+    Method(
+        members=draw(policy),
+        annotation="reward",
+        loss=surrogates.proximal_policy,
+        statistics=(("values", statistics.values),),
+        heads=(("critic", statistics.critic),),
+        step=epochs("num_epochs"),
+    ),
+    settings=(
+        tau(0.05, _TRL),
+        clip(_TRL),
+        share("trace", "decay of an advantage over tokens", 0.95, _TRL),
+        weight("value", "the critic's error", 0.1, _TRL),
+        num_epochs(4, _TRL),
+    ),
+    departures=(
+        "the critic is a linear head on the policy's states, behind a "
+        "stop-gradient; the paper's is a network of its own",
+        "advantages are not whitened",
+        "an epoch is one step on the whole batch, without minibatches",
+        "no pretraining gradients are mixed in",
+    ),
+    exactness="exact without whitening",
+)
+
 ROWS = (
     Row(
         "rl",
@@ -48,36 +79,7 @@ ROWS = (
         ),
         settings=(tau(0.03, "the paper's, from memory"), num_responses(4)),
     ),
-    # The critic is a linear head on the policy's states, which it reads and does not
-    # train; every epoch is one step on the whole batch.
-    Row(
-        "ppo",
-        "PPO",
-        "Ouyang et al. 2022, arXiv:2203.02155",
-        Method(
-            members=draw(policy),
-            annotation="reward",
-            loss=surrogates.proximal_policy,
-            statistics=(("values", statistics.values),),
-            heads=(("critic", statistics.critic),),
-            step=epochs("num_epochs"),
-        ),
-        settings=(
-            tau(0.05, _TRL),
-            clip(_TRL),
-            share("trace", "decay of an advantage over tokens", 0.95, _TRL),
-            weight("value", "the critic's error", 0.1, _TRL),
-            num_epochs(4, _TRL),
-        ),
-        departures=(
-            "the critic is a linear head on the policy's states, behind a "
-            "stop-gradient; the paper's is a network of its own",
-            "advantages are not whitened",
-            "an epoch is one step on the whole batch, without minibatches",
-            "no pretraining gradients are mixed in",
-        ),
-        exactness="exact without whitening",
-    ),
+    PPO,
     # The paper's beta follows from n.
     Row(
         "bonbon",

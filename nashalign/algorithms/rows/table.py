@@ -13,6 +13,7 @@ from nashalign.algorithms.rows import (
     clipped,
     imitation,
     iterated,
+    mixed,
     moving_reference,
     nash,
     offline,
@@ -44,6 +45,7 @@ _ROWS = (
     *nash.ITERATED,
     self_play.MAGNETIC,
     *nash.HISTORY,
+    *mixed.ROWS,
 )
 
 TABLE: dict[str, Row] = {row.name: row for row in _ROWS}

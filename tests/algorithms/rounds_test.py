@@ -1,4 +1,4 @@
-"""Methods of several stages: how examples are parted, chosen anew and searched for."""
+"""Rounds: how examples are parted, answered again and searched for."""
 
 import dataclasses
 import functools
@@ -25,17 +25,31 @@ def pairs(labels=True):
     return dataclasses.replace(examples, preference=preference)
 
 
-def recipe(threshold):
-    return algorithms.mixed_po(
-        threshold=threshold,
-        dpo={"tau": 0.8},
-        ppo={"tau": 1.2, "trace": 1.0, "num_epochs": 1},
-    )
+MIXED = {"dpo_tau": 0.8, "tau": 1.2, "trace": 1.0, "num_epochs": 1}
+
+
+def stages(threshold):
+    return algorithms.find("mixed_po").course(60, threshold=threshold, **MIXED)
+
+
+def parts(threshold, examples):
+    """The examples of each stage of mixed PO."""
+    context = algorithms.Context(setup=None, state=None, given=examples)
+    return [stage.make(context, None) for stage in stages(threshold)]
+
+
+def rows(part, examples):
+    """Which of some examples a part has, each of which has a first response of its own.
+
+    A pair is known by its rewards.
+    """
+    own = np.asarray(part.rewards).tolist()
+    return np.array([pair in own for pair in np.asarray(examples.rewards).tolist()])
 
 
 def test_pairs_are_parted_by_the_gap_of_their_rewards():
     examples = pairs()
-    easy, difficult = (stage.part(examples) for stage in recipe(0.7).stages)
+    easy, difficult = (rows(part, examples) for part in parts(0.7, examples))
     gap = np.abs(np.diff(np.asarray(examples.rewards), axis=1)[:, 0])
     np.testing.assert_array_equal(easy, gap > 0.7)
     np.testing.assert_array_equal(difficult, gap <= 0.7)
@@ -45,11 +59,8 @@ def test_pairs_are_parted_by_the_gap_of_their_rewards():
 @pytest.mark.parametrize("threshold, alone", [(np.inf, "ppo"), (-np.inf, "dpo")])
 def test_an_infinite_threshold_leaves_one_stage(threshold, alone):
     examples = pairs()
-    parts = {
-        name: stage.part(examples).all()
-        for name, stage in zip(("dpo", "ppo"), recipe(threshold).stages, strict=True)
-    }
-    assert parts == {"dpo": alone == "dpo", "ppo": alone == "ppo"}
+    dpo, ppo = (rows(part, examples).all() for part in parts(threshold, examples))
+    assert (dpo, ppo) == (alone == "dpo", alone == "ppo")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +69,7 @@ def test_an_infinite_threshold_leaves_one_stage(threshold, alone):
 )
 def test_a_threshold_that_parts_nothing_is_refused(threshold, error):
     with pytest.raises(error, match="threshold must be "):
-        recipe(threshold)
+        stages(threshold)
 
 
 def test_a_label_that_contradicts_the_rewards_by_far_is_left_out():
@@ -69,7 +80,7 @@ def test_a_label_that_contradicts_the_rewards_by_far_is_left_out():
     np.testing.assert_array_equal(
         algorithms.reward_gap(turned), -algorithms.reward_gap(examples)
     )
-    easy, difficult = (stage.part(turned) for stage in recipe(0.7).stages)
+    easy, difficult = (rows(part, turned) for part in parts(0.7, turned))
     assert not easy.any()
     far = np.abs(algorithms.reward_gap(turned)) > 0.7
     np.testing.assert_array_equal(difficult, ~far)
@@ -106,10 +117,9 @@ def test_mixed_po_ends_at_the_dpo_policy_tilted_by_the_reward():
             lambda x: jnp.asarray(np.random.default_rng(2).normal(size=x.shape)) / 2,
             shapes,
         )
-        stages, examples = recipe(0.7).stages, pairs()
-        state = algorithms.init(stages[0].method, setup, start, jax.random.key(0))
-        for stage in stages:
-            part = algorithms.take(examples, stage.part(examples))
+        first, last = stages(0.7)
+        state = algorithms.init(first.method, setup, start, jax.random.key(0))
+        for stage, part in zip((first, last), parts(0.7, pairs()), strict=True):
             state = algorithms.next_stage(stage.method, setup, state)
             state = trained(stage.method, setup, state, part, num_steps)
         log_start, log_end = (
@@ -185,14 +195,16 @@ def stored_pairs(num_prompts=10):
 
 
 @pytest.mark.parametrize("share, number", [(0.01, 1), (0.3, 3), (0.31, 4), (1.0, 10)])
-def test_the_prompts_with_the_lowest_rewards_are_answered_anew(share, number):
+def test_the_prompts_with_the_lowest_rewards_are_answered_again(share, number):
     with jax.enable_x64(True):
         examples = stored_pairs()
         state = token_game.moved_state(family=token_game.TABULAR)
-        judge = token_game.annotator(algorithms.TABLE["rl"].method)
+        score = functools.partial(
+            token_game.annotator(algorithms.TABLE["rl"].method).score, None
+        )
         setup = token_game.setup(token_game.TABULAR)
-        after = algorithms.regenerate(setup, judge, state, examples, share=share)
-        scored = np.asarray(judge.score(None, after.prompts, after.responses))
+        after = algorithms.regenerate(setup, score, state, examples, share=share)
+        scored = np.asarray(score(after.prompts, after.responses))
     new = (after.rewards != examples.rewards).any(-1)
     np.testing.assert_array_equal(new, np.arange(10) >= 10 - number)
     np.testing.assert_allclose(after.rewards[new], scored[new])
@@ -205,7 +217,9 @@ def test_prompts_of_equal_rewards_keep_their_order():
     with jax.enable_x64(True):
         after = algorithms.regenerate(
             token_game.setup(token_game.TABULAR),
-            token_game.annotator(algorithms.TABLE["rl"].method),
+            functools.partial(
+                token_game.annotator(algorithms.TABLE["rl"].method).score, None
+            ),
             token_game.moved_state(family=token_game.TABULAR),
             examples,
             share=0.2,

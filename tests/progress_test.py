@@ -7,7 +7,7 @@ import warnings
 import pytest
 import rich.console
 
-from nashalign import training
+from nashalign import terminal
 
 
 class Shown:
@@ -44,7 +44,7 @@ def notebook(monkeypatch):
 def test_a_notebook_redraws_one_bar_and_warns_of_nothing(notebook, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with training.progress_bar("[b]policy", 3) as advance:
+        with terminal.progress_bar("[b]policy", 3) as advance:
             for step in range(3):
                 advance(1, f"loss {step}")
     assert notebook.displays == 1 and len(notebook.texts) >= 2
@@ -56,14 +56,14 @@ def test_a_notebook_redraws_one_bar_and_warns_of_nothing(notebook, capsys):
 
 
 def test_a_bar_that_is_broken_off_stays_as_it_was(notebook):
-    with pytest.raises(ZeroDivisionError), training.progress_bar("rows", 3) as advance:
+    with pytest.raises(ZeroDivisionError), terminal.progress_bar("rows", 3) as advance:
         advance(1, "first")
         raise ZeroDivisionError
     assert "1/3" in notebook.texts[-1] and notebook.texts[-1].endswith("first")
 
 
 def test_a_pipe_gets_one_line_at_the_end(capsys):
-    with training.progress_bar("rows", 2) as advance:
+    with terminal.progress_bar("rows", 2) as advance:
         advance(2, "")
     [line] = capsys.readouterr().err.split("\n")[:-1]
     assert "rows" in line and "2/2" in line

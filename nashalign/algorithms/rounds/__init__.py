@@ -1,0 +1,45 @@
+"""Rounds: what a run is divided into, and what each of them learns from."""
+
+from nashalign.algorithms.rounds.dimensions import InTurn
+from nashalign.algorithms.rounds.easy_first import EasyFirst, reward_gap
+from nashalign.algorithms.rounds.regeneration import Regenerated, regenerate
+from nashalign.algorithms.rounds.round import (
+    DIMENSIONS,
+    PREFERENCE,
+    RESPONSES,
+    REWARD,
+    Context,
+    Dimension,
+    Round,
+    Rounds,
+    divided,
+    first,
+    needs,
+    take,
+)
+from nashalign.algorithms.rounds.self_rewards import SelfRewarded, length_corrected
+from nashalign.algorithms.rounds.tree_search import Searched, searched
+
+__all__ = [
+    "DIMENSIONS",
+    "PREFERENCE",
+    "RESPONSES",
+    "REWARD",
+    "Context",
+    "Dimension",
+    "EasyFirst",
+    "InTurn",
+    "Regenerated",
+    "Round",
+    "Rounds",
+    "Searched",
+    "SelfRewarded",
+    "divided",
+    "first",
+    "length_corrected",
+    "needs",
+    "regenerate",
+    "reward_gap",
+    "searched",
+    "take",
+]

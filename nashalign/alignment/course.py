@@ -1,0 +1,280 @@
+"""A run of one policy through its rounds.
+
+What a round learns from is made when the one before is over, and kept beside the run:
+it is neither made nor paid for twice.
+"""
+
+import dataclasses
+import functools
+import math
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nashalign import algorithms, data, policies, preferences, terminal, training
+from nashalign.alignment import asking, best, examples, optimizers, rollouts, steps
+from nashalign.alignment import task as tasks
+from nashalign.alignment.validation import Validation
+from nashalign.types import Examples, Prompts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a policy is aligned."""
+
+    num_steps: int = 60
+    """Updates of a method, at least two: the warm-up begins at learning rate zero."""
+    batch_size: int = 32
+    """Prompts of an update; how many responses each has is up to the row."""
+    schedule: optimizers.Schedule = "cosine"
+    """Of the learning rate, after a warm-up of a tenth of the updates: a cosine down to
+    zero, or constant."""
+    save_every: int = 20
+    """Updates between checkpoints."""
+    evaluate_every: int = 10
+    """Updates between looks at the validation prompts."""
+    kl_budget: float | None = None
+    """Nats a response from the start policy: training ends at the first look at the
+    validation prompts that finds as many. None is no limit."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Aligned:
+    """A policy, and where its run is kept.
+
+    Attributes:
+      params: its parameters after the last update.
+      num_steps: updates that it has seen; fewer than asked for where the budget of KL
+        has ended the run.
+      method: of the last round.
+      folder: of its logs and checkpoints, and of `best`, the policy with the highest
+        win rate on the validation prompts.
+      suffix: tokens that it is shown behind a prompt; none for most rows.
+    """
+
+    params: policies.Params
+    num_steps: int
+    method: algorithms.Method
+    folder: pathlib.Path
+    suffix: Sequence[int] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """What stays the same through the rounds of a run; see `align`."""
+
+    task: tasks.Task
+    annotators: Mapping[str, Any]
+    training: Training
+    learning_rate: float
+    data_set: examples.DataSet | None
+    validation: Validation | None
+    mesh: jax.sharding.Mesh
+    folder: pathlib.Path
+    seed: int
+    track: Sequence[training.Tracker]
+
+    def context(
+        self, setup: algorithms.Setup, state: algorithms.State
+    ) -> algorithms.Context:
+        """Returns what a round may look at; what it makes is made on one device.
+
+        Args:
+          setup: of the run.
+          state: where the run stands.
+        """
+        given = self.data_set or examples.DataSet()
+        judge = given.judge or self.annotators.get("reward")
+        return algorithms.Context(
+            setup=setup,
+            state=jax.device_put(state, jax.local_devices()[0]),
+            given=given.sampled,
+            dimensions=given.dimensions,
+            score=None if judge is None else functools.partial(asking.score, judge),
+            draw_prompts=self.draw_prompts,
+        )
+
+    def draw_prompts(self, begin: int, end: int) -> Prompts:
+        """Returns the training prompts of some places in a shuffled, endless order."""
+        number = len(self.task.prompts["train"])
+        shuffled = self.task.rows("train", number, self.seed)
+        rows = np.take(shuffled, np.arange(begin, end), mode="wrap")
+        return self.task.batch("train", rows)
+
+
+def through(run: Run, rounds: Sequence[algorithms.Round], label: str) -> Aligned:
+    """Trains all rounds of a run, one after another.
+
+    Args:
+      run: what stays the same.
+      rounds: in order.
+      label: what progress bars call the run.
+
+    Raises:
+      ValueError: none of the examples is for any of the rounds.
+      TrainingDiverged: a metric or the state is not finite.
+    """
+    state = found = None
+    done, say = 0, terminal.console().print
+    for number, own in enumerate(rounds):
+        if state is None or own.begins_stage:
+            setup, step = _compiled(run, _stage(rounds, number))
+            state = _begun(run, own.method, setup, state)
+        place, called = run.folder, label
+        if len(rounds) > 1:
+            place, called = run.folder / f"round_{number + 1}", f"{label} {number + 1}"
+        context = run.context(setup, state) if own.make or own.settle else None
+        if own.make is not None:
+            make = functools.partial(own.make, context, found)
+            found = examples.keep(place / "examples.npz", make)
+        if found is not None and not len(found.prompts.ids):
+            say(f"{called}: none of the examples is for it, and it is left out")
+            continue
+        method = own.method if own.settle is None else own.settle(context)
+        batch = _batches(run, method, found, done)
+        state = _train(run, own, method, step, state, batch, place, called)
+        done += own.num_steps
+        if int(state.step) < done:
+            say(f"{called}: the budget of KL is spent after {int(state.step)} updates")
+            break
+    if not done:
+        raise ValueError(
+            f"{label}: none of the examples is for any of its rounds; give more of "
+            "them, or change its settings."
+        )
+    return Aligned(
+        params=state.params,
+        num_steps=int(state.step),
+        method=own.method,
+        folder=run.folder,
+        suffix=suffix(run.task, own.method),
+    )
+
+
+def suffix(task: tasks.Task, method: algorithms.Method) -> Sequence[int]:
+    """Returns what a row's policy is shown behind a prompt: the best score, or nothing.
+
+    Args:
+      task: with the levels of scores.
+      method: the row.
+    """
+    return task.levels[-1].tolist() if examples.conditions_on_rewards(method) else ()
+
+
+def optimizer_steps(method: algorithms.Method, num_steps: int = 1) -> int:
+    """Returns steps of the optimizer in so many updates of a row."""
+    return int(method.num_epochs) * num_steps
+
+
+def _stage(
+    rounds: Sequence[algorithms.Round], begin: int
+) -> Sequence[algorithms.Round]:
+    """The rounds of the stage that a round begins."""
+    numbers = range(begin + 1, len(rounds))
+    end = next((n for n in numbers if rounds[n].begins_stage), len(rounds))
+    return rounds[begin:end]
+
+
+def _compiled(
+    run: Run, stage: Sequence[algorithms.Round]
+) -> tuple[algorithms.Setup, steps.Step]:
+    """Setup and step of the rounds of one stage."""
+    method = stage[0].method
+    annotator = run.annotators.get(method.annotation)
+    return steps.compiled(
+        run.task.start.policy,
+        run.task.decoding,
+        steps.hashable(run.task.levels) if steps.needs_levels(method) else None,
+        run.learning_rate,
+        optimizer_steps(method, sum(own.num_steps for own in stage)),
+        run.training.schedule,
+        run.mesh,
+        annotator is not None and preferences.on_host(annotator),
+    )
+
+
+def _begun(run: Run, method, setup, state) -> algorithms.State:
+    """The state in which a run, or another stage of it, begins."""
+    if state is not None:
+        return algorithms.next_stage(method, setup, state)
+    key = tasks.stage_key(run.seed, 20)
+    return algorithms.init(method, setup, run.task.start.params, key)
+
+
+def _train(
+    run: Run, own, method, compiled, state, batches, folder, label
+) -> algorithms.State:
+    """The state after a round of a run."""
+    annotator = run.annotators.get(method.annotation)
+
+    def step(state, batch):
+        state, metrics, groups = compiled(state, batch, method, annotator)
+        tokens = metrics["length"] * groups.responses.truncated.size
+        more = {
+            "tokens": tokens,
+            "optimizer_steps": jnp.asarray(optimizer_steps(method)),
+        }
+        more |= rollouts.length_half_width(groups.responses.mask)
+        return state, metrics | more, groups
+
+    return training.run(
+        step,
+        state,
+        batches,
+        own.num_steps,
+        folder=folder,
+        name=label,
+        save_every=run.training.save_every,
+        show=("log_ratio", "win_rate"),
+        rollouts_of=functools.partial(rollouts.lines, run.task),
+        evaluate=None if run.validation is None else _evaluation(run, method),
+        evaluate_every=run.training.evaluate_every,
+        stop=functools.partial(_spent, run.training.kl_budget),
+        track=run.track,
+    )
+
+
+def _evaluation(run: Run, method) -> Callable[[algorithms.State], Mapping[str, float]]:
+    """What measures a state, and keeps the best one."""
+    shown = suffix(run.task, method)
+
+    def evaluate(state):
+        found = run.validation.measure(state.params, run.seed, shown)
+        if not _spent(run.training.kl_budget, found):
+            best.keep(run.folder, run.task, state, found)
+        return found
+
+    return evaluate
+
+
+def _spent(budget: float | None, measured: Mapping[str, float]) -> bool:
+    """Whether a measured KL has reached the budget."""
+    return budget is not None and measured.get("kl", -math.inf) >= budget
+
+
+def _batches(
+    run: Run, method: algorithms.Method, found: Examples | None, done: int
+) -> Callable[[int], Any]:
+    """The batch of an update: prompts, or examples where a row learns from them.
+
+    They are of what a round has found to learn from, where it has looked.
+    """
+    size = run.training.batch_size
+    if found is None and not method.num_data:
+        return data.prompt_batches(
+            run.task.prompts["train"],
+            batch_size=size,
+            length=run.task.prompt_length,
+            pad_id=run.task.tokenizer.pad_id,
+            seed=run.seed,
+        )
+    if found is None:
+        found = run.data_set.of(method)
+    batch = examples.batches(found, batch_size=size, seed=run.seed)
+    if method.num_data:
+        return lambda step: batch(done + step)
+    return lambda step: batch(done + step).prompts
