@@ -1,6 +1,6 @@
 """The entries of the catalogue, made of the table of methods, as a Sphinx extension.
 
-The page `catalogue.md` says `{rows}` and `{recipes}` where they belong. Each row has
+The page `catalogue.md` says `{rows}` where they belong. Each row has
 the formula of its loss, as the docstrings of the loss say it, its choices on every
 axis, its settings, how exact its expected update is, where it departs from its paper,
 and where it rests, if `experiments.fixed_points` predicts that.
@@ -24,10 +24,8 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def page(text: str) -> str:
-    """Returns the page with rows and recipes in the places of their marks."""
-    rows = "\n".join(map(entry, algorithms.TABLE.values()))
-    recipes = "\n".join(map(recipe_entry, algorithms.RECIPES))
-    return text.replace("{rows}", rows).replace("{recipes}", recipes)
+    """Returns the page with rows in the place of their mark."""
+    return text.replace("{rows}", "\n".join(map(entry, algorithms.TABLE.values())))
 
 
 def entry(row: algorithms.Row) -> str:
@@ -37,6 +35,7 @@ def entry(row: algorithms.Row) -> str:
         f"{_plain(row.title)}. {_plain(row.paper)}.",
         *_losses(row),
         _choices(row),
+        _rounds(row),
         f"Expected update: {_plain(row.exactness)}.",
         _settings(row),
         _list("Departures from the paper:", map(_plain, row.departures)),
@@ -45,18 +44,11 @@ def entry(row: algorithms.Row) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def recipe_entry(name: str) -> str:
-    """Returns what there is to say of a recipe with its usual settings, as Markdown."""
-    recipe = algorithms.RECIPES[name]()
-    stages = " then ".join(f"`{stage.row.name}`" for stage in recipe.stages)
-    parts = [
-        f"### `{name}`",
-        f"{_plain(recipe.title)}. {_plain(recipe.paper)}.",
-        f"Stages: {stages}.",
-        _list("Departures from the paper:", map(_plain, recipe.departures)),
-        _list("Rests at:", _predictions(name)),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+def _rounds(row: algorithms.Row) -> str:
+    """What a run is divided into; nothing where it is one."""
+    if row.rounds is None:
+        return ""
+    return f"Rounds: {_plain(algorithms.columns.formula(row.rounds))}."
 
 
 def _losses(row: algorithms.Row) -> Iterator[str]:

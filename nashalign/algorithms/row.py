@@ -89,7 +89,7 @@ class Row:
         settings.check(self.name, self.settings, self.conditions, values)
         return self.method.with_settings(values)
 
-    def course(self, num_steps: int, **values: chex.Numeric) -> tuple[Round, ...]:
+    def course(self, num_steps: int, **values: Numeric) -> tuple[Round, ...]:
         """Returns the rounds of a run with some settings replaced, and checked.
 
         Args:

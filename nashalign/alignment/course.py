@@ -88,13 +88,14 @@ class Run:
           state: where the run stands.
         """
         given = self.data_set or examples.DataSet()
-        judge = given.judge or self.annotators.get("reward")
+        # A judge is asked for by rounds that need one (`require`).
+        judge: Any = given.judge or self.annotators.get("reward")
         return algorithms.Context(
             setup=setup,
             state=jax.device_put(state, jax.local_devices()[0]),
             given=given.sampled,
             dimensions=given.dimensions,
-            score=None if judge is None else functools.partial(asking.score, judge),
+            score=functools.partial(asking.score, judge),
             draw_prompts=self.draw_prompts,
         )
 
@@ -118,23 +119,31 @@ def through(run: Run, rounds: Sequence[algorithms.Round], label: str) -> Aligned
       ValueError: none of the examples is for any of the rounds.
       TrainingDiverged: a metric or the state is not finite.
     """
-    state = found = None
-    done, say = 0, terminal.console().print
+    setup, step = _compiled(run, _stage(rounds, 0))
+    state = algorithms.init(
+        rounds[0].method,
+        setup,
+        run.task.start.params,
+        tasks.stage_key(run.seed, 20),
+    )
+    found, last, done = None, rounds[0].method, 0
+    say = terminal.console().print
     for number, own in enumerate(rounds):
-        if state is None or own.begins_stage:
+        last = own.method
+        if number and own.begins_stage:
             setup, step = _compiled(run, _stage(rounds, number))
-            state = _begun(run, own.method, setup, state)
+            state = algorithms.next_stage(last, setup, state)
         place, called = run.folder, label
         if len(rounds) > 1:
             place, called = run.folder / f"round_{number + 1}", f"{label} {number + 1}"
-        context = run.context(setup, state) if own.make or own.settle else None
+        context = functools.partial(run.context, setup, state)
         if own.make is not None:
-            make = functools.partial(own.make, context, found)
+            make = functools.partial(_made, own.make, context, found)
             found = examples.keep(place / "examples.npz", make)
         if found is not None and not len(found.prompts.ids):
             say(f"{called}: none of the examples is for it, and it is left out")
             continue
-        method = own.method if own.settle is None else own.settle(context)
+        method = last if own.settle is None else own.settle(context())
         batch = _batches(run, method, found, done)
         state = _train(run, own, method, step, state, batch, place, called)
         done += own.num_steps
@@ -149,10 +158,15 @@ def through(run: Run, rounds: Sequence[algorithms.Round], label: str) -> Aligned
     return Aligned(
         params=state.params,
         num_steps=int(state.step),
-        method=own.method,
+        method=last,
         folder=run.folder,
-        suffix=suffix(run.task, own.method),
+        suffix=suffix(run.task, last),
     )
+
+
+def _made(make, context, found: Examples | None) -> Examples:
+    """What a round learns from; the context is made for it alone."""
+    return make(context(), found)
 
 
 def suffix(task: tasks.Task, method: algorithms.Method) -> Sequence[int]:
@@ -195,14 +209,6 @@ def _compiled(
         run.mesh,
         annotator is not None and preferences.on_host(annotator),
     )
-
-
-def _begun(run: Run, method, setup, state) -> algorithms.State:
-    """The state in which a run, or another stage of it, begins."""
-    if state is not None:
-        return algorithms.next_stage(method, setup, state)
-    key = tasks.stage_key(run.seed, 20)
-    return algorithms.init(method, setup, run.task.start.params, key)
 
 
 def _train(

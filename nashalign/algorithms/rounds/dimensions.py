@@ -9,7 +9,6 @@ from nashalign.algorithms.rounds.round import (
     RESPONSES,
     Context,
     Round,
-    first,
 )
 from nashalign.types import Examples
 
@@ -50,4 +49,4 @@ class _Heard:
     def __call__(self, context: Context, before: Examples | None) -> Examples:
         del before
         dimension = context.dimensions[self.number % len(context.dimensions)]
-        return dimension(first(context.given, 2))
+        return dimension(context.first(2))

@@ -12,7 +12,6 @@ from nashalign.algorithms.rounds.round import (
     Context,
     Round,
     divided,
-    first,
     take,
 )
 from nashalign.types import Examples
@@ -69,7 +68,7 @@ class _Part:
 
     def __call__(self, context: Context, before: Examples | None) -> Examples:
         del before
-        pairs = first(context.given, 2)
+        pairs = context.first(2)
         gap = reward_gap(pairs)
         easy, difficult = gap > self.threshold, np.abs(gap) <= self.threshold
         return take(pairs, easy if self.easy else difficult)
@@ -80,7 +79,12 @@ def reward_gap(examples: Examples) -> np.ndarray:
 
     It is negative where rewards disagree with the label. Where a pair has no label, or
     a tied one, the higher reward has won.
+
+    Raises:
+      ValueError: the examples have no rewards.
     """
+    if examples.rewards is None:
+        raise ValueError("pairs are told apart by their rewards, and have none")
     gap = np.asarray(examples.rewards[:, 0] - examples.rewards[:, 1])
     if examples.preference is None:
         return np.abs(gap)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -12,9 +11,9 @@ from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import policy_gradients
 from nashalign.algorithms.players import policy
 from nashalign.algorithms.rollouts import rollout
-from nashalign.algorithms.rounds.round import Context, Round, divided, first
+from nashalign.algorithms.rounds.round import Context, Round, Score, divided
 from nashalign.algorithms.state import Setup, State
-from nashalign.types import Examples, Prompts, Responses
+from nashalign.types import Examples
 
 # Of a method that only writes, nothing but its members is read.
 _WRITER = Method(
@@ -54,6 +53,7 @@ class Regenerated:
 
     def again(self, context: Context, before: Examples | None) -> Examples:
         """Returns what a round has learnt from, the worst of it written again."""
+        before = before or _without_labels(context, None)
         return regenerate(
             context.setup, context.score, context.state, before, share=self.share
         )
@@ -62,12 +62,12 @@ class Regenerated:
 def _without_labels(context: Context, before: Examples | None) -> Examples:
     """The data set's pairs with their rewards, which are all that is read."""
     del before
-    return dataclasses.replace(first(context.given, 2), preference=None)
+    return dataclasses.replace(context.first(2), preference=None)
 
 
 def regenerate(
     setup: Setup,
-    score: Callable[[Prompts, Responses], np.ndarray],
+    score: Score,
     state: State,
     examples: Examples,
     *,

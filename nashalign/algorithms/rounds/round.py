@@ -23,6 +23,20 @@ PREFERENCE, REWARD = "preference", "reward"
 RESPONSES, DIMENSIONS = "responses", "dimensions"
 
 
+# `(prompts, responses [B, N, T]) -> [B, N]`, rewards.
+Score = Callable[[Prompts, Responses], np.ndarray]
+
+
+def _nobody_scores(prompts: Prompts, responses: Responses) -> np.ndarray:
+    """Where a run has nobody who gives rewards."""
+    raise ValueError("the round reads rewards, and nobody gives any")
+
+
+def _no_prompts(begin: int, end: int) -> Prompts:
+    """Where a run has no task."""
+    raise ValueError("the round draws prompts of a task, and there is none")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Context:
     """What a round may look at before it begins.
@@ -34,17 +48,30 @@ class Context:
         run has none.
       dimensions: of preference, each of which labels pairs; none for most data sets.
       score: `(prompts, responses [B, N, T]) -> [B, N]`, rewards on the scale of the
-        data set's; None where nobody gives rewards.
+        data set's; an error where nobody gives rewards.
       draw_prompts: `(begin, end) -> prompts`, so many of the task's, in one order that
-        is shuffled and repeats itself.
+        is shuffled and repeats itself; an error where there is no task.
     """
 
     setup: Setup
     state: State
     given: Examples | None = None
     dimensions: Sequence[Dimension] = ()
-    score: Callable[[Prompts, Responses], np.ndarray] | None = None
-    draw_prompts: Callable[[int, int], Prompts] | None = None
+    score: Score = _nobody_scores
+    draw_prompts: Callable[[int, int], Prompts] = _no_prompts
+
+    def first(self, number: int) -> Examples:
+        """Returns the first responses of the data set to each prompt.
+
+        Args:
+          number: how many.
+
+        Raises:
+          ValueError: there is no data set.
+        """
+        if self.given is None:
+            raise ValueError("the round learns from a data set, and there is none")
+        return first(self.given, number)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +90,7 @@ class Round:
         again, as in `next_stage`; the first round begins one in any case.
       needs: what the run must have for it, of `"preference"` and `"reward"` (somebody
         who answers), `"responses"` (a data set) and `"dimensions"` (of preference, in
-        it); by default what the method asks and reads.
+        it); where it is empty, what the method asks and reads.
     """
 
     method: Method
@@ -71,11 +98,11 @@ class Round:
     make: Callable[[Context, Examples | None], Examples] | None = None
     settle: Callable[[Context], Method] | None = None
     begins_stage: bool = False
-    needs: frozenset[str] | None = None
+    needs: frozenset[str] = frozenset()
 
     def __post_init__(self):
         """Fills in what the method needs."""
-        if self.needs is None:
+        if not self.needs:
             object.__setattr__(self, "needs", needs(self.method))
 
 

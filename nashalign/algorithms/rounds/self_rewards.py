@@ -3,16 +3,15 @@
 import dataclasses
 import functools
 
-import chex
 import jax
 import numpy as np
 
 from nashalign import preferences
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
-from nashalign.algorithms.rounds.round import Context, Round, divided, first, take
+from nashalign.algorithms.rounds.round import Context, Round, divided, take
 from nashalign.algorithms.state import Setup, State
-from nashalign.types import Examples
+from nashalign.types import Array, Examples
 
 PENALTIES = np.linspace(0, 1, 1001)
 """The grid on which DICE's code looks for a penalty."""
@@ -55,7 +54,7 @@ class SelfRewarded:
 
     def settle(self, method: Method, context: Context) -> Method:
         """Returns the method with the penalty of the first prompts' responses."""
-        seen = take(first(context.given, method.num_given), slice(self.num_prompts))
+        seen = take(context.first(method.num_given), slice(self.num_prompts))
         return length_corrected(method, context.setup, context.state, seen)
 
 
@@ -64,7 +63,7 @@ def length_corrected(
     setup: Setup,
     state: State,
     examples: Examples,
-    grid: chex.Array = PENALTIES,
+    grid: Array = PENALTIES,
 ) -> Method:
     """Returns the method with the penalty that its own responses ask for.
 

@@ -1,1 +1,1 @@
-"""The rows: one file a kind, the table of all, and recipes of several."""
+"""The rows: one file a kind, and the table of all."""
