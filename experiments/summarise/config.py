@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Any, Self
 
 from experiments import docstrings
 from experiments.summarise import settings as choices
@@ -41,19 +42,15 @@ class Config(alignment.Several):
             ("test", "evaluation.num-prompts", evaluation.num_prompts),
         )
 
-    def recorded(self) -> dict:
-        """Every setting that results depend on, for the output folder.
-
-        The start policy is known by its name and a hash of its files, so that another
-        one in the same place is noticed.
-        """
+    def recorded(self) -> dict[str, Any]:
+        """Every setting that results depend on; the start policy is known by a hash."""
         policy = alignment.folder_fingerprint(self.policy)
-        record = dataclasses.asdict(self) | {"policy": policy}
+        record: dict[str, Any] = dataclasses.asdict(self) | {"policy": policy}
         record["settings"] = {name: record["settings"][name] for name in self.methods}
         del record["output"], record["data"]
         return record
 
-    def shown(self, arguments: Sequence[str]) -> "Config":
+    def shown(self, arguments: Sequence[str]) -> Self:
         """Returns the job before its command line is read.
 
         `--methods all` has a folder of its own.

@@ -1,6 +1,8 @@
 """The stages of the main job: load, fit the judges, align by every method, compare."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from experiments import docstrings
 from experiments.summarise import paper, sweep
@@ -12,20 +14,19 @@ JUDGE = "exact population"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """What every stage needs: settings, output folder, task, and what runs share."""
+    """What every stage needs: settings, folder, task, judges, and what runs share."""
 
     config: Config
     run: training.Run
     loaded: docstrings.Docstrings
+    judges: Mapping[str, Any]
     bench: alignment.Bench
 
     @property
     def fingerprint(self) -> str:
         """Hashes of data, votes and judges."""
-        described, judges = self.loaded.data_set.described(), self.bench.annotators
-        return alignment.evidence.fingerprint(
-            described, judges, self.run.folder / "judges"
-        )
+        described, folder = self.loaded.data_set.described(), self.run.folder
+        return alignment.evidence.fingerprint(described, self.judges, folder / "judges")
 
 
 def begin(config: Config, run: training.Run) -> Job:
@@ -50,7 +51,7 @@ def begin(config: Config, run: training.Run) -> Job:
         ),
         training=config.training,
     )
-    return Job(config=config, run=run, loaded=loaded, bench=bench)
+    return Job(config=config, run=run, loaded=loaded, judges=judges, bench=bench)
 
 
 def _data_set(config, loaded, judges, folder) -> alignment.DataSet | None:
@@ -75,7 +76,7 @@ def align_and_compare(job: Job) -> None:
     panel = alignment.Panel(
         name=JUDGE,
         judge=loaded.annotator,
-        learned=job.bench.annotators["preference"],
+        learned=job.judges["preference"],
         kinds=loaded.kinds(),
     )
     pages = loaded.pages(

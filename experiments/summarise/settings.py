@@ -19,9 +19,8 @@ def chosen_settings() -> dict[str, alignment.Settings]:
 MEASURED = ("rl", "online_dpo", "online_slic", "online_ipo", "nash_md_pg", "ipo_md")
 """Rows whose tau had the highest mean win rate in the sweep; the others follow them.
 
-The win rate is the exact population's, on validation prompts: the choice has seen what
-a user of learned judges would not have. The 95% interval of a chosen tau's difference
-from the tau beside it holds zero.
+It is the exact population's, on validation prompts: the choice has seen what a user of
+learned judges would not have. The interval of its lead on the tau beside it holds zero.
 """
 
 
@@ -39,8 +38,7 @@ _CHOSEN: dict[str, dict[str, float]] = {
     **_each("online_ipo egpo", tau=0.005),  # Targets of 1 / (2 tau) nats at most.
     **_each("nash_md_pg", tau=0.01, mix=0.125),
     **_each("ipo_md", tau=0.005, mix=0.125),
-    # A mean, a magnet and an anchor that move within 60 updates.
-    **_each("nash_ema_pg", tau=0.01, decay=0.9),
+    **_each("nash_ema_pg", tau=0.01, decay=0.9),  # These move within 60 updates.
     **_each("mpo", tau=0.02, period=20),
     **_each("bond", decay=0.95),
     # Four responses, for time. GRPO's advantages are about as large as rewards, which
@@ -64,8 +62,7 @@ _CHOSEN: dict[str, dict[str, float]] = {
     **_each("slic_hf", margin=40.0),
     **_each("soft_po soft_po_ranked", alpha=0.02),
     **_each("soft_po_weighted", alpha=0.02, power=0.01),
-    # The reference moves twice within the run, so that margins add up.
-    **_each("tr_dpo tr_dpo_hard", tau=0.1, period=20),
+    **_each("tr_dpo tr_dpo_hard", tau=0.1, period=20),  # Margins add up twice.
     # From no reference, and not swept. SimPO's log-odds of 1 are half a nat a token;
     # CPO has soft PO's softness, and a likelihood of weight 1 would be all that is
     # learnt. ORPO's has been learnt already.
@@ -81,9 +78,8 @@ _CHOSEN: dict[str, dict[str, float]] = {
     # (.50). By pairs it learns to read (-1.29 and .59).
     **_each("conditional", lowest=-1.5, highest=1.5),
     **_each("reward_augmented", tau=0.05, lowest=-1.5, highest=1.5),
-    # Demonstrations against the policy's own. SPIN loses to the start policy (.47; at
-    # tau 1, .45; at a fifth of the rate, .49): reviewers prefer the authors' summaries
-    # (.59), but what is learnt first about how the two differ is not why.
+    # SPIN loses to the start policy (.47; at tau 1, .45): reviewers prefer the authors'
+    # summaries (.59), but what is learnt first about how the two differ is not why.
     **_each("spin alpha_spin", period=20),
     # Hard labels are further from 1/2 than what the tuned rows see, and where margins
     # add up over rounds, or one response is always the reference's, nothing else stops
@@ -95,8 +91,7 @@ _CHOSEN: dict[str, dict[str, float]] = {
     **_each("optune", tau=0.2),
     **_each("selm", tau=0.5, period=20),
     **_each("dno_prct", tau=0.5, margin=0.2, period=20, num_responses=4),
-    # Nobody but the policy is asked in DICE's rounds, so that they only go further
-    # where DPO has gone: at the others' rate too far (27 nats, and .43).
+    # DICE's rounds only take DPO's way further: at the others' rate too far (.43).
     **_each("dice", tau=0.3, period=20, num_responses=4, learning_rate=2e-4),
     # Own pairs that the policy labels itself teach what it believes already (SAIL-DPP
     # .52); with verdicts on them, SAIL-DPR wins (.54).

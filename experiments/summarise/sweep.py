@@ -1,5 +1,7 @@
 """The sweep of the main job: which values are tried."""
 
+from typing import Any
+
 from experiments.summarise.config import Config
 from nashalign import alignment, evaluation
 
@@ -23,7 +25,7 @@ does to the responses to 128 prompts.
 """
 
 
-def recorded(config: Config) -> dict:
+def recorded(config: Config) -> dict[str, Any]:
     """Every setting that the sweep depends on: its own taus and seeds, no others.
 
     Raises:
@@ -33,7 +35,7 @@ def recorded(config: Config) -> dict:
         raise ValueError(
             f"--sweep has no taus for {missing[0]}, only for {', '.join(TAUS)}."
         )
-    record = config.recorded() | {"seeds": SEEDS}
+    record: dict[str, Any] = config.recorded() | {"seeds": SEEDS}
     for name, settings in record["settings"].items():
         del settings["tau"]
         settings["taus"] = TAUS[name]

@@ -110,7 +110,8 @@ def require(
                     f"{who} learns from given responses, and there are none."
                 )
             given = data_set.of(method) if method.num_data else data_set.sampled
-        if algorithms.rounds.DIMENSIONS in own.needs and not data_set.dimensions:
+        dimensions = () if data_set is None else data_set.dimensions
+        if algorithms.rounds.DIMENSIONS in own.needs and not dimensions:
             raise ValueError(
                 f"{who} hears one dimension of preference after another, and the data "
                 "set has none; give `DataSet.dimensions`"
