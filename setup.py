@@ -40,6 +40,7 @@ setuptools.setup(
             "pytest>=8.0",
             "pytest-xdist>=3.6",
             "ruff>=0.14",
+            "setuptools>=70",
         ],
         "notebooks": ["ipykernel>=6.29", "jupyterlab>=4.2"],
         "wandb": ["wandb>=0.17"],

@@ -49,7 +49,7 @@ def write(
         matrices[results.LEARNED] = runs.matrix(tables[results.LEARNED]), "learned"
     for judge, (matrix, stem) in matrices.items():
         _write_matrix(folder / stem, judge, matrix, runs.names, keys, over, few, pages)
-    _write_summary(folder, list(summaries.values()), over, few, pages)
+    _write_summary(folder, list(summaries.values()), panel, over, few, pages)
     if not few:
         _draw_ranking(folder, panel.name, summaries, learns)
 
@@ -95,6 +95,7 @@ def _write_matrix(
 def _write_summary(
     folder: pathlib.Path,
     lines: list[evaluation.Summary],
+    panel: Panel,
     over: str,
     few: bool,
     pages: Pages,
@@ -104,7 +105,13 @@ def _write_summary(
         lines.sort(key=lambda own: -own.win_rate.mean if own.win_rate else 0.0)
     console = terminal.console()
     keys = {own.method: own.key for own in lines if own.key}
-    caption = _captioned(evaluation.summary_caption(over, voter=pages.voter), keys)
+    caption = evaluation.summary_caption(
+        over,
+        judge=panel.name,
+        voter=pages.voter if panel.kinds else "",
+        learned="learned preference model" if panel.learned is not None else "",
+    )
+    caption = _captioned(caption, keys)
     console.print(
         evaluation.summary_table(lines, title="Test prompts", caption=caption)
     )

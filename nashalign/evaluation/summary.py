@@ -6,20 +6,27 @@ from collections.abc import Mapping
 from nashalign.evaluation.intervals import Interval
 
 
-def summary_caption(over: str = "prompts", *, voter: str = "voter") -> str:
+def summary_caption(
+    over: str = "prompts", *, judge: str = "judge", voter: str = "", learned: str = ""
+) -> str:
     """What is to be said below the summary.
 
     Args:
       over: what its intervals are over.
-      voter: what a member of the population is called in this task.
+      judge: under whom its win rates are.
+      voter: what a member of the population is called in this task; empty where its
+        kinds have no columns.
+      learned: the judge beside the first; empty where it has no column.
 
     Returns:
       A few sentences.
     """
+    columns = [f"under the {judge} (win)", "at equal lengths (LC)"]
+    columns += [f"under the {learned} (model)"] if learned else []
+    columns += [f"by kind of {voter}"] if voter else []
     return (
         f"± is half of the 95% interval over {over}. Win rates against the start "
-        "policy: under the exact population (win), at equal lengths (LC), under the "
-        f"learned preference model (model), and by kind of {voter}. Exploitability and "
+        f"policy: {', '.join(columns[:-1])}, and {columns[-1]}. Exploitability and "
         "the weight in the Nash mixture are within the set of policies shown; of "
         "bootstrap draws, the shares in which a policy is unbeaten by the others "
         "(unb.), and in the Nash mixture (in)."
@@ -39,11 +46,11 @@ class Summary:
       tau: strength of the KL regularisation.
       mix: weight of the reference in the mixture.
       settings: what else the method leaves to choose, by name.
-      win_rate: against the start policy, under the exact population.
+      win_rate: against the start policy, under the judge.
       length_controlled: the same at equal lengths.
-      learned_win_rate: the same under the learned preference model.
+      learned_win_rate: the same under the learned judge beside it.
       kinds: win rate against the start policy by kind of voter in the population.
-      parts: the same under the exact population on parts of the prompts, by their name.
+      parts: the same under the judge on parts of the prompts, by their name.
       kl: divergence from the reference, nats a response.
       length: tokens a response, EOS included.
       truncated: share of responses cut at the maximal length.

@@ -86,6 +86,13 @@ def test_markdown_has_a_column_for_each_number():
     assert start.count("–") == 14
 
 
+def test_the_caption_names_the_judge_and_the_columns_that_there_are():
+    alone = evaluation.summary_caption(judge="annotator")
+    assert "under the annotator (win), and at equal lengths (LC). " in alone
+    whole = evaluation.summary_caption(judge="crowd", voter="voter", learned="model")
+    assert "(LC), under the model (model), and by kind of voter. " in whole
+
+
 def test_captions_say_what_intervals_are_over():
     for caption in (evaluation.summary_caption, evaluation.win_rate_caption):
         assert "95% interval over prompts and 3 seeds." in caption(

@@ -20,7 +20,7 @@ from experiments.summarise import __main__ as summarise
 from experiments.summarise import config as configs
 from experiments.summarise import settings, sweep
 from nashalign import algorithms, alignment, data, evaluation, policies, training
-from nashalign.alignment import course, rollouts
+from nashalign.alignment import course, rollouts, several
 
 # The function of the room has its module's name.
 compare = importlib.import_module("nashalign.alignment.compare")
@@ -187,7 +187,7 @@ def test_several_seeds_a_method_go_on_where_they_stopped_and_are_one_policy(
     arguments, finished, tmp_path, monkeypatch
 ):
     command = arguments(tmp_path / "run", "--seeds", "2", "--methods", "rl")
-    aligned = alignment.align
+    aligned = several.align
 
     def killed(*given, seed, **others):
         if seed == 1:
@@ -195,7 +195,7 @@ def test_several_seeds_a_method_go_on_where_they_stopped_and_are_one_policy(
         return aligned(*given, seed=seed, **others)
 
     with monkeypatch.context() as patch:
-        patch.setattr(alignment, "align", killed)
+        patch.setattr(several, "align", killed)
         with pytest.raises(MemoryError):
             summarise.command(command)
     assert summarise.command(command) == 0
@@ -475,14 +475,14 @@ def test_rounds_and_stages_go_on_where_they_were_broken_off(
 def test_rows_of_every_kind_are_trained_and_one_that_diverges_stops_nobody(
     arguments, tmp_path, monkeypatch
 ):
-    aligned = alignment.align
+    aligned = several.align
 
     def diverging(name, *rest, **others):
         if name == "rl":
             raise training.TrainingDiverged("loss is nan", 7, None, tmp_path / "batch")
         return aligned(name, *rest, **others)
 
-    monkeypatch.setattr(alignment, "align", diverging)
+    monkeypatch.setattr(several, "align", diverging)
     for module in (alignment, compare):
         monkeypatch.setattr(module, "MANY", 2)
     methods = ("rl", "dpo", "conditional", "self_prompting")
