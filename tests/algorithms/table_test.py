@@ -235,6 +235,8 @@ def test_every_setting_is_explained_and_used(name, monkeypatch):
 
     monkeypatch.setattr(dataclasses, "replace", replace)
     row.require_shapes()
+    if row.rounds is not None:
+        row.rounds(dataclasses.replace(row.method, settings=row.defaults), 60)
     drawn = (*row.method.members, *row.method.opponents)
     used = asked.names | {draw.setting for draw in drawn}
     # Authors, anchors and steps, heads' sizes and prompts are not traced.
