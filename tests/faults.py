@@ -371,14 +371,14 @@ FAULTS = [
     Fault(
         "INPO's step taken for its inverse",
         MIRROR,
-        "eta=dynamics.converted(paper_eta, _inverse))\n\n\ndef dno",
+        "eta=schedules.converted(paper_eta, _inverse))\n\n\ndef dno",
         "eta=paper_eta)\n\n\ndef dno",
         step("inpo"),
     ),
     Fault(
         "DNO's step taken for its inverse",
         MIRROR,
-        "tau=0.0, eta=dynamics.converted(paper_eta, _inverse)",
+        "tau=0.0, eta=schedules.converted(paper_eta, _inverse)",
         "tau=0.0, eta=paper_eta",
         step("dno"),
     ),

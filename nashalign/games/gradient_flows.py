@@ -22,8 +22,9 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks
-from nashalign.games import dynamics, measures
-from nashalign.games.dynamics import Schedule, Solver
+from nashalign.games import dynamics, measures, schedules
+from nashalign.games.dynamics import Solver
+from nashalign.games.schedules import Schedule
 from nashalign.types import Array, Numeric
 
 # `loss(log_policy, log_reference, preference) -> [*B]`.
@@ -185,14 +186,14 @@ def _pair_flow(loss_of_margin, tau, mix, learning_rate):
 
 def _flow(loss: Loss, learning_rate: Schedule) -> Solver:
     """Returns gradient descent on a loss, in the logits."""
-    learning_rate = dynamics.check_rate(learning_rate)
+    learning_rate = schedules.check_rate(learning_rate)
 
     def advance(state, preference):
         def total(logits):
             log_policy = jax.nn.log_softmax(logits)
             return jnp.sum(loss(log_policy, state.log_reference, preference))
 
-        rate = dynamics.at(learning_rate, state.step)
+        rate = schedules.at(learning_rate, state.step)
         logits = state.log_policy - rate * jax.grad(total)(state.log_policy)
         return state._replace(log_policy=jax.nn.log_softmax(logits))
 

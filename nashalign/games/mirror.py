@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks
-from nashalign.games import dynamics, measures
-from nashalign.games.dynamics import Schedule, Solver
+from nashalign.games import dynamics, measures, schedules
+from nashalign.games.dynamics import Solver
+from nashalign.games.schedules import Schedule
 from nashalign.types import Numeric
 
 
@@ -69,7 +70,7 @@ def inpo(*, tau: Numeric, paper_eta: Schedule) -> Solver:
     Raises:
       ValueError: if tau or a constant eta is out of range.
     """
-    return mirror_descent(tau=tau, eta=dynamics.converted(paper_eta, _inverse))
+    return mirror_descent(tau=tau, eta=schedules.converted(paper_eta, _inverse))
 
 
 def dno(*, paper_eta: Schedule) -> Solver:
@@ -92,7 +93,7 @@ def dno(*, paper_eta: Schedule) -> Solver:
     Raises:
       ValueError: if a constant eta is out of range.
     """
-    return mirror_descent(tau=0.0, eta=dynamics.converted(paper_eta, _inverse))
+    return mirror_descent(tau=0.0, eta=schedules.converted(paper_eta, _inverse))
 
 
 def nash_md(*, tau: Numeric, eta: Schedule) -> Solver:
@@ -140,13 +141,13 @@ def nash_ema(*, tau: Numeric, eta: Schedule, decay: Numeric) -> Solver:
     Raises:
       ValueError: if tau, a constant eta or the decay is out of range.
     """
-    tau, eta = dynamics.check_step(tau, eta)
+    tau, eta = schedules.check_step(tau, eta)
     decay = checks.setting(decay, "decay", least=0, most=1)
 
     def advance(state, preference):
         mean = decay * state.memory + (1 - decay) * state.log_policy
         mean = jax.nn.log_softmax(mean)
-        step = dynamics.at(eta, state.step)
+        step = schedules.at(eta, state.step)
         anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
         moved = _respond(preference, mean, anchor, step)
         return state._replace(log_policy=moved, memory=mean)
@@ -191,10 +192,10 @@ def _solver(
     opponent: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> Solver:
     """Returns the solver whose opponent is `opponent(log_policy, log_anchor)`."""
-    tau, eta = dynamics.check_step(tau, eta)
+    tau, eta = schedules.check_step(tau, eta)
 
     def advance(state, preference):
-        step = dynamics.at(eta, state.step)
+        step = schedules.at(eta, state.step)
         anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
         rival = opponent(state.log_policy, anchor)
         return state._replace(log_policy=_respond(preference, rival, anchor, step))

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks
-from nashalign.games import dynamics, measures
-from nashalign.games.dynamics import Schedule, Solver
+from nashalign.games import dynamics, measures, schedules
+from nashalign.games.dynamics import Solver
+from nashalign.games.schedules import Schedule
 from nashalign.types import Numeric
 
 
@@ -34,10 +35,10 @@ def extragradient(*, tau: Numeric, eta: Schedule) -> Solver:
     Raises:
       ValueError: if tau or a constant eta is out of range.
     """
-    tau, eta = dynamics.check_step(tau, eta)
+    tau, eta = schedules.check_step(tau, eta)
 
     def advance(state, first, second):
-        step = dynamics.at(eta, state.step)
+        step = schedules.at(eta, state.step)
         anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
 
         def respond(preference, log_opponent):
@@ -72,7 +73,7 @@ def nash_mirror_prox(*, tau: Numeric, paper_eta: Schedule) -> Solver:
       ValueError: if tau or a constant eta' is out of range.
     """
     tau = checks.setting(tau, "tau", above=0)
-    eta = dynamics.converted(paper_eta, lambda eta: eta / ((1 + eta) * tau))
+    eta = schedules.converted(paper_eta, lambda eta: eta / ((1 + eta) * tau))
     return extragradient(tau=tau, eta=eta)
 
 
@@ -94,10 +95,10 @@ def onpo(*, eta: Schedule) -> Solver:
     Raises:
       ValueError: if a constant eta is out of range.
     """
-    _, eta = dynamics.check_step(0.0, eta)
+    _, eta = schedules.check_step(0.0, eta)
 
     def advance(state, preference):
-        step = dynamics.at(eta, state.step)
+        step = schedules.at(eta, state.step)
         wins = measures.wins(jnp.exp(state.log_policy), preference)
         slow = jax.nn.log_softmax(state.memory + step * wins)
         fast = jax.nn.log_softmax(slow + step * wins)
@@ -126,12 +127,12 @@ def omwu(*, eta: Schedule) -> Solver:
     Raises:
       ValueError: if a constant eta is out of range.
     """
-    _, eta = dynamics.check_step(0.0, eta)
+    _, eta = schedules.check_step(0.0, eta)
 
     def advance(state, preference):
         wins = measures.wins(jnp.exp(state.log_policy), preference)
         before = jnp.where(state.step == 0, wins, state.memory)
-        step = dynamics.at(eta, state.step)
+        step = schedules.at(eta, state.step)
         moved = jax.nn.log_softmax(state.log_policy + step * (2 * wins - before))
         return state._replace(log_policy=moved, memory=wins)
 

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
-from nashalign.games import dynamics, measures, mirror
-from nashalign.games.dynamics import Schedule, Solver
+from nashalign.games import dynamics, measures, mirror, schedules
+from nashalign.games.dynamics import Solver
+from nashalign.games.schedules import Schedule
 from nashalign.types import Array, Numeric
 
 # `slope(log_policy, log_reference) -> [*B, Y]`, the derivative of a regulariser
@@ -81,7 +82,7 @@ def magnetic_descent(*, tau: Numeric, paper_eta: Schedule, num_inner: int) -> So
       ValueError: if an argument is out of range.
     """
     tau = checks.setting(tau, "tau", above=0)
-    eta = dynamics.converted(paper_eta, lambda eta: eta / (1 + eta * tau))
+    eta = schedules.converted(paper_eta, lambda eta: eta / (1 + eta * tau))
     return comal(tau=tau, eta=eta, num_inner=num_inner)
 
 
@@ -125,12 +126,12 @@ def rspo(*, tau: Numeric, eta: Schedule, slope: Slope = reverse_kl) -> Solver:
     Raises:
       ValueError: if tau or a constant eta is out of range.
     """
-    tau, eta = dynamics.check_step(tau, eta)
+    tau, eta = schedules.check_step(tau, eta)
 
     def advance(state, preference):
         wins = measures.wins(jnp.exp(state.log_policy), preference)
         pull = slope(state.log_policy, state.log_reference)
-        step = dynamics.at(eta, state.step)
+        step = schedules.at(eta, state.step)
         logits = state.log_policy + step * (wins - tau * pull)
         return state._replace(log_policy=jax.nn.log_softmax(logits))
 
@@ -160,7 +161,7 @@ def multiplayer(*, tau: Numeric, eta: Schedule, weights: Sequence[float]) -> Sol
     Raises:
       ValueError: if an argument is out of range.
     """
-    tau, eta = dynamics.check_step(tau, eta)
+    tau, eta = schedules.check_step(tau, eta)
     checks.number(weights, "weights", least=0)
     if np.ndim(weights) != 1 or abs(np.sum(weights) - 1) > 1e-6:
         raise ValueError(f"weights must be >= 0 and add up to 1, not {weights}")
@@ -170,7 +171,7 @@ def multiplayer(*, tau: Numeric, eta: Schedule, weights: Sequence[float]) -> Sol
         shares = jnp.asarray(weights, history.dtype)
         past = jnp.tensordot(shares, history, axes=1)
         rivals = jnp.tensordot(shares, jnp.exp(history), axes=1)
-        step = dynamics.at(eta, state.step)
+        step = schedules.at(eta, state.step)
         anchor = dynamics.anchored(past, state.log_reference, step * tau)
         wins = measures.wins(rivals, preference)
         moved = jax.nn.log_softmax(anchor + step * wins)

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks
-from nashalign.games import dynamics, measures
-from nashalign.games.dynamics import Schedule, Solver
+from nashalign.games import dynamics, measures, schedules
+from nashalign.games.dynamics import Solver
+from nashalign.games.schedules import Schedule
 from nashalign.types import Array
 
 
@@ -33,11 +34,11 @@ def sppo(*, eta: Schedule) -> Solver:
     Raises:
       ValueError: if a constant eta is out of range.
     """
-    _, eta = dynamics.check_step(0.0, eta)
+    _, eta = schedules.check_step(0.0, eta)
 
     def advance(state, preference):
         wins = measures.wins(jnp.exp(state.log_policy), preference)
-        target = dynamics.at(eta, state.step) * (wins - 0.5)
+        target = schedules.at(eta, state.step) * (wins - 0.5)
         log_ratio = _normalising(state.log_policy, target)
         moved = jax.nn.log_softmax(state.log_policy + log_ratio)
         return state._replace(log_policy=moved)
@@ -65,11 +66,11 @@ def rebel(*, rewards: Array, eta: Schedule) -> Solver:
     Raises:
       ValueError: if a reward is not finite, or a constant eta out of range.
     """
-    _, eta = dynamics.check_step(0.0, eta)
+    _, eta = schedules.check_step(0.0, eta)
     rewards = jnp.asarray(checks.number(rewards, "rewards"))
 
     def advance(state, preference):
-        step = dynamics.at(eta, state.step)
+        step = schedules.at(eta, state.step)
         gain = step * jnp.broadcast_to(rewards, state.log_policy.shape)
         return state._replace(log_policy=jax.nn.log_softmax(state.log_policy + gain))
 

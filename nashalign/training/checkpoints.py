@@ -24,9 +24,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from nashalign.training import files
-
-PyTree = Any
+from nashalign.training import arrays, files
+from nashalign.training.arrays import PyTree
 
 CONTENTS = "contents.json"
 """In a checkpoint: names and types of its leaves, checksums of its files, a note."""
@@ -99,7 +98,7 @@ class Checkpoints:
           OSError: if the free space is short of what `keep` checkpoints, and the one
             being written, will take beyond those that exist.
         """
-        size = sum(leaf.nbytes for leaf in _stored(state).values())
+        size = sum(leaf.nbytes for leaf in arrays.stored(state).values())
         to_come = max(self._keep + 1 - len(self.steps()), 1)
         files.require_writable(self.folder, space=to_come * size)
 
@@ -117,7 +116,7 @@ class Checkpoints:
         """
         self.wait()
         # Copies: what is on the host already may be donated before it is written.
-        leaves = {name: np.array(leaf) for name, leaf in _stored(state).items()}
+        leaves = {name: np.array(leaf) for name, leaf in arrays.stored(state).items()}
         self._saving = self._thread.submit(self._write, step, leaves, note or {})
 
     def wait(self) -> None:
@@ -159,20 +158,21 @@ class Checkpoints:
         steps = self.steps()
         if not steps:
             return None
-        place, wanted = self.folder / str(steps[-1]), _stored(like)
+        place, wanted = self.folder / str(steps[-1]), arrays.stored(like)
         contents = self._contents(steps[-1])
         if faults := files.changed(place, contents["files"]):
             raise self._damaged(place / faults[0], "it is not what was written")
         self._require_fit(steps[-1], contents["leaves"], wanted)
         try:
             leaves = self._orbax.restore(
-                place, args=ocp.args.StandardRestore(jax.tree.map(_target, wanted))
+                place,
+                args=ocp.args.StandardRestore(jax.tree.map(arrays.target, wanted)),
             )
         except Exception as error:
             raise self._damaged(place, error) from error
-        names = _names(like)
+        names = arrays.names(like)
         return steps[-1], jax.tree.map(
-            lambda name, leaf: _like(leaves[name], leaf), names, like
+            lambda name, leaf: arrays.like(leaves[name], leaf), names, like
         )
 
     def note(self, step: int) -> dict:
@@ -191,7 +191,7 @@ class Checkpoints:
         temporary = self.folder / f"{files.TEMPORARY}{step}"
         self._orbax.save(temporary, args=ocp.args.StandardSave(leaves), force=True)
         contents = {
-            "leaves": {name: _signature(leaf) for name, leaf in leaves.items()},
+            "leaves": {name: arrays.signature(leaf) for name, leaf in leaves.items()},
             "files": files.checksums(temporary),
             "note": dict(note),
         }
@@ -227,7 +227,7 @@ class Checkpoints:
         faults = [f"{name} is missing in it" for name in wanted.keys() - stored.keys()]
         faults += [f"{name} is unknown here" for name in stored.keys() - wanted.keys()]
         for name in wanted.keys() & stored.keys():
-            has, wants = stored[name], _signature(wanted[name])
+            has, wants = stored[name], arrays.signature(wanted[name])
             if has != wants:
                 faults.append(f"{name} is {has} in it and {wants} here")
         if faults:
@@ -263,56 +263,6 @@ class Checkpoints:
 def _seal(contents: Any) -> str:
     """The checksum of the list of contents."""
     return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
-
-
-def _names(tree: PyTree) -> PyTree:
-    """The tree with each leaf replaced by the name of its path."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: jax.tree_util.keystr(path, simple=True, separator=".") or "_",
-        tree,
-    )
-
-
-def _stored(tree: PyTree) -> dict[str, jax.Array | np.ndarray]:
-    """The leaves by name, in the form in which they are stored."""
-    names, leaves = jax.tree.leaves(_names(tree)), jax.tree.leaves(tree)
-    for name, leaf in zip(names, leaves, strict=True):
-        if not isinstance(leaf, jax.Array | np.ndarray):
-            raise TypeError(
-                f"leaf {name} is a {type(leaf).__name__}, {leaf!r}; a checkpoint holds "
-                "arrays: wrap it in jnp.asarray"
-            )
-    if len(set(names)) < len(names):
-        raise ValueError(f"two leaves have the same name among {sorted(names)}")
-    return {
-        name: jax.random.key_data(leaf) if _is_key(leaf) else leaf
-        for name, leaf in zip(names, leaves, strict=True)
-    }
-
-
-def _is_key(leaf) -> bool:
-    """Whether a leaf is a typed random key."""
-    return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _target(leaf) -> jax.ShapeDtypeStruct | np.ndarray:
-    """What orbax is asked to restore."""
-    if isinstance(leaf, np.ndarray):
-        return leaf
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-
-
-def _like(restored, leaf):
-    """The restored leaf in the type and sharding of the given one."""
-    if not _is_key(leaf):
-        return restored
-    key = jax.random.wrap_key_data(restored, impl=jax.random.key_impl(leaf))
-    return jax.device_put(key, leaf.sharding)
-
-
-def _signature(leaf) -> str:
-    """Type and shape, as in float32[3, 4]."""
-    return f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
 
 
 def _first(error: Exception) -> str:

@@ -7,20 +7,15 @@ goes on; with another one, the difference is shown; a finished one is never touc
 import contextlib
 import dataclasses
 import fcntl
-import importlib.metadata
-import json
 import os
 import pathlib
-import platform
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
-
 from nashalign import json_file
-from nashalign.training import files
+from nashalign.training import files, records
 
 CONFIG, FINISHED = "config.json", "finished.json"
 FORMAT = 2
@@ -89,10 +84,10 @@ class Run:
         """
         path = self.folder / f"{name}.json"
         if not path.exists():
-            files.write_text(path, _json(inputs))
+            files.write_text(path, records.as_json(inputs))
         remedy = f"Give another --output, or delete {path} if the {name} are the same"
         begun = files.read_json(path, remedy)
-        if changes := _differences(begun, _plain(inputs), name):
+        if changes := records.differences(begun, records.plain(inputs), name):
             raise ConfigChanged(self.folder, changes)
 
     def finish(self, *results: str, **summary) -> None:
@@ -105,7 +100,7 @@ class Run:
         """
         summary["results"] = files.checksums(self.folder, *results) if results else {}
         summary["finished"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        files.write_text(self.folder / FINISHED, _json(summary))
+        files.write_text(self.folder / FINISHED, records.as_json(summary))
 
 
 @contextlib.contextmanager
@@ -148,8 +143,8 @@ def open_run(
     with _held(folder):
         record = {
             "format": FORMAT,
-            "config": _plain(config),
-            "environment": _environment(),
+            "config": records.plain(config),
+            "environment": records.environment(),
         }
         resumed = (folder / CONFIG).exists()
         if resumed:
@@ -158,7 +153,7 @@ def open_run(
             _require_empty(folder)
         files.require_writable(folder, space)
         if not resumed:
-            files.write_text(folder / CONFIG, _json(record))
+            files.write_text(folder / CONFIG, records.as_json(record))
         try:
             yield Run(folder=folder, resumed=resumed)
         except BaseException:
@@ -200,17 +195,19 @@ def _require_same(folder: pathlib.Path, record: dict, extends: Sequence[str]) ->
             f"laid out differently (format {old.get('format', 1)}, and this is "
             f"{FORMAT}); finish it with that version, or give another --output"
         )
-    changes = _differences(config, record["config"])
+    changes = records.differences(config, record["config"])
     more = [key for key, was, now in changes if key in extends and _is_more(was, now)]
     if len(more) < len(changes):
         raise ConfigChanged(folder, changes)
     if more:
         # The results of the shorter run are written again at the end of the longer one.
         (folder / FINISHED).unlink(missing_ok=True)
-        files.write_text(folder / CONFIG, _json(old | {"config": record["config"]}))
+        files.write_text(
+            folder / CONFIG, records.as_json(old | {"config": record["config"]})
+        )
     if (folder / FINISHED).exists():
         _require_unfinished(folder)
-    for what, was, now in _differences(environment, record["environment"]):
+    for what, was, now in records.differences(environment, record["environment"]):
         warnings.warn(
             f"{folder} was begun with {what} {was} and goes on with {now}: its results "
             "may differ in rounding from an unbroken run",
@@ -256,53 +253,3 @@ def _require_empty(folder: pathlib.Path) -> None:
             f"{folder} holds {', '.join(sorted(strangers)[:3])} but no {CONFIG}: it is "
             "not the folder of a run. Give another --output"
         )
-
-
-def _differences(old, new, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """The settings that differ, by dotted name; what is not there is "(absent)"."""
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return [] if old == new else [(prefix, old, new)]
-    absent = "(absent)"
-    return [
-        difference
-        for key in sorted(old.keys() | new.keys())
-        for difference in _differences(
-            old.get(key, absent),
-            new.get(key, absent),
-            f"{prefix}.{key}" if prefix else key,
-        )
-    ]
-
-
-def _environment() -> dict[str, str]:
-    """What bit-identical resuming depends on besides the configuration."""
-    packages = ("jax", "jaxlib", "flax", "optax")
-    devices = jax.devices()
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-        "devices": f"{len(devices)} x {devices[0].device_kind}",
-    }
-
-
-def _plain(config) -> dict:
-    """The configuration as it reads back from JSON: tuples are lists, paths text."""
-    if dataclasses.is_dataclass(config) and not isinstance(config, type):
-        config = dataclasses.asdict(config)
-    return json.loads(_json(config))
-
-
-def _json(value: Any) -> str:
-    """Readable JSON of a configuration."""
-    return json.dumps(value, indent=2, allow_nan=False, default=_encoded) + "\n"
-
-
-def _encoded(value):
-    """What JSON holds of a path or of a dataclass inside a mapping."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    raise TypeError(
-        f"a configuration holds plain values, not the {type(value).__name__} {value!r}"
-    )

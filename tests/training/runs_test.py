@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from nashalign import training
-from nashalign.training import runs
+from nashalign.training import records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,7 +223,7 @@ def test_a_run_that_fails_is_not_finished(tmp_path):
 def test_other_versions_are_a_warning(tmp_path, monkeypatch):
     with training.open_run(tmp_path, Config()):
         pass
-    monkeypatch.setattr(runs.importlib.metadata, "version", lambda name: "0.0")
+    monkeypatch.setattr(records.importlib.metadata, "version", lambda name: "0.0")
     with pytest.warns(UserWarning) as warned:
         with training.open_run(tmp_path, Config()):
             pass
