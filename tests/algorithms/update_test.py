@@ -22,8 +22,18 @@ def configured(name):
 
 
 @token_game.compiled
-def roll(method, state):
-    return algorithms.rollout(method, SETUP, state, PROMPTS)
+def roll(method, state, batch=PROMPTS):
+    return algorithms.rollout(method, SETUP, state, batch)
+
+
+def learning(setup):
+    """A program that learns from groups: the state after it."""
+
+    @token_game.compiled
+    def learn(method, state, groups):
+        return algorithms.learn(method, setup, state, groups)[0]
+
+    return learn
 
 
 @token_game.compiled
@@ -223,15 +233,20 @@ def test_step_moves_the_policy_counts_itself_and_leaves_the_rest():
     assert not any(jax.tree.leaves(same.params))
 
 
+def begun():
+    """A state of a table, which compiles soonest."""
+    return token_game.moved_state(family=token_game.TABULAR, scale=0.7)
+
+
 def moves(name, num_steps=4, **settings):
     """Parameters of every policy after each step, one leaf `[num_steps, ...]` each."""
-    method, state = algorithms.configure(name, **settings), token_game.moved_state()
+    method, state = algorithms.configure(name, **settings), begun()
     state = dataclasses.replace(
         state, frozen=dict.fromkeys(method.frozen, state.params)
     )
     seen = []
     for _ in range(num_steps):
-        state, _ = token_game.expected_step(method, state)
+        state, _ = token_game.expected_step(method, state, policy=token_game.TABULAR)
         policies_ = {"policy": state.params, **state.frozen}
         seen.append({n: jax.tree.leaves(p)[0] for n, p in policies_.items()})
     return {n: np.array([np.asarray(step[n]) for step in seen]) for n in seen[0]}
@@ -258,7 +273,7 @@ def test_a_reference_moves_by_its_share_every_period_and_by_none_or_all_of_it():
         none = moves("tr_dpo", tau=0.7, share=0.0, period=2)
         hard = moves("tr_dpo_hard", tau=0.7, period=2)
         plain = moves("dpo", tau=0.7)
-        start = np.asarray(jax.tree.leaves(token_game.moved_state().params)[0])
+        start = np.asarray(begun().params["logits"])
     np.testing.assert_array_equal(seen["reference"][0], start)
     halfway = 0.6 * seen["policy"][1] + 0.4 * start
     np.testing.assert_allclose(seen["reference"][1], halfway, rtol=1e-12)
@@ -275,7 +290,7 @@ def test_a_reference_moves_by_its_share_every_period_and_by_none_or_all_of_it():
 def test_the_average_is_a_running_mean_of_parameters():
     with jax.enable_x64(True):
         seen = moves("nash_ema_pg", tau=0.3, decay=0.75)
-        mean = np.asarray(jax.tree.leaves(token_game.moved_state().params)[0])
+        mean = np.asarray(begun().params["logits"])
     for average, policy in zip(seen["average"], seen["policy"], strict=True):
         mean = 0.75 * mean + 0.25 * policy
         np.testing.assert_allclose(average, mean, rtol=1e-12)
@@ -348,16 +363,15 @@ def test_several_epochs_are_several_steps_on_one_batch():
         settings = {"tau": 0.3, "clip": 0.05, "trace": 0.9, "value": 0.5}
         setup = token_game.setup(POLICY, optax.adam(0.01))
         judge = token_game.annotator(configured("ppo"))
-        ends = {}
+        learn, ends = learning(setup), {}
         for num_epochs in (1, 3):
             method = algorithms.configure("ppo", num_epochs=num_epochs, **settings)
             state = token_game.moved_state(method)
             state = dataclasses.replace(
                 state, opt_state=setup.optimizer.init(state.players)
             )
-            groups = algorithms.rollout(method, setup, state, PROMPTS)
-            groups = algorithms.annotate(method, judge, state, groups)
-            ends[num_epochs], _ = algorithms.learn(method, setup, state, groups)
+            groups = algorithms.annotate(method, judge, state, roll(method, state))
+            ends[num_epochs] = learn(method, state, groups)
         assert all(int(end.step) == int(state.step) + 1 for end in ends.values())
         counts = {number: int(end.opt_state[0].count) for number, end in ends.items()}
         further = [np.linalg.norm(token_game.direction(state, ends[n])) for n in (1, 3)]
@@ -369,24 +383,29 @@ def test_responses_of_a_data_set_are_put_where_the_authors_say():
     method = configured("dno_prct")
     state = token_game.moved_state(method)
     examples = token_game.drawn_examples(method, token_game.prompts(range(6)))
-    groups = algorithms.rollout(method, SETUP, state, examples)
+    groups = roll(method, state, examples)
     assert groups.responses.tokens.shape == (6, 4, token_game.LENGTH)
     np.testing.assert_array_equal(
         groups.responses.tokens[:, 3], examples.responses.tokens[:, 0]
     )
     method = configured("selm")
-    groups = algorithms.rollout(method, SETUP, state, examples)
+    groups = roll(method, state, examples)
     np.testing.assert_array_equal(
         groups.responses.tokens[:, 1:], examples.responses.tokens[:, :2]
     )
     method = configured("spin")
     state = token_game.moved_state(method)
     examples = token_game.drawn_examples(method, token_game.prompts(range(6)))
-    groups = algorithms.rollout(method, SETUP, state, examples)
+    groups = roll(method, state, examples)
     np.testing.assert_array_equal(
         groups.responses.tokens[:, 0], examples.responses.tokens[:, 0]
     )
     assert (groups.responses.tokens[:, 1] != examples.responses.tokens[:, 0]).any()
+
+
+@token_game.compiled
+def logits_of(params, tokens):
+    return POLICY.apply(params, tokens, jnp.ones_like(tokens, bool))
 
 
 def test_a_greedy_author_writes_the_most_probable_tokens():
@@ -394,17 +413,13 @@ def test_a_greedy_author_writes_the_most_probable_tokens():
         method = configured("selm")
         state = token_game.moved_state(method)
         examples = token_game.drawn_examples(method, token_game.THREE_PROMPTS)
-        groups = algorithms.rollout(method, SETUP, state, examples)
+        groups = roll(method, state, examples)
         tokens, mask = groups.responses.tokens[:, 0], groups.responses.mask[:, 0]
         for row in range(3):
             own = np.asarray(PROMPTS.mask[row])
             text = np.asarray(PROMPTS.tokens[row])[own].tolist()
             for token in np.asarray(tokens[row])[np.asarray(mask[row])]:
-                logits = POLICY.apply(
-                    state.frozen["iterate"],
-                    jnp.asarray([text]),
-                    jnp.ones((1, len(text)), bool),
-                )
+                logits = logits_of(state.frozen["iterate"], jnp.asarray([text]))
                 assert token == int(jnp.argmax(logits[0, -1]))
                 text.append(int(token))
 
@@ -413,16 +428,16 @@ def test_labels_that_the_data_set_has_are_not_asked_for():
     method = configured("dpo")
     state = token_game.moved_state(method)
     examples = token_game.drawn_examples(method, PROMPTS)
-    groups = algorithms.rollout(method, SETUP, state, examples)
+    groups = roll(method, state, examples)
     groups = algorithms.annotate(method, None, state, groups)
     np.testing.assert_array_equal(groups.preference, examples.preference)
     # Of a row that compares other responses too, everything is asked.
     method = configured("selm")
-    groups = algorithms.rollout(method, SETUP, state, examples)
+    groups = roll(method, state, examples)
     assert groups.preference is None
     # Of one that reads the data set's labels alone, nothing is.
     method = configured("dice")
-    groups = algorithms.rollout(method, SETUP, state, examples)
+    groups = roll(method, state, examples)
     np.testing.assert_array_equal(groups.preference[:, 3:, 3:], examples.preference)
 
 
@@ -433,17 +448,23 @@ def test_a_batch_without_the_responses_that_a_row_needs_is_refused(name):
         algorithms.rollout(method, SETUP, token_game.moved_state(method), PROMPTS)
 
 
+@token_game.compiled
+def expected_groups(method, state):
+    return token_game.expected_groups(method, SETUP, state, PROMPTS)
+
+
 def test_a_group_that_is_dropped_counts_in_the_denominator():
     with jax.enable_x64(True):
         method = configured("online_ipo")
         state = token_game.moved_state(method)
-        groups = token_game.expected_groups(method, SETUP, state, PROMPTS)
+        groups = expected_groups(method, state)
+        learn = learning(SETUP)
         kept = jnp.arange(groups.members.shape[1]) % 2 == 0
         kept = jnp.broadcast_to(kept, groups.probability.shape)
         half = dataclasses.replace(groups, kept=kept)
         rest = dataclasses.replace(groups, kept=~kept)
         whole, first, second = (
-            token_game.direction(state, algorithms.learn(method, SETUP, state, g)[0])
+            token_game.direction(state, learn(method, state, g))
             for g in (groups, half, rest)
         )
     np.testing.assert_allclose(first + second, whole, rtol=0, atol=1e-12)

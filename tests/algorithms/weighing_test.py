@@ -23,6 +23,16 @@ def test_the_rows_that_weigh_are_these():
     assert found == WEIGHED
 
 
+@token_game.compiled
+def learnt(method, state, batch):
+    """A batch's groups, and what is said of learning from them."""
+    setup = token_game.setup(token_game.POLICY)
+    groups = algorithms.rollout(method, setup, state, batch)
+    judge = token_game.annotator(method)
+    groups = algorithms.annotate(method, judge, state, groups)
+    return groups, algorithms.learn(method, setup, state, groups)[1]
+
+
 @pytest.mark.parametrize("name", ["dpo", *WEIGHED])
 def test_rows_that_weigh_say_how_many_groups_that_leaves(name):
     method = algorithms.configure(name, **token_game.SETTINGS[name])
@@ -30,10 +40,7 @@ def test_rows_that_weigh_say_how_many_groups_that_leaves(name):
         setup = token_game.setup(token_game.POLICY)
         state = token_game.moved_state(method)
         batch = token_game.drawn_examples(method, token_game.prompts(range(12)))
-        groups = algorithms.rollout(method, setup, state, batch)
-        judge = token_game.annotator(method)
-        groups = algorithms.annotate(method, judge, state, groups)
-        _, metrics = algorithms.learn(method, setup, state, groups)
+        groups, metrics = learnt(method, state, batch)
         weights = by_hand(name, method, setup, state, groups)
     if name == "dpo":
         assert "effective_sample_size" not in metrics

@@ -181,7 +181,7 @@ def test_a_run_that_was_killed_ends_with_the_bits_of_an_unbroken_one(
     assert logs[0] == logs[1]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_finished_run_is_left_alone_and_goes_on_with_more_steps(
     finished, arguments, tmp_path, capsys
 ):
@@ -201,7 +201,7 @@ def test_a_finished_run_is_left_alone_and_goes_on_with_more_steps(
     assert "training.num_steps: 6 -> 4" in fewer
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_budget_of_kl_ends_training_and_a_larger_one_goes_on(arguments, tmp_path):
     more = ("--settings.learning-rate", "0.3")
     tight = arguments(tmp_path, "online_ipo", *more, "--training.kl-budget", "1e-4")
@@ -215,7 +215,9 @@ def test_a_budget_of_kl_ends_training_and_a_larger_one_goes_on(arguments, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("judge", ["prefer", None])
+@pytest.mark.parametrize(
+    "judge", ["prefer", pytest.param(None, marks=pytest.mark.full)]
+)
 def test_pairs_of_the_prompts_are_learnt_from(arguments, tmp_path, judge):
     assert align(arguments(tmp_path, "dpo", judge=judge)) == 0
     log = training.read_log(tmp_path / "run/metrics.jsonl")
