@@ -25,7 +25,7 @@ DECODING = "nashalign/sampling/decoding.py"
 ENUMERATION = "nashalign/sampling/enumeration.py"
 SCORING = "nashalign/policies/scoring.py"
 LOGITS = "nashalign/policies/logits.py"
-LLAMA = "nashalign/policies/llama.py"
+DECODER = "nashalign/policies/decoder.py"
 PAIRWISE = "nashalign/losses/pairwise.py"
 POLICY_GRADIENT = "nashalign/losses/policy_gradient.py"
 
@@ -104,7 +104,7 @@ FAULTS = [
     ),
     Fault(
         "last prompt token read twice",
-        LLAMA,
+        DECODER,
         "tokens, mask = prompts.tokens[:, :-1], prompts.mask[:, :-1]",
         "tokens, mask = prompts.tokens, prompts.mask",
         f"{DECODING_TEST} -k full_recompute",
@@ -180,6 +180,20 @@ FAULTS = [
         f"{DECODING_TEST} -k temperature",
     ),
     Fault(
+        "families that take each other's name",
+        "nashalign/policies/families/registry.py",
+        "if known != family:",
+        "if False:",
+        "tests/policies/families_test.py -k taken",
+    ),
+    Fault(
+        "a shape that is written as another family's",
+        "nashalign/policies/families/registry.py",
+        "if type(config) is family.config:",
+        "if isinstance(config, family.config):",
+        "tests/policies/families_test.py -k own_names",
+    ),
+    Fault(
         "swapped mixture weights",
         LOGITS,
         '{"policy": 1 - mix, "reference": mix}',
@@ -235,7 +249,7 @@ FAULTS = [
     ),
     Fault(
         "a row that is put goes on from the place of the one it replaces",
-        LLAMA,
+        DECODER,
         'lengths = put_rows(lengths, rows, other["length"])',
         "lengths = put_rows(lengths, rows, lengths[rows])",
         "tests/policies/contract_test.py -k refilled",
@@ -249,35 +263,35 @@ FAULTS = [
     ),
     Fault(
         "attention to the next token",
-        LLAMA,
+        DECODER,
         "(slots <= own_slots[..., None])",
         "(slots <= own_slots[..., None] + 1)",
         f"{POLICY_TEST} -k later_tokens",
     ),
     Fault(
         "attention to padding",
-        LLAMA,
+        DECODER,
         "visible = seen[:, None, :] & (slots",
         "visible = (slots",
         f"{POLICY_TEST} -k padding",
     ),
     Fault(
         "positions from slots instead of the mask",
-        LLAMA,
+        DECODER,
         "positions = jnp.cumsum(seen, -1) - 1",
         "positions = jnp.broadcast_to(jnp.arange(seen.shape[1])[None], seen.shape)",
         "tests/policies/positions_test.py",
     ),
     Fault(
         "wrong base of the rotary positions",
-        LLAMA,
+        DECODER,
         "config.rope_theta ** (",
         "1_000.0 ** (",
         "tests/policies/pretrained_test.py -k equal_those_of_transformers",
     ),
     Fault(
         "rotation the wrong way round",
-        LLAMA,
+        DECODER,
         "[a * cosine - b * sine, b * cosine + a * sine]",
         "[a * cosine - b * sine, b * cosine - a * sine]",
         "tests/policies/pretrained_test.py -k equal_those_of_transformers",

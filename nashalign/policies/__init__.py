@@ -3,7 +3,13 @@
 from nashalign.policies.capacity import fits, require_prompts
 from nashalign.policies.config_file import check_vocabulary
 from nashalign.policies.extrapolation import extrapolate
-from nashalign.policies.llama import LlamaConfig, llama
+from nashalign.policies.families import (
+    Config,
+    Family,
+    LlamaConfig,
+    llama,
+    register_family,
+)
 from nashalign.policies.logits import (
     geometric_mixture,
     log_power,
@@ -24,6 +30,8 @@ from nashalign.policies.tabular import tabular
 
 __all__ = [
     "Cache",
+    "Config",
+    "Family",
     "LlamaConfig",
     "Params",
     "Policy",
@@ -43,6 +51,7 @@ __all__ = [
     "precise",
     "prefill",
     "read",
+    "register_family",
     "require_prompts",
     "save_pretrained",
     "tabular",

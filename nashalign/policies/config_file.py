@@ -13,35 +13,11 @@ import typing
 from typing import Any
 
 from nashalign import json_file
-from nashalign.policies.llama import LlamaConfig
+from nashalign.policies.families import Config, Family, family_of, known_families
 
 NAME = "config.json"
-_ARCHITECTURES = ("LlamaForCausalLM",)
-_MODEL_TYPE = "llama"
-_FIELDS = {field.name: field for field in dataclasses.fields(LlamaConfig)}
-_TYPES = typing.get_type_hints(LlamaConfig)
-_REQUIRED = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-)
 # The largest numbers: ids, positions and sizes are counted in 32 bits, and computed so.
 _MOST = {int: 2**31 - 1, float: 3.4e38}
-
-# The only values under which an option means the model of `llama.py`.
-_ONLY = {
-    "attention_bias": (False, None),
-    "hidden_act": ("silu", "swish"),
-    "layer_types": (None,),
-    "mlp_bias": (False, None),
-    "partial_rotary_factor": (1.0, None),
-    "quantization_config": (None,),
-    "rope_interleaved": (False, None),
-    "sliding_window": (None,),
-    "use_sliding_window": (False, None),
-}
 
 # Known, and without effect on the logits.
 _WITHOUT_EFFECT = frozenset(
@@ -57,15 +33,14 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
-def read_config(folder: pathlib.Path) -> LlamaConfig:
+def read_config(folder: pathlib.Path) -> tuple[Family, Config]:
     """Reads the shape of a model from a folder's `config.json`.
 
     Args:
       folder: a Hugging Face model folder.
 
     Returns:
-      The configuration; a missing `head_dim` is the width over the heads, missing key
-      and value heads are as many as the query heads.
+      Its family and its shape, in which what is absent has the family's default.
 
     Raises:
       FileNotFoundError: if the folder or its `config.json` does not exist.
@@ -84,15 +59,13 @@ def read_config(folder: pathlib.Path) -> LlamaConfig:
             "model.safetensors."
         )
     options = json_file.read_object(path)
-    _require_llama(options, path)
-    _require_supported(options, path)
-    config = _llama_config(options, path)
-    _require_consistent(config, path)
-    return config
+    family = _family(options, path)
+    _require_supported(family, options, path)
+    return family, _complete(family, options, path)
 
 
 def config_options(
-    config: LlamaConfig, dtype: str, token_ids: dict[str, int | list[int] | None]
+    config: Config, dtype: str, token_ids: dict[str, int | list[int] | None]
 ) -> dict[str, Any]:
     """Returns the content of `config.json`, in both styles at once.
 
@@ -103,21 +76,19 @@ def config_options(
         None where there is no such token, which has to be said: absent means 1 and 2
         to transformers.
     """
+    family, shape = family_of(config), typing.cast(Any, config)
     return {
-        "architectures": list(_ARCHITECTURES),
-        "model_type": _MODEL_TYPE,
-        **dataclasses.asdict(config),
-        "rope_parameters": {"rope_theta": config.rope_theta, "rope_type": "default"},
-        "attention_bias": False,
-        "mlp_bias": False,
-        "hidden_act": "silu",
+        "architectures": [family.architecture],
+        "model_type": family.model_type,
+        **dataclasses.asdict(shape),
+        **family.written(config),
         **{f"{role}_token_id": token_ids.get(role) for role in ("bos", "eos", "pad")},
         "dtype": dtype,
         "torch_dtype": dtype,
     }
 
 
-def check_vocabulary(num_ids: int, config: LlamaConfig) -> None:
+def check_vocabulary(num_ids: int, config: Config) -> None:
     """Requires that every id of a tokenizer has an embedding.
 
     A model may have more embeddings than its tokenizer has ids, never fewer.
@@ -137,8 +108,8 @@ def check_vocabulary(num_ids: int, config: LlamaConfig) -> None:
         )
 
 
-def _require_llama(options, path):
-    """Refuses other architectures by name."""
+def _family(options, path):
+    """The family that the file names; other architectures are refused by name."""
     named = options.get("architectures") or []
     kind = options.get("model_type")
     if not isinstance(named, list) or not all(isinstance(n, str) for n in named):
@@ -147,24 +118,27 @@ def _require_llama(options, path):
         )
     if not isinstance(kind, str | None):
         raise ValueError(f"{path}: model_type is {kind!r:.60}, not a name.")
-    foreign = [name for name in named if name not in _ARCHITECTURES]
-    if foreign or (kind is not None and kind != _MODEL_TYPE) or not (named or kind):
-        name = ", ".join(foreign) or kind or "no architecture"
-        raise ValueError(
-            f"{path} names {name}; supported is {', '.join(_ARCHITECTURES)} "
-            f"(model_type {_MODEL_TYPE!r})."
-        )
+    for family in known_families():
+        fits = kind in (None, family.model_type)
+        if fits and (named or kind) and set(named) <= {family.architecture}:
+            return family
+    known = {family.architecture: family.model_type for family in known_families()}
+    foreign = [name for name in named if name not in known]
+    name = ", ".join(foreign) or kind or "no architecture"
+    supported = (f"{name} (model_type {kind!r})" for name, kind in known.items())
+    raise ValueError(f"{path} names {name}; supported is {', '.join(supported)}.")
 
 
-def _require_supported(options, path):
+def _require_supported(family, options, path):
     """Refuses options that ask for another model, and options unknown here."""
     for name, value in options.items():
-        if name in _ONLY and value not in _ONLY[name]:
+        if name in family.only and value not in family.only[name]:
             raise ValueError(
                 f"{path}: {name} {value!r:.60} is not supported, "
-                f"only {_ONLY[name][0]!r}."
+                f"only {family.only[name][0]!r}."
             )
-        known = (*_FIELDS, *_ONLY, *_WITHOUT_EFFECT)
+        fields = (field.name for field in dataclasses.fields(family.config))
+        known = (*fields, *family.only, *_WITHOUT_EFFECT)
         if name not in known and not name.startswith("_") and value is not None:
             near = difflib.get_close_matches(name, known)
             hint = f"Did you mean {' or '.join(near)}? " if near else ""
@@ -174,81 +148,28 @@ def _require_supported(options, path):
             )
 
 
-def _rope_theta(options, path):
-    """The base of the rotary frequencies in either style; refuses scaled ones."""
-    theta = options.get("rope_theta")
-    for style in ("rope_parameters", "rope_scaling"):
-        given = options.get(style) or {}
-        if not isinstance(given, dict):
-            raise ValueError(f"{path}: {style} is {given!r:.60}, not an object.")
-        rope = dict(given)
-        kind = rope.pop("rope_type", rope.pop("type", "default"))
-        rope.pop("type", None)
-        if kind != "default":
-            raise ValueError(
-                f"{path}: {style} of type {kind!r:.60} is not supported, only "
-                "'default'."
-            )
-        own = rope.pop("rope_theta", None)
-        if own is not None and theta is not None and own != theta:
-            raise ValueError(
-                f"{path}: rope_theta is {theta!r:.60}, but {own!r:.60} in {style}; "
-                "delete the wrong one."
-            )
-        theta = own if theta is None else theta
-        rest = {name: value for name, value in rope.items() if value is not None}
-        if rest.pop("partial_rotary_factor", 1.0) != 1.0 or rest:
-            raise ValueError(
-                f"{path}: {style} {given!r:.60} is not supported, only rope_theta "
-                "and rope_type 'default'."
-            )
-    return _FIELDS["rope_theta"].default if theta is None else theta
-
-
-def _llama_config(options, path):
-    """The configuration, with Hugging Face's defaults for what is absent."""
-    missing = [name for name in _REQUIRED if options.get(name) is None]
+def _complete(family, options, path):
+    """The shape, with Hugging Face's defaults for what is absent."""
+    missing = [name for name in family.required if options.get(name) is None]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
-    values = {name: options[name] for name in _FIELDS if options.get(name) is not None}
-    values["rope_theta"] = _rope_theta(options, path)
+    kinds = typing.get_type_hints(family.config)
+    values = {name: options[name] for name in kinds if options.get(name) is not None}
+    values |= family.gather(options, path)
     for name, value in values.items():
-        kind = _TYPES[name]
-        wrong_kind = isinstance(value, bool) != (kind is bool)
-        if wrong_kind or not isinstance(value, int | float):
-            raise ValueError(f"{path}: {name} is {value!r:.60}, not a {kind.__name__}.")
-        most = _MOST.get(kind)
-        if most and (not 0 < value <= most or kind(value) != value):
-            raise ValueError(
-                f"{path}: {name} is {value!r:.60}, not a positive {kind.__name__} of "
-                f"at most {most}."
-            )
-        values[name] = kind(value)
-    heads = values["num_attention_heads"]
-    if "head_dim" not in values and values["hidden_size"] % heads:
-        raise ValueError(
-            f"{path}: {heads} num_attention_heads do not divide the hidden_size "
-            f"{values['hidden_size']}, and there is no head_dim."
-        )
-    values.setdefault("head_dim", values["hidden_size"] // heads)
-    values.setdefault("num_key_value_heads", heads)
-    return LlamaConfig(**values)
+        values[name] = _number(path, name, value, kinds[name])
+    return family.complete(values, path)
 
 
-def _require_consistent(config, path):
-    """Refuses numbers that no model can have together."""
-    queries, keys = config.num_attention_heads, config.num_key_value_heads
-    if queries % keys:
+def _number(path, name, value, kind):
+    """A value of the shape, of its kind and in the range of numbers."""
+    wrong_kind = isinstance(value, bool) != (kind is bool)
+    if wrong_kind or not isinstance(value, int | float):
+        raise ValueError(f"{path}: {name} is {value!r:.60}, not a {kind.__name__}.")
+    most = _MOST.get(kind)
+    if most and (not 0 < value <= most or kind(value) != value):
         raise ValueError(
-            f"{path}: {keys} num_key_value_heads do not divide the {queries} "
-            "num_attention_heads."
+            f"{path}: {name} is {value!r:.60}, not a positive {kind.__name__} of "
+            f"at most {most}."
         )
-    if config.head_dim % 2:
-        raise ValueError(
-            f"{path}: head_dim is {config.head_dim}; rotary positions need an even one."
-        )
-    if config.rms_norm_eps >= 1:
-        raise ValueError(
-            f"{path}: rms_norm_eps is {config.rms_norm_eps}; added to a mean square, "
-            "it must be below 1."
-        )
+    return kind(value)

@@ -1,4 +1,4 @@
-"""The door to Hugging Face checkpoints: Llama models come in and go out here.
+"""The door to Hugging Face checkpoints: models of known families come in and go out.
 
 A folder holds `config.json` (see `config_file.py`) and the weights (see `weights.py`),
 in one `model.safetensors` or in shards that `model.safetensors.index.json` lists;
@@ -12,7 +12,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from nashalign import conventions
 from nashalign.policies import config_file, weights
 from nashalign.policies.config_file import check_vocabulary, read_config
-from nashalign.policies.llama import LlamaConfig, llama
+from nashalign.policies.families import Config, family_of
 from nashalign.policies.policy import Params, Policy
 
 # What belongs to a tokenizer, in its folder.
@@ -32,6 +32,9 @@ _TOKENIZER_FILES = (
     *conventions.TEMPLATES,
     conventions.GENERATION,
 )
+
+# A sharding, a pytree of them, or a function from a pytree of shapes to one of either.
+Shardings = jax.sharding.Sharding | Mapping[str, Any] | Callable[[Params], Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,14 +49,14 @@ class Pretrained:
 
     policy: Policy
     params: Params
-    config: LlamaConfig
+    config: Config
 
 
 def load_pretrained(
     folder: pathlib.Path | str,
-    shardings: Callable[[Params], Any] | Any = None,
+    shardings: Shardings | None = None,
 ) -> Pretrained:
-    """Loads a Hugging Face folder of the Llama family.
+    """Loads a Hugging Face folder of a known family, such as Llama.
 
     Weights stored in bfloat16 or float16 become float32: updates smaller than their
     rounding would otherwise be lost.
@@ -73,10 +76,12 @@ def load_pretrained(
         or a tensor is missing, unknown, or of another shape or type than expected.
     """
     folder = pathlib.Path(folder)
-    config = read_config(folder)
-    policy = llama(config)
+    family, config = read_config(folder)
+    policy = family.build(config)
     shapes = jax.eval_shape(policy.init, jax.random.key(0))
-    params = weights.read_weights(folder, shapes, tied=config.tie_word_embeddings)
+    params = weights.read_weights(
+        folder, family, shapes, tied=config.tie_word_embeddings
+    )
     if callable(shardings):
         shardings = shardings(shapes)
     return Pretrained(
@@ -87,10 +92,10 @@ def load_pretrained(
 def save_pretrained(
     folder: pathlib.Path | str,
     params: Params,
-    config: LlamaConfig,
+    config: Config,
     tokenizer_folder: pathlib.Path | str | None = None,
     *,
-    dtype: Any = jnp.float32,
+    dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> None:
     """Writes a Hugging Face folder, which `transformers` loads as well.
 
@@ -99,7 +104,7 @@ def save_pretrained(
 
     Args:
       folder: made if need be; files of the same names in it are replaced.
-      params: parameters of `llama(config)`.
+      params: parameters of the policy of that shape.
       config: the model's shape.
       tokenizer_folder: where the tokenizer's files are copied from and the ids of its
         special tokens are looked up; None writes a folder without tokenizer. Its end
@@ -108,12 +113,14 @@ def save_pretrained(
 
     Raises:
       FileNotFoundError: if `tokenizer_folder` lacks one of its two files.
-      ValueError: if `params` are not of the shapes of `llama(config)`, or if the
+      ValueError: if `params` are not of the shapes of that policy's, or if the
         tokenizer has more ids than the model has embeddings.
+      TypeError: if the config is of no known family.
       OSError: if the folder cannot be written.
     """
     folder, dtype = pathlib.Path(folder), jnp.dtype(dtype)
-    shapes = jax.eval_shape(llama(config).init, jax.random.key(0))
+    family = family_of(config)
+    shapes = jax.eval_shape(family.build(config).init, jax.random.key(0))
     weights.require_params(params, shapes)
     token_ids, companions = {}, []
     if tokenizer_folder is not None:
@@ -127,7 +134,7 @@ def save_pretrained(
     options = config_file.config_options(config, dtype.name, token_ids)
     folder.mkdir(parents=True, exist_ok=True)
     with _replacing(folder / weights.NAME) as partial:
-        weights.write_weights(partial, params, dtype)
+        weights.write_weights(partial, family, params, dtype)
     for source in companions:
         with _replacing(folder / source.name) as partial:
             shutil.copyfile(source, partial)

@@ -15,19 +15,22 @@ import safetensors.numpy
 
 from nashalign import json_file
 from nashalign.policies import config_file
+from nashalign.policies.families import Family
 from nashalign.policies.policy import Params
 
 NAME = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 _TYPES = ("F32", "F16", "BF16", "F64")
-_HEAD, _EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
 
-def read_weights(folder: pathlib.Path, shapes: Params, *, tied: bool) -> Params:
+def read_weights(
+    folder: pathlib.Path, family: Family, shapes: Params, *, tied: bool
+) -> Params:
     """Reads the weights of a folder, from one file or from shards.
 
     Args:
       folder: with `model.safetensors`, or its shards and their index.
+      family: the model's, which names its tensors.
       shapes: the shapes of a policy's parameters.
       tied: whether the output matrix is the embedding. A stored copy is allowed.
 
@@ -44,17 +47,20 @@ def read_weights(folder: pathlib.Path, shapes: Params, *, tied: bool) -> Params:
         for path in _weight_files(folder):
             file = stack.enter_context(_open(path))
             stored |= {name: (file, path) for name in file.keys()}
-        _require_fit(stored, shapes, tied, folder)
+        _require_fit(stored, family, shapes, tied, folder)
         return jax.tree.map_with_path(
-            lambda path, leaf: _read_leaf(stored, path, leaf), shapes
+            lambda path, leaf: _read_leaf(stored, family, path, leaf), shapes
         )
 
 
-def write_weights(path: pathlib.Path, params: Params, dtype: np.dtype) -> None:
+def write_weights(
+    path: pathlib.Path, family: Family, params: Params, dtype: np.dtype
+) -> None:
     """Writes parameters as one safetensors file.
 
     Args:
       path: the file.
+      family: the model's, which names its tensors.
       params: a policy's parameters.
       dtype: type of the stored weights.
 
@@ -63,7 +69,7 @@ def write_weights(path: pathlib.Path, params: Params, dtype: np.dtype) -> None:
     """
     tensors = {}
     for leaf_path, leaf in jax.tree.leaves_with_path(params):
-        tensors |= _tensors(leaf_path, np.asarray(leaf).astype(dtype))
+        tensors |= _tensors(family, leaf_path, np.asarray(leaf).astype(dtype))
     try:
         safetensors.numpy.save_file(tensors, path, metadata={"format": "pt"})
     except safetensors.SafetensorError as error:
@@ -141,18 +147,19 @@ def _open(path):
         ) from error
 
 
-def _require_fit(stored, shapes, tied, folder):
+def _require_fit(stored, family, shapes, tied, folder):
     """Compares the headers with what the configuration asks for, tensor by tensor."""
-    _require_stored(stored, shapes, folder)
+    _require_stored(stored, family, shapes, folder)
     expected = {}
     for path, leaf in jax.tree.leaves_with_path(shapes):
-        expected |= _stored_shapes(path, leaf)
-    optional = {_HEAD: expected[_EMBEDDING]} if tied and _HEAD in stored else {}
+        expected |= _stored_shapes(family, path, leaf)
+    optional = {}
+    if tied and family.output in stored:
+        optional = {family.output: expected[family.embedding]}
     unknown = [
         name
         for name in stored
-        # Old versions stored this buffer, which is a function of the configuration.
-        if name not in expected | optional and not name.endswith("rotary_emb.inv_freq")
+        if name not in expected | optional and not name.endswith(family.superfluous)
     ]
     if unknown:
         raise _misfit(folder, f"has unknown {_some(unknown)}")
@@ -170,15 +177,15 @@ def _require_fit(stored, shapes, tied, folder):
                 f"{', '.join(_TYPES)}."
             )
     if optional:
-        _require_tied(stored, folder)
+        _require_tied(stored, family, folder)
 
 
-def _require_stored(stored, shapes, folder):
+def _require_stored(stored, family, shapes, folder):
     """Refuses a configuration of more tensors than there are, however many it is of."""
     names = (
         name
         for path, leaf in jax.tree.leaves_with_path(shapes)
-        for name in _names(path, leaf.shape[0])
+        for name in _names(family, path, leaf.shape[0])
         if name not in stored
     )
     if missing := list(itertools.islice(names, 4)):
@@ -194,27 +201,23 @@ def _misfit(folder, what):
     )
 
 
-def _require_tied(stored, folder):
+def _require_tied(stored, family, folder):
     """Refuses a stored output matrix that is not the embedding it should be tied to."""
-    head, embedding = (stored[name][0].get_tensor(name) for name in (_HEAD, _EMBEDDING))
+    names = (family.output, family.embedding)
+    head, embedding = (stored[name][0].get_tensor(name) for name in names)
     if not np.array_equal(head, embedding):
         raise ValueError(
-            f"The checkpoint in {folder} has a {_HEAD} that differs from {_EMBEDDING}, "
-            f"but its {config_file.NAME} says tie_word_embeddings; set that to false."
+            f"The checkpoint in {folder} has a {names[0]} that differs from "
+            f"{names[1]}, but its {config_file.NAME} says tie_word_embeddings; set "
+            "that to false."
         )
 
 
-def _names(path, num_layers):
+def _names(family, path, num_layers):
     """Yields Hugging Face's names of a leaf: one, or one for each layer of a stack."""
-    *modules, _ = (entry.key for entry in path)
-    if modules[0] != "layers":
-        yield _HEAD if modules[0] == "lm_head" else f"model.{modules[0]}.weight"
-        return
-    rest = modules[1:]
-    if rest[0] in ("gate_proj", "up_proj", "down_proj"):
-        rest = ["mlp", *rest]
-    for layer in range(num_layers):
-        yield f"model.layers.{layer}.{'.'.join(rest)}.weight"
+    modules = [entry.key for entry in path[:-1]]
+    for layer in range(num_layers) if _is_stacked(path) else (None,):
+        yield family.stored(modules, layer)
 
 
 def _is_stacked(path):
@@ -227,18 +230,18 @@ def _is_kernel(path):
     return path[-1].key == "kernel"
 
 
-def _stored_shapes(path, leaf):
+def _stored_shapes(family, path, leaf):
     """Shapes of the stored tensors of a leaf, by name."""
     shape = leaf.shape[1:] if _is_stacked(path) else leaf.shape
     shape = shape[::-1] if _is_kernel(path) else shape
-    return {name: shape for name in _names(path, leaf.shape[0])}
+    return {name: shape for name in _names(family, path, leaf.shape[0])}
 
 
-def _read_leaf(stored, path, leaf):
+def _read_leaf(stored, family, path, leaf):
     """One leaf in float32, its layers stacked and its matrices turned."""
     whole: np.ndarray = np.empty(leaf.shape, np.float32)
     parts: np.ndarray = whole if _is_stacked(path) else whole[None]
-    for part, name in zip(parts, _names(path, leaf.shape[0]), strict=True):
+    for part, name in zip(parts, _names(family, path, leaf.shape[0]), strict=True):
         file, place = stored[name]
         tensor = file.get_tensor(name)
         part[...] = tensor.T if _is_kernel(path) else tensor
@@ -247,13 +250,13 @@ def _read_leaf(stored, path, leaf):
     return whole
 
 
-def _tensors(path, leaf):
+def _tensors(family, path, leaf):
     """Stored tensors of a leaf, by name."""
     parts = leaf if _is_stacked(path) else leaf[None]
     # The writer copies memory as it lies, so a transposed view would be stored wrongly.
     return {
         name: np.ascontiguousarray(part.T if _is_kernel(path) else part)
-        for name, part in zip(_names(path, leaf.shape[0]), parts, strict=True)
+        for name, part in zip(_names(family, path, leaf.shape[0]), parts, strict=True)
     }
 
 

@@ -1,10 +1,10 @@
-"""The Llama family: a decoder with rotary positions, gated MLPs and grouped queries.
+"""A decoder with rotary positions, gated MLPs and grouped queries: many families' body.
 
 Touvron et al. 2023 (arXiv:2302.13971), with the names of the Hugging Face
-configuration. The modules are `flax.nnx`; `llama` wraps them into a `Policy`. Layers
-are stacked and scanned, so that depth costs neither compile time nor leaves.
-Deliberately absent: rope scaling, attention biases, sliding windows; a checkpoint that
-asks for one is refused at the door (`pretrained.py`).
+configuration. The modules are `flax.nnx`; `decoder` wraps them into a `Policy`. Layers
+are stacked and scanned, so that depth costs neither compile time nor leaves. A family
+(`families/`) is a shape of it, with the names under which its weights are stored.
+Deliberately absent: rope scaling, attention biases, sliding windows.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ from nashalign.policies.rows import put_rows, take_rows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LlamaConfig:
-    """Shape of a Llama model, in Hugging Face's names.
+class Shape:
+    """Shape of a decoder, in Hugging Face's names.
 
     Attributes:
       vocab_size: `V`.
@@ -52,7 +52,7 @@ class LlamaConfig:
 class Attention(nnx.Module):
     """Grouped-query attention over a cache of keys and values."""
 
-    def __init__(self, config: LlamaConfig, rngs: nnx.Rngs):
+    def __init__(self, config: Shape, rngs: nnx.Rngs):
         """Makes the four projections."""
         width, head = config.hidden_size, config.head_dim
         queries = config.num_attention_heads * head
@@ -82,7 +82,7 @@ class Attention(nnx.Module):
 class Block(nnx.Module):
     """One decoder layer: attention and a gated MLP, each behind a norm."""
 
-    def __init__(self, config: LlamaConfig, rngs: nnx.Rngs):
+    def __init__(self, config: Shape, rngs: nnx.Rngs):
         """Makes the layer's parameters."""
         width, inner = config.hidden_size, config.intermediate_size
         self.input_layernorm = _norm(config, rngs)
@@ -102,10 +102,10 @@ class Block(nnx.Module):
         return x + self.down_proj(nnx.silu(self.gate_proj(h)) * self.up_proj(h)), cache
 
 
-class Llama(nnx.Module):
+class Decoder(nnx.Module):
     """The whole decoder; blocks are stacked along a leading layer axis."""
 
-    def __init__(self, config: LlamaConfig, rngs: nnx.Rngs):
+    def __init__(self, config: Shape, rngs: nnx.Rngs):
         """Makes every parameter, the layers' by one vmapped initialiser."""
 
         @nnx.split_rngs(splits=config.num_hidden_layers)
@@ -125,12 +125,12 @@ class Llama(nnx.Module):
             self.lm_head = _linear(config.hidden_size, config.vocab_size, rngs)
 
 
-def llama(config: LlamaConfig) -> Policy:
-    """Returns the Llama family's pure functions for one configuration."""
-    graph, _ = nnx.split(nnx.eval_shape(lambda: Llama(config, nnx.Rngs(0))))
+def decoder(config: Shape) -> Policy:
+    """Returns the pure functions of a decoder of one shape."""
+    graph, _ = nnx.split(nnx.eval_shape(lambda: Decoder(config, nnx.Rngs(0))))
 
     def init(key):
-        return nnx.to_pure_dict(nnx.state(Llama(config, nnx.Rngs(key))))
+        return nnx.to_pure_dict(nnx.state(Decoder(config, nnx.Rngs(key))))
 
     def prefill(params, prompts, *, room):
         tokens, mask = prompts.tokens[:, :-1], prompts.mask[:, :-1]

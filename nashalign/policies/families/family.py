@@ -1,0 +1,113 @@
+"""What a family of models is: all that its Hugging Face folders have of their own.
+
+A family is a value: its name, the shape that its `config.json` describes, the policy of
+that shape, and the names under which its weights are stored. Reading, checking and
+writing are the same for all of them (`config_file.py`, `weights.py`).
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from nashalign.policies.policy import Policy
+
+Options = Mapping[str, Any]
+
+
+class Config(Protocol):
+    """The shape of a model: a frozen dataclass of numbers, in Hugging Face's names."""
+
+    @property
+    def vocab_size(self) -> int:
+        """How many embeddings there are."""
+        ...
+
+    @property
+    def tie_word_embeddings(self) -> bool:
+        """Whether the output matrix is the embedding."""
+        ...
+
+
+class Gather(Protocol):
+    """Finds the fields of the shape that a `config.json` spells in another way."""
+
+    def __call__(self, options: Options, path: pathlib.Path) -> dict[str, Any]:
+        """Returns those fields, not yet checked.
+
+        Args:
+          options: the content of the file.
+          path: of the file, to begin a message with.
+
+        Raises:
+          ValueError: they cannot be read, or ask for another model.
+        """
+        ...
+
+
+class Complete(Protocol):
+    """Fills in what a `config.json` leaves out, and refuses what no model can be."""
+
+    def __call__(self, values: dict[str, Any], path: pathlib.Path) -> Config:
+        """Returns the shape.
+
+        Args:
+          values: its fields, as far as they are there, checked one by one.
+          path: of the file, to begin a message with.
+
+        Raises:
+          ValueError: a value is missing, or does not fit the others.
+        """
+        ...
+
+
+class Stored(Protocol):
+    """The name under which a tensor is stored."""
+
+    def __call__(self, modules: Sequence[str], layer: int | None) -> str:
+        """Returns Hugging Face's name of a leaf of the parameters.
+
+        Args:
+          modules: the leaf's path, without its own key.
+          layer: which layer's part of it, if `modules` begin with `"layers"`.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Family:
+    """A family of models.
+
+    Its policy's parameters are nested dictionaries. Those below `"layers"` hold one
+    array for each layer and are stored layer by layer; those called `"kernel"` are
+    matrices that multiply from the left, and are stored turned.
+
+    Attributes:
+      model_type: Hugging Face's name of it in `config.json`.
+      architecture: that of its class.
+      config: the dataclass of its shape, `Config`.
+      build: `(config) -> policy`.
+      gather: `(options, path) -> fields` that are spelt in another way.
+      complete: `(fields, path) -> config`.
+      required: fields of the shape that every file must have.
+      only: option -> the values under which it means this model, the usual one first.
+      written: `(config) -> options`, what a file says besides the shape's fields.
+      stored: `(modules, layer) -> name` of a stored tensor.
+      output: name of the stored output matrix; absent where it is tied.
+      embedding: name of the stored embedding.
+      superfluous: ends of names of tensors that are passed over.
+    """
+
+    model_type: str
+    architecture: str
+    config: type
+    build: Callable[[Any], Policy]
+    gather: Gather
+    complete: Complete
+    required: tuple[str, ...]
+    only: Mapping[str, tuple[Any, ...]]
+    written: Callable[[Any], dict[str, Any]]
+    stored: Stored
+    output: str
+    embedding: str
+    superfluous: tuple[str, ...] = ()

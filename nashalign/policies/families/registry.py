@@ -1,0 +1,41 @@
+"""The registry of model families."""
+
+from nashalign.policies.families.family import Config, Family
+from nashalign.policies.families.llama import FAMILY as LLAMA
+
+_FAMILIES: dict[str, Family] = {family.model_type: family for family in (LLAMA,)}
+
+
+def register_family(family: Family) -> Family:
+    """Lets folders of another family be loaded and saved as those of ours are.
+
+    Returns:
+      The family.
+
+    Raises:
+      ValueError: another one has its `model_type`.
+    """
+    known = _FAMILIES.setdefault(family.model_type, family)
+    if known != family:
+        raise ValueError(
+            f"the model_type {family.model_type!r} is taken by {known.architecture}"
+        )
+    return family
+
+
+def known_families() -> tuple[Family, ...]:
+    """Returns all families: ours, and those that were registered."""
+    return tuple(_FAMILIES.values())
+
+
+def family_of(config: Config) -> Family:
+    """Returns the family of a shape.
+
+    Raises:
+      TypeError: it is of no family.
+    """
+    for family in _FAMILIES.values():
+        if type(config) is family.config:
+            return family
+    names = ", ".join(family.config.__name__ for family in _FAMILIES.values())
+    raise TypeError(f"a {type(config).__name__} is no shape of a family: {names}")
