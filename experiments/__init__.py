@@ -3,7 +3,7 @@
 import signal
 import sys
 
-# `python -m experiments.NAME` begins here, seconds before the door is reached: Ctrl-C
+# `python -m experiments.NAME` begins here, seconds before its main function is: Ctrl-C
 # then ends it as it ends any program, not with a traceback through half an import.
 if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) not in (
     signal.SIG_IGN,

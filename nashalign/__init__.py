@@ -5,7 +5,7 @@ import sys
 
 __version__ = "0.1.0"
 
-# `python -m nashalign.algorithms` begins here, seconds before the door is reached:
+# `python -m nashalign.algorithms` begins here, seconds before its main function is:
 # Ctrl-C ends it as it ends any program. Programs that import the library keep theirs.
 if (
     sys.argv[:1] == ["-m"]

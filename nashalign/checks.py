@@ -1,10 +1,10 @@
-"""Checks of single arguments: what the public functions of every room ask at the door.
+"""Checks of single arguments: what the public functions of every room ask of them.
 
 A check returns what it lets through. Where numbers are there to be looked at, a wrong
 one is an error, whose sentence names the argument; inside a compiled program, where
 nothing can be raised, it becomes NaN, and so does what is computed from it. The cost of
-a check is a comparison of numbers that the host has, or must wait for: it belongs at a
-door, not in a loop.
+a check is a comparison of numbers that the host has, or must wait for: it belongs where
+a user calls, not in a loop.
 """
 
 import math

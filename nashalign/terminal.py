@@ -177,7 +177,9 @@ def guarded(
             _require_text(arguments)
             ended = main(list(arguments)) or 0
         except KeyboardInterrupt as stopped:
-            print(str(stopped) or "stopped; the same command goes on", file=sys.stderr)
+            print(
+                str(stopped) or "stopped; the same command resumes it", file=sys.stderr
+            )
             ended = INTERRUPTED
         except BrokenPipeError:
             ended = UNREAD

@@ -50,7 +50,7 @@ _FAST = [
         "lanes_test.py",
         "types_test.py",
         "games/convergence_test.py",
-        "games/doors_test.py",
+        "games/arguments_test.py",
         "games/equilibria_test.py",
         "games/families_test.py",
         "games/measures_test.py",

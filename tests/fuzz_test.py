@@ -1,6 +1,6 @@
-"""Every door of the library, with inputs that are wrong in a thousand ways.
+"""Every entry point of the library, with inputs that are wrong in a thousand ways.
 
-A door is what a user or a disk can hand something to. Given what nobody can have meant,
+It is what a user or a disk can hand something to. Given what nobody can have meant,
 it must say so in a sentence that names the file, the field or the argument; it must not
 hang, crash with an error that only its authors can read, or take it silently.
 """
@@ -16,10 +16,10 @@ import pytest
 from tests.fuzzing import commands, folders, functions, kept
 from tests.fuzzing.trial import Trial, fault, faults
 
-# Mutated inputs a door, and all of them.
+# Mutated inputs an entry point, and all of them.
 NUM_TRIALS, LEAST_OF_ALL = 100, 1_500
 
-DOORS = {
+ENTRIES = {
     "games": functions.trials(functions.exact_games),
     "families": functions.trials(functions.families_of_games),
     "losses": functions.trials(functions.loss_functions),
@@ -53,27 +53,27 @@ def _as_users_run_it():
     jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-def _trials(door: str, folder: pathlib.Path) -> Iterator[Trial]:
-    """The mutated inputs of a door, the same ones in every run."""
-    random = np.random.default_rng(sum(door.encode()))
-    if door in FOLDERS:
-        return FOLDERS[door](random, folder)
-    return DOORS[door](random)
+def _trials(entry: str, folder: pathlib.Path) -> Iterator[Trial]:
+    """The mutated inputs of an entry point, the same ones in every run."""
+    random = np.random.default_rng(sum(entry.encode()))
+    if entry in FOLDERS:
+        return FOLDERS[entry](random, folder)
+    return ENTRIES[entry](random)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("door", [*DOORS, *FOLDERS])
+@pytest.mark.parametrize("entry", [*ENTRIES, *FOLDERS])
 def test_no_mutated_input_is_taken_silently_or_refused_without_a_sentence(
-    door, tmp_path
+    entry, tmp_path
 ):
-    number, found = faults(itertools.islice(_trials(door, tmp_path), NUM_TRIALS))
+    number, found = faults(itertools.islice(_trials(entry, tmp_path), NUM_TRIALS))
     shown = "\n".join(f"  {name}\n    {wrong}" for name, wrong in found.items())
     assert not found, f"{len(found)} faults in {number} inputs:\n{shown}"
     assert number == NUM_TRIALS
 
 
-def test_there_are_enough_doors():
-    assert NUM_TRIALS * len(DOORS | FOLDERS) >= LEAST_OF_ALL
+def test_there_are_enough_entry_points():
+    assert NUM_TRIALS * len(ENTRIES | FOLDERS) >= LEAST_OF_ALL
 
 
 @pytest.mark.parametrize("answer", ["silent", "unreadable", "nameless", "sentence"])

@@ -54,7 +54,7 @@ def test_what_a_user_can_mend_is_a_sentence(error, ended, capsys):
 
     assert terminal.guarded(main, ZeroDivisionError)([]) == ended
     if ended == 130:
-        assert capsys.readouterr().err == "stopped; the same command goes on\n"
+        assert capsys.readouterr().err == "stopped; the same command resumes it\n"
 
 
 def test_a_fault_of_the_program_shows_where_it_is():

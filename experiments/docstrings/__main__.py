@@ -1,4 +1,4 @@
-r"""Makes the data set anew: a new version, on which nothing measured before counts.
+r"""Makes a new version of the data set, on which nothing measured before counts.
 
 Run, with this project's dependencies installed and the folders of the standard
 libraries of three interpreters:

@@ -83,7 +83,7 @@ class Entry:
       from_examples: whether the row learns from weighted examples.
       in_rounds: whether the row's rounds are run, each on what it makes of weighted
         examples.
-      num_periods: how often anchors move; each time the optimizer starts anew.
+      num_periods: how often anchors move; each time the optimizer starts again.
       period: updates in a period, if it is not the run's length over `num_periods`.
       num_steps: expected updates.
       learning_rate: Adam's, for a transformer; a table's is five times as large.

@@ -27,7 +27,7 @@ def train(
     """Returns a row's policies before and after its run, `[1 + L, Y]` each.
 
     At a constant rate Adam does not settle: the rate follows half a cosine down to
-    zero. In each period and stage the optimizer starts anew.
+    zero. In each period and stage the optimizer starts again.
 
     Args:
       stages: a row and what it is shown, as in `game.expected_update`; one after

@@ -1,4 +1,4 @@
-"""Settings: what a row leaves open, and the door at which values are checked.
+"""Settings: what a row leaves open, and how values are checked.
 
 A setting belongs to its row, so that two rows may use one letter for two things. `eta`
 is always the step of mirror descent.

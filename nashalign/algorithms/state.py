@@ -88,11 +88,11 @@ def init(
 
 
 def next_stage(method: Method, setup: Setup, state: State) -> State:
-    """Returns the state in which another row goes on from here.
+    """Returns the state in which another stage begins.
 
     The policy becomes every frozen policy, the reference among them, but the `previous`
     one: that is what the policy has been held to, its reference. The optimizer and the
-    heads begin anew; steps and keys go on.
+    heads begin again; steps and keys continue.
 
     Raises:
       ValueError: the row needs the `previous` policy, and there was no reference.

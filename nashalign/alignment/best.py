@@ -18,7 +18,7 @@ def keep(
 ) -> None:
     """Writes a policy down if none before it has won as often.
 
-    The first of equally good ones stays. A run that was broken off and goes on measures
+    The first of equally good ones stays. A run that was broken off and resumed measures
     the same again, and keeps the same.
 
     Args:

@@ -11,7 +11,7 @@ that learn from given pairs `chosen` and `rejected` (`chosen_score`, `rejected_s
 without pairs, the start policy writes them and the annotator compares them.
 
 The same command resumes where it was broken off, and with more --training.num-steps it
-goes on with a finished run. The output folder has the policy, the best one on the
+extends a finished run. The output folder has the policy, the best one on the
 validation prompts, logs, rollouts, and the win rate over the start policy on test
 prompts that training has not seen.
 """
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str]) -> None:
             _align(config, row, run, record)
     except training.RunFinished as finished:
         terminal.console().print(
-            f"{finished}, or raise --training.num-steps to go on with it"
+            f"{finished}, or raise --training.num-steps to extend it"
         )
 
 

@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks
-from nashalign.games import doors
+from nashalign.games import arguments
 from nashalign.types import Array, Numeric
 
 
@@ -111,7 +111,7 @@ def make_solver(
     checks.whole(num_questions, "num_questions")
 
     def init(reference):
-        reference = doors.policy(reference, "reference", positive=True)
+        reference = arguments.policy(reference, "reference", positive=True)
         reference = jnp.asarray(reference)
         log_reference = jnp.log(reference)
         return State(
@@ -148,7 +148,7 @@ def offered(state: State, preference: Array) -> jax.Array:
     """
     require_state(state, "state, preference")
     if checks.known(preference):
-        preference = doors.preference(preference)
+        preference = arguments.preference(preference)
     size = state.log_policy.shape[-1]
     if jnp.shape(preference)[-2:] != (size, size):
         raise ValueError(
@@ -240,7 +240,7 @@ def run(
 
     Args:
       solver: the dynamics.
-      start: the state to go on from, such as `solver.init(reference)`.
+      start: the state to begin with, such as `solver.init(reference)`.
       preference: `[*B, Y, Y]` preference; where it is traced and none, all is NaN.
       num_steps: number of steps, a multiple of `every`.
       every: steps from one measurement to the next, the last of them measured.
@@ -257,7 +257,7 @@ def run(
     """
     require_state(start, "solver, start, preference")
     require_multiple(num_steps, every)
-    preference = doors.preference(preference)
+    preference = arguments.preference(preference)
     batch, games = start.log_policy.shape[:-1], jnp.shape(preference)[:-2]
     if jnp.broadcast_shapes(batch, games) != batch:
         raise ValueError(

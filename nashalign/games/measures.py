@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
-from nashalign.games import doors
+from nashalign.games import arguments
 from nashalign.types import Array, Numeric
 
 
@@ -35,7 +35,7 @@ def win_rates(opponent: Array, preference: Array) -> jax.Array:
     Raises:
       ValueError: if an argument breaks its law.
     """
-    return wins(*doors.game(opponent=opponent, preference=preference))
+    return wins(*arguments.game(opponent=opponent, preference=preference))
 
 
 def wins(opponent: Array, preference: Array) -> jax.Array:
@@ -68,7 +68,7 @@ def best_response(
     Raises:
       ValueError: if an argument breaks its law, or tau is not positive.
     """
-    opponent, preference, reference = doors.game(
+    opponent, preference, reference = arguments.game(
         opponent=opponent, preference=preference, reference=reference
     )
     tau = checks.setting(tau, "tau", above=0)
@@ -100,7 +100,7 @@ def duality_gap(
     Raises:
       ValueError: if an argument breaks its law, or tau is given without a reference.
     """
-    policy, preference, reference = doors.game(
+    policy, preference, reference = arguments.game(
         policy=policy, preference=preference, reference=reference
     )
     tau = checks.setting(tau, "tau", least=0)
@@ -165,7 +165,7 @@ def nash_conv(
     Raises:
       ValueError: if tau is given without a reference.
     """
-    policy, opponent, preference = doors.game(
+    policy, opponent, preference = arguments.game(
         policy=policy, opponent=opponent, preference=preference
     )
     gaps = [duality_gap(p, preference, reference, tau) for p in (policy, opponent)]
@@ -187,8 +187,8 @@ def kl(policy: Array, reference: Array) -> jax.Array:
     Raises:
       ValueError: if one is no policy, or they are not over the same responses.
     """
-    policy = doors.policy(policy, "policy")
-    reference = doors.policy(reference, "reference")
+    policy = arguments.policy(policy, "policy")
+    reference = arguments.policy(reference, "reference")
     policy, reference = _broadcast(policy, reference, "reference")
     return _kl(policy, jnp.log(reference))
 
@@ -208,7 +208,7 @@ def total_variation(policy: Array, other: Array) -> jax.Array:
     Raises:
       ValueError: if one is no policy, or they are not over the same responses.
     """
-    policy, other = doors.policy(policy, "policy"), doors.policy(other, "other")
+    policy, other = arguments.policy(policy, "policy"), arguments.policy(other, "other")
     policy, other = _broadcast(policy, other, "other")
     return jnp.abs(policy - other).sum(axis=-1) / 2
 

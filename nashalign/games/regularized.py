@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks
-from nashalign.games import doors, path_following
+from nashalign.games import arguments, path_following
 from nashalign.types import Array, Numeric
 
 # Entries of the matrices that go down together: 32 MB each.
@@ -60,8 +60,8 @@ def regularized_nash(
       ArithmeticError: if the path breaks off before that accuracy; inside a compiled
         program, JAX's error with its text.
     """
-    preference, reference = doors.game(preference=preference, reference=reference)
-    reference = doors.policy(reference, "reference", positive=True)
+    preference, reference = arguments.game(preference=preference, reference=reference)
+    reference = arguments.policy(reference, "reference", positive=True)
     tau = checks.number(tau, "tau", above=0)
     shape = _batch(preference, reference, tau)
     if checks.known(preference, reference, tau):

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse.csgraph
 import scipy.special
 
-from nashalign.games import doors, preferences
+from nashalign.games import arguments, preferences
 from nashalign.types import Array
 
 
@@ -123,7 +123,7 @@ def fit_bradley_terry(
     size = preference.shape[-1]
     if weights is None:
         weights = np.full(size, 1 / size)
-    doors.game(weights=weights, preference=preference)
+    arguments.game(weights=weights, preference=preference)
     weights = preferences.check_policy(np.asarray(weights), "weights")
     rewards = np.zeros(preference.shape[:-1])
     # Each response's equation over its own weight, so that rare ones are fitted too.

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nashalign.games import doors, dynamics, measures
+from nashalign.games import arguments, dynamics, measures
 from nashalign.games.dynamics import Solver, State
 from nashalign.types import Array
 
@@ -65,8 +65,8 @@ def sweep(
         the steps do not divide into measurements.
     """
     dynamics.require_multiple(num_steps, every)
-    doors.game(preference=preference, reference=reference)
-    doors.policy(reference, "reference", positive=True)
+    arguments.game(preference=preference, reference=reference)
+    arguments.policy(reference, "reference", positive=True)
     settings = dict(settings) or {"_": jnp.zeros(1)}
     lengths = {name: jnp.shape(values)[:1] for name, values in settings.items()}
     if len(set(lengths.values())) > 1 or () in lengths.values():

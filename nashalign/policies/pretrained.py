@@ -1,4 +1,4 @@
-"""The door to Hugging Face checkpoints: models of known families come in and go out.
+"""Hugging Face checkpoints of known families, read and written.
 
 A folder holds `config.json` (see `config_file.py`) and the weights (see `weights.py`),
 in one `model.safetensors` or in shards that `model.safetensors.index.json` lists;

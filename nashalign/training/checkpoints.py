@@ -246,7 +246,7 @@ class Checkpoints:
         """What to do about a damaged file of a checkpoint."""
         place = self.folder / path.relative_to(self.folder).parts[0]
         earlier = [step for step in self._durable() if step < int(place.name)]
-        begin = f"go on from step {earlier[-1]}" if earlier else "begin again"
+        begin = f"resume from step {earlier[-1]}" if earlier else "begin again"
         return f"Delete {place} to {begin}"
 
     def _unwritten(self, error: Exception) -> OSError:

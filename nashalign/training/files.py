@@ -38,7 +38,7 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         raise OSError(
             error.errno or errno.EIO,
             f"cannot write to {path}: {reason}. Free some space or give another "
-            "folder; a run goes on from its last checkpoint when started again",
+            "folder; a run resumes from its last checkpoint when started again",
         ) from error
 
 

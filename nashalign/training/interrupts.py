@@ -39,7 +39,7 @@ class Interrupts:
         """Raises what the noted signal calls for, if there is one.
 
         Args:
-          message: what was saved and how to go on.
+          message: what was saved and how to resume.
 
         Raises:
           KeyboardInterrupt: after SIGINT, with the message.

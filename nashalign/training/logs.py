@@ -1,7 +1,7 @@
 """Logs that agree with the checkpoints: every step in them exactly once.
 
 JSON lines are the record; TensorBoard's files are derived from them. After a kill the
-logs may be ahead of the checkpoint that training goes on from, so opening them cuts
+logs may be ahead of the checkpoint that training resumes from, so opening them cuts
 them back to it. They are on the disk before a checkpoint is begun, which notes their
 lengths: logs that are shorter, or do not agree, are an error.
 """

@@ -1,7 +1,7 @@
 """The one loop that everything is trained in: resumable, logged, interruptible.
 
 Nothing in a step depends on the loop's past but the state: batches are a function of
-the step's index and keys are in the state. So a run that was broken off, and goes on
+the step's index and keys are in the state. So a run that was broken off, and resumes
 from its last checkpoint, ends with the same bits as an unbroken one.
 
 The metrics of a step are fetched after the next one has been dispatched, so that the
@@ -138,7 +138,7 @@ def run(
         checkpoints.wait()
         interrupts.raise_received(
             f"{name}: stopped after step {done} of {num_steps}, which is saved in "
-            f"{folder}. The same command goes on from there"
+            f"{folder}. The same command resumes from there"
         )
     return state
 

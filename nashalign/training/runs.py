@@ -1,7 +1,7 @@
-"""The door of an output folder: a run is begun, gone on with, or left alone.
+"""Output folders: a run is begun in one, resumed, or left alone.
 
 A folder holds one run of one configuration. Opened again with the same configuration it
-goes on; with another one, the difference is shown; a finished one is never touched.
+resumes; with another one, the difference is shown; a finished one is never touched.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ class ConfigChanged(ValueError):
         table = "\n".join(f"  {key}: {old} -> {new}" for key, old, new in differences)
         super().__init__(
             f"{folder} holds a run with other settings:\n{table}\n"
-            "Give the old settings to go on with it, another --output to begin a new "
+            "Give the old settings to resume it, another --output to begin a new "
             "run, or delete the folder"
         )
 
@@ -70,9 +70,9 @@ class Run:
     resumed: bool
 
     def require_same(self, name: str, inputs: Mapping) -> None:
-        """Keeps what a run was begun with, or refuses to go on with anything else.
+        """Keeps what a run was begun with, or refuses to resume with anything else.
 
-        For what is known only after the door: data that was read, for instance.
+        For what is known only once it is open: data that was read, for instance.
 
         Args:
           name: of the file, `NAME.json`, and in the message.
@@ -124,7 +124,7 @@ def open_run(
       config: every setting that results depend on, as a mapping or a dataclass of what
         JSON can hold, nested ones and paths too.
       extends: dotted names of settings that an old run may be given more of: numbers,
-        or None for no limit. It goes on, finished or not.
+        or None for no limit. It is resumed, finished or not.
       space: bytes that must be free on its disk.
 
     Yields:
@@ -209,7 +209,7 @@ def _require_same(folder: pathlib.Path, record: dict, extends: Sequence[str]) ->
         _require_unfinished(folder)
     for what, was, now in records.differences(environment, record["environment"]):
         warnings.warn(
-            f"{folder} was begun with {what} {was} and goes on with {now}: its results "
+            f"{folder} was begun with {what} {was} and is resumed with {now}: its results "
             "may differ in rounding from an unbroken run",
             stacklevel=4,
         )
@@ -225,7 +225,7 @@ def _is_more(old, new) -> bool:
 def _require_unfinished(folder: pathlib.Path) -> None:
     """Raises if all results are there; else the run is unfinished from now on."""
     path = folder / FINISHED
-    remedy = f"Delete {path}, and the same command goes on"
+    remedy = f"Delete {path}, and the same command resumes it"
     summary = files.read_json(path, remedy)
     results = summary.get("results", {})
     if not isinstance(results, dict):

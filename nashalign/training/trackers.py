@@ -11,7 +11,7 @@ from nashalign.training.logs import Tracker
 def wandb_tracker(project: str, folder: pathlib.Path, config: Mapping) -> Tracker:
     """Returns what sends every line of the metrics to a project of Weights and Biases.
 
-    A run that is resumed in the same folder goes on in the same run there; of steps
+    A run that is resumed in the same folder continues the same run there; of steps
     that were lost, and are done again, it keeps the first ones, which are the same.
 
     Args:

@@ -1,4 +1,4 @@
-"""The table of methods: its papers, its settings, and the errors at its door."""
+"""The table of methods: its papers, its settings, and its errors."""
 
 import dataclasses
 import os

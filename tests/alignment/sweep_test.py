@@ -1,4 +1,4 @@
-"""A sweep goes on with the results that it finds."""
+"""A sweep resumes with the results that it finds."""
 
 import json
 

@@ -296,7 +296,7 @@ def runs(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial]:
                 name=f"{place} of a run: {what}",
                 call=lambda copy=copy: _opened(copy),
                 says=(place, str(copy)),
-                right=lambda answer: answer == "goes on",
+                right=lambda answer: answer == "resumes",
             )
 
 
@@ -305,9 +305,9 @@ def _opened(folder: pathlib.Path) -> str:
     try:
         with training.open_run(folder, {"seed": 1, "tau": 0.1}) as run:
             run.require_same("prompts", {"train": "5 sha256:0123"})
-            return "goes on" if run.resumed else "begins again"
+            return "resumes" if run.resumed else "begins again"
     except training.RunFinished:
-        return "goes on"
+        return "resumes"
 
 
 def logs(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial]:

@@ -642,9 +642,9 @@ def configurations(random: np.random.Generator) -> Iterator[Trial]:
 def trials(
     functions: Callable[[], list[Function]],
 ) -> Callable[[np.random.Generator], Iterator[Trial]]:
-    """The door of a list of functions: one argument after another is wrong."""
+    """Trials of a list of functions: one argument after another is wrong."""
 
-    def door(random):
+    def drawn(random):
         own = functions()
         places = [(each, argument) for each in own for argument in each.kinds]
         while True:
@@ -659,4 +659,4 @@ def trials(
                     says=(argument, *function.says),
                 )
 
-    return door
+    return drawn

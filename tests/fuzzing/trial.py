@@ -1,4 +1,4 @@
-"""One mutated input, and the verdict on what a door does with it."""
+"""One mutated input, and the verdict on what an entry point does with it."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from nashalign import training
 # inheritance, so the words of the message are looked at as well.
 READABLE = (ValueError, TypeError, OSError, AssertionError, training.TrainingDiverged)
 
-# Seconds: a door that does not answer by then is one that hangs.
+# Seconds: an entry point that does not answer by then is one that hangs.
 PATIENCE = 20.0
 
 
@@ -25,7 +25,7 @@ class Trial:
 
     Attributes:
       name: what was done to which input; trials of one name are one fault.
-      call: gives the input to the door.
+      call: gives the input to the entry point.
       says: words of which a readable error must hold one: the file, the field or the
         argument that is wrong. Empty where shapes alone are wrong.
       right: whether an answer is right all the same; by default none is.
@@ -38,7 +38,7 @@ class Trial:
 
 
 class _Hangs(BaseException):
-    """The door did not answer; no handler of errors can swallow it."""
+    """The entry point did not answer; no handler of errors can swallow it."""
 
 
 @contextlib.contextmanager
@@ -59,7 +59,7 @@ def _limited(seconds: float) -> Iterator[None]:
 
 
 def fault(trial: Trial) -> str | None:
-    """Returns what is wrong with a door's answer to a trial, or None."""
+    """Returns what is wrong with an entry point's answer to a trial, or None."""
     try:
         with _limited(PATIENCE):
             answer = trial.call()

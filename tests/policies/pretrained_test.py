@@ -1,4 +1,4 @@
-"""Tests of the door to Hugging Face folders."""
+"""Hugging Face folders, read and written."""
 
 import errno
 import json

@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint_names_the_folder_to_delete(tmp_path):
         if path.is_file():
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with training.Checkpoints(tmp_path) as checkpoints:
-        with pytest.raises(ValueError, match="20 to go on from step 10"):
+        with pytest.raises(ValueError, match="20 to resume from step 10"):
             checkpoints.restore_latest(state())
 
 
@@ -169,7 +169,7 @@ def test_no_single_bit_changes_unnoticed_and_the_earlier_checkpoint_is_intact(tm
                 with pytest.raises(ValueError) as error:
                     checkpoints.restore_latest(state())
                 assert str(path) in str(error.value)
-                assert str(error.value).endswith("20 to go on from step 10")
+                assert str(error.value).endswith("20 to resume from step 10")
                 flipped(path, bit)
         assert bits(checkpoints.restore_latest(state())[1]) == bits(state(2))
         assert checkpoints.note(20) == {"length": 7}

@@ -187,7 +187,7 @@ def test_a_line_that_a_kill_has_torn_is_cut(tmp_path, unbroken, torn):
     ],
     ids=["deleted", "cut", "garbled", "out of order"],
 )
-@pytest.mark.parametrize("num_steps", [4, NUM_STEPS], ids=["done", "to go on with"])
+@pytest.mark.parametrize("num_steps", [4, NUM_STEPS], ids=["done", "to resume"])
 def test_logs_that_are_shorter_than_the_checkpoint_are_noticed_before_any_step(
     tmp_path, name, spoil, num_steps
 ):
@@ -349,7 +349,7 @@ def test_trackers_are_given_each_line_once_as_it_is_logged(tmp_path):
     # As the log has them: what is not finite is None.
     assert first == training.read_log(tmp_path / "metrics.jsonl")
     assert first[0]["undefined"] is None
-    # A run that goes on gives the new lines, and a finished one gives none.
+    # A run that resumes gives the new lines, and a finished one gives none.
     for _ in range(2):
         train(tmp_path, **settings)
     assert [line["step"] for line in first] == list(range(NUM_STEPS + 1))
@@ -499,7 +499,7 @@ def test_a_killed_process_is_gone_on_with_to_the_same_bits(killed, unbroken, num
         assert code == -9
     else:
         assert code == 143
-        assert "The same command goes on from there" in errors
+        assert "The same command resumes from there" in errors
     assert len(logged(folder)["metrics"]) == {-9: 5, 143: 7}[code]
     same_as(unbroken, folder, train(folder))
 

@@ -227,7 +227,7 @@ def test_other_versions_are_a_warning(tmp_path, monkeypatch):
     with pytest.warns(UserWarning) as warned:
         with training.open_run(tmp_path, Config()):
             pass
-    assert any("goes on with 0.0" in str(warning.message) for warning in warned)
+    assert any("is resumed with 0.0" in str(warning.message) for warning in warned)
 
 
 def test_two_processes_cannot_work_in_one_folder(tmp_path):

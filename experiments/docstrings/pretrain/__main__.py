@@ -8,7 +8,7 @@ says what it was trained on, for how long, and how well it does on packages that
 never saw.
 
 Commands (the corpus is a second environment, filled with `pip install --no-deps`; the
-second goes on from the model of the first):
+second starts from the model of the first):
 
     python -m experiments.docstrings.pretrain --site-packages CORPUS/site-packages
     python -m experiments.docstrings.pretrain --site-packages CORPUS/site-packages \
@@ -17,7 +17,7 @@ second goes on from the model of the first):
 Only training packages are trained on (`harvest.split_of`), by the same hash as
 everywhere, and a text that also occurs in a test or validation package is never a
 training text. The schedule follows the clock, not the steps, so that a busy machine
-trains less, not longer. Started again on the same output folder, it goes on from its
+trains less, not longer. Started again on the same output folder, it resumes from its
 last checkpoint.
 """
 

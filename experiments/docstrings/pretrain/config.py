@@ -16,7 +16,7 @@ class Config:
         there; in the output folder where it is left out.
       site_packages: folders of packages to learn from, beside the standard library
         and this project's dependencies, which are always there.
-      start: Hugging Face folder of a model to go on from, with its tokenizer; a new
+      start: Hugging Face folder of a model to start from, with its tokenizer; a new
         model where it is left out.
       excluded: packages left out, because of their licence.
       most_per_package: pairs taken from one training package at most, so that the

@@ -19,7 +19,7 @@ FROM_MEMORY = "the paper's, from memory"
 SECOND_HAND = "written from descriptions of the paper, whose formula is not public"
 ONE_PROMPT_SET = "prompts come from one set; the paper takes new ones each iteration"
 WRITES_EVERY_STEP = (
-    "the iterate writes anew at every step; the paper writes once an iteration"
+    "the iterate writes again at every step; the paper writes once an iteration"
 )
 SOFT_LABELS = "labels may be soft"
 

@@ -1,4 +1,4 @@
-"""The table of methods, and the door at which a row's settings are checked.
+"""The table of methods, and where settings are given to a row.
 
 The defaults are the papers' own where a paper trained language models with them, and
 every setting says where its default is from; on another preference they are a place to

@@ -1,4 +1,4 @@
-"""The doors of the room: what its functions ask of policies, preferences and states.
+"""What the functions of the room ask of policies, preferences and states.
 
 Numbers that are there to be looked at are checked on the host, and an error names the
 argument. Traced ones, inside `jax.jit` or `jax.vmap`, become NaN where they break a

@@ -1,4 +1,4 @@
-"""Tests of the room's doors: what is no policy, preference or state is refused."""
+"""Arguments of the room: what is no policy, preference or state is refused."""
 
 import jax
 import jax.numpy as jnp
