@@ -209,8 +209,8 @@ def _require_same(folder: pathlib.Path, record: dict, extends: Sequence[str]) ->
         _require_unfinished(folder)
     for what, was, now in records.differences(environment, record["environment"]):
         warnings.warn(
-            f"{folder} was begun with {what} {was} and is resumed with {now}: its results "
-            "may differ in rounding from an unbroken run",
+            f"{folder} was begun with {what} {was} and is resumed with {now}: its "
+            "results may differ in rounding from an unbroken run",
             stacklevel=4,
         )
 
