@@ -1,17 +1,10 @@
 """A decoder with rotary positions, gated MLPs and grouped queries: many families' body.
 
 Touvron et al. 2023 (arXiv:2302.13971), with the names of the Hugging Face
-<<<<<<< HEAD:nashalign/policies/decoder.py
 configuration. The modules are `flax.nnx`; `decoder` wraps them into a `Policy`. Layers
 are stacked and scanned, so that depth costs neither compile time nor leaves. A family
 (`families/`) is a shape of it, with the names under which its weights are stored.
 Deliberately absent: rope scaling, attention biases, sliding windows.
-=======
-configuration. The modules are `flax.nnx`; `llama` wraps them into a `Policy`. Layers
-are stacked and scanned, so that depth costs neither compile time nor leaves.
-Deliberately absent: rope scaling, attention biases, sliding windows; a checkpoint that
-asks for one is refused when it is read (`pretrained.py`).
->>>>>>> 7de6b5f (Say resume, again and entry point where the names were our own):nashalign/policies/llama.py
 """
 
 import dataclasses
