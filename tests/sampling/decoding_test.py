@@ -1,6 +1,7 @@
 """What the sampler draws: the right distribution, from the right keys, once."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -91,22 +92,28 @@ def test_a_policy_with_a_context_of_its_own_reads_that_instead_of_the_prompt():
         mask=jnp.concatenate([TEXT_PROMPTS.mask, longer > 0], 1),
     )
     params = {"policy": TEXT_PARAMS["policy"], "told": TEXT_PARAMS["policy"]}
-    responses, log_probs = sampling.sample(
-        TEXT_POLICY,
-        params,
-        lambda logits: logits["told"],
-        KEY,
-        TEXT_PROMPTS,
-        contexts={"told": context},
-        num_responses=3,
-        decoding=TEXT_DECODING,
-    )
+
+    @jax.jit
+    def drawn(params, context):
+        return sampling.sample(
+            TEXT_POLICY,
+            params,
+            lambda logits: logits["told"],
+            KEY,
+            TEXT_PROMPTS,
+            contexts={"told": context},
+            num_responses=3,
+            decoding=TEXT_DECODING,
+        )
+
+    read_again = jax.jit(functools.partial(policies.log_probs, TEXT_POLICY))
+    responses, log_probs = drawn(params, context)
     told, _ = draw(
         TEXT_POLICY, TEXT_PARAMS, alone, context, TEXT_DECODING, num_responses=3
     )
     assert (responses.tokens == told.tokens).all()
     for name, read in (("policy", TEXT_PROMPTS), ("told", context)):
-        expected = policies.log_probs(TEXT_POLICY, params[name], read, responses)
+        expected = read_again(params[name], read, responses)
         np.testing.assert_allclose(log_probs[name], expected, atol=1e-5)
     assert (abs(log_probs["policy"] - log_probs["told"]).sum(-1) > 1e-3).all()
 
