@@ -21,6 +21,11 @@ def named(entry):
     return "-".join([entry.row, *(f"{k}={v:g}" for k, v in entry.settings.items())])
 
 
+def by_lane(*cases):
+    """Parameters of which the first is a row, each in its row's lane."""
+    return [pytest.param(*case, marks=lanes.marks(case[0])) for case in cases]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "entry",
@@ -35,7 +40,9 @@ def test_a_row_comes_to_rest_where_theory_says(entry):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ["nash_md_pg", "dpo"])
+@pytest.mark.parametrize(
+    "row", ["nash_md_pg", pytest.param("dpo", marks=pytest.mark.full)]
+)
 def test_a_transformer_rests_there_too(row):
     (entry,) = launch.choose((row,))
     assert examine(entry, ("transformer",)).holds
@@ -48,7 +55,7 @@ def test_every_row_of_the_table_has_an_entry():
 
 @pytest.mark.parametrize(
     "row, settings",
-    [
+    by_lane(
         ("rl", {"tau": 1.0}),
         ("online_ipo", {"tau": 0.25}),
         ("ipo_md", {"mix": 0.0}),
@@ -59,7 +66,7 @@ def test_every_row_of_the_table_has_an_entry():
         ("sequential_po", {"retain": 0.0}),
         ("kto", {"undesirable": 1.1}),
         ("grpo", {"tau": 0.9}),
-    ],
+    ),
 )
 def test_a_row_with_another_setting_does_not_hold(row, settings):
     entry = launch.choose((row,))[-1]
@@ -77,7 +84,7 @@ def test_a_row_with_another_setting_does_not_hold(row, settings):
 
 @pytest.mark.parametrize(
     "row, other",
-    [
+    by_lane(
         ("self_play_pg", "best_response_pg"),
         ("nash_md_pg", "self_play_pg"),
         ("online_ipo", "online_dpo"),
@@ -87,7 +94,7 @@ def test_a_row_with_another_setting_does_not_hold(row, settings):
         ("dr_grpo", "rloo"),
         ("wpo", "dpo"),
         ("chi_po", "dpo"),
-    ],
+    ),
 )
 def test_a_row_that_is_another_method_does_not_hold(row, other, monkeypatch):
     (entry,) = launch.choose((row,))
@@ -125,7 +132,7 @@ def test_an_entry_names_the_rows_of_which_the_same_is_predicted(row, number, rel
 
 @pytest.mark.parametrize(
     "row, other, period",
-    [
+    by_lane(
         ("egpo", "online_ipo", None),
         ("spo", "self_play_pg", None),
         ("rloo", "rl", None),
@@ -133,7 +140,7 @@ def test_an_entry_names_the_rows_of_which_the_same_is_predicted(row, number, rel
         ("dpo", "sequential_po", None),
         ("online_ipo", "mpo", None),
         ("online_ipo", "mnpo", 1),
-    ],
+    ),
 )
 def test_a_relative_passes_in_the_place_of_a_row(row, other, period, monkeypatch):
     entry = launch.choose((row,))[0]

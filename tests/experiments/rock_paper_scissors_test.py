@@ -45,7 +45,7 @@ def test_all_methods_are_compared_with_intervals(finished):
     assert "±" in (finished / "results/summary.md").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_broken_off_in_any_method_it_ends_with_the_same_bits(
     finished, tmp_path, monkeypatch
 ):
@@ -80,7 +80,7 @@ def test_broken_off_in_any_method_it_ends_with_the_same_bits(
     jax.tree.map(np.testing.assert_array_equal, whole, again)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_judge_is_asked_no_question_twice(finished, monkeypatch, tmp_path):
     asked = []
     own = task.prefer

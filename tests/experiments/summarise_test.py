@@ -182,7 +182,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(
         )
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_several_seeds_a_method_go_on_where_they_stopped_and_are_one_policy(
     arguments, finished, tmp_path, monkeypatch
 ):
@@ -257,7 +257,7 @@ def test_the_committed_sweep_says_of_taus_what_readme_says():
         assert (win_rates[best] - beside < half_width).all()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_sweep_goes_on_where_it_stopped_and_draws_every_run(
     arguments, tmp_path, monkeypatch
 ):
@@ -416,7 +416,7 @@ def test_all_rows_have_a_folder_of_their_own():
     assert list(config.settings) == list(algorithms.TABLE)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_smoke_run_of_mixed_po_gets_through_whatever_its_stages_find(
     arguments, tmp_path
 ):
@@ -428,7 +428,7 @@ def test_a_smoke_run_of_mixed_po_gets_through_whatever_its_stages_find(
     assert [line["step"] for line in alignment.logs.read(output / "mixed_po")] == [0, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_rounds_and_stages_go_on_where_they_were_broken_off(
     arguments, tmp_path, monkeypatch
 ):
