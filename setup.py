@@ -38,7 +38,7 @@ setuptools.setup(
             "nashpy>=0.0.41",
             "open_spiel>=1.6",
             "pytest>=8.0",
-            "pytest-xdist>=3.6",
+            "pytest-xdist>=3.8",
             "ruff>=0.14",
             "setuptools>=70",
         ],

@@ -63,6 +63,20 @@ _FAST = [
         "policies/logits_test.py",
     )
 ]
+# A worker takes one file after another: those that take longest come first, so that no
+# other worker waits for the last one.
+_LONGEST = [
+    _TESTS / name
+    for name in (
+        "experiments/summarise_test.py",
+        "algorithms/gradients_test.py",
+        "experiments/fixed_points_test.py",
+        "algorithms/fixed_points_test.py",
+        "algorithms/golden_test.py",
+        "cli/align_test.py",
+        "fuzz_test.py",
+    )
+]
 
 
 def pytest_addoption(parser):
@@ -73,7 +87,13 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Marks the fast tests, and leaves out those of the full lane unless asked."""
+    """Marks the fast tests, and leaves out those of the full lane unless asked.
+
+    The longest files come first.
+    """
+    last = len(_LONGEST)
+    places = {path: place for place, path in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, last))
     kept, left_out = [], []
     for item in items:
         full = item.get_closest_marker("full") is not None

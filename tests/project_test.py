@@ -54,6 +54,11 @@ def test_the_workflow_measures_coverage_and_builds_the_pages_as_a_person_does():
     assert '"docs": [' in text("setup.py")
 
 
+def test_files_that_have_a_place_in_the_lanes_exist(pytestconfig):
+    settings = pytestconfig.pluginmanager.get_plugin(str(ROOT / "tests/conftest.py"))
+    assert all(path.exists() for path in [*settings._FAST, *settings._LONGEST])
+
+
 def test_hooks_lint_as_the_workflow_does():
     for command in ("ruff check", "ruff format"):
         assert f"entry: {command} " in text(".pre-commit-config.yaml")
