@@ -368,7 +368,9 @@ NUM_BATCHES = 80
 
 
 @functools.cache
-def sampled_steps(name: str, num_batches: int = NUM_BATCHES, batch_size: int = 30):
+def sampled_steps(
+    name: str, num_batches: int = NUM_BATCHES, batch_size: int = 30, compiled=compiled
+):
     """Returns independent sampled updates at a frozen state, in float64.
 
     Args:
@@ -376,6 +378,7 @@ def sampled_steps(name: str, num_batches: int = NUM_BATCHES, batch_size: int = 3
       num_batches: number of updates, all from `moved_state()`; the first ones, where
         they are fewer than `NUM_BATCHES`.
       batch_size: prompts in each; as many copies of `THREE_PROMPTS` as fit.
+      compiled: what makes programs of functions.
 
     Returns:
       Directions `[num_batches, parameters]`, and each update's metrics.
