@@ -37,6 +37,8 @@ setuptools.setup(
         "test": [
             "nashpy>=0.0.41",
             "open_spiel>=1.6",
+            # With a node of its own: without one it would be fetched at the first run.
+            "pyright[nodejs]>=1.1.400",
             "pytest>=8.0",
             "pytest-xdist>=3.8",
             "ruff>=0.14",

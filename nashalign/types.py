@@ -15,7 +15,7 @@ from typing import TypeVar
 import jax
 import numpy as np
 
-# Narrower than Array and chex.Numeric, in which NumPy's scalars are arrays: those
+# Narrower than chex.Array and chex.Numeric, in which NumPy's scalars are arrays: those
 # take no index, and truth values have no difference.
 Array = jax.Array | np.ndarray
 Numeric = Array | np.number | float

@@ -65,6 +65,13 @@ def test_hooks_lint_as_the_workflow_does():
         assert re.search(rf"^{command} ", text(".ci/run"), re.M)
 
 
+def test_types_are_checked_by_hooks_and_workflow_alike():
+    assert "entry: pyright\n" in text(".pre-commit-config.yaml")
+    assert re.search(r"^pyright$", text(".ci/run"), re.M)
+    assert '"pyright[nodejs]>=' in text("setup.py")
+    assert "`pyright`" in text("CONTRIBUTING.md")
+
+
 LANES = """
 import pytest
 

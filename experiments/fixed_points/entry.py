@@ -132,7 +132,9 @@ class Entry:
             rounds = algorithms.find(self.row).course(self.num_steps, **self.settings)
             context = token_game.context(rounds[0].method, examples)
             return [
-                (own.method, own.make(context, None) if own.method.num_data else None)
+                (own.method, own.make(context, None))
+                if own.make is not None and own.method.num_data
+                else (own.method, None)
                 for own in rounds
             ]
 

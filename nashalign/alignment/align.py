@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from nashalign import algorithms, preferences, training
-from nashalign.alignment import course, examples, steps
+from nashalign.alignment import asking, course, examples, steps
 from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
 from nashalign.types import Examples
@@ -87,7 +87,7 @@ def require(
     who: str,
     rounds: Sequence[algorithms.Round],
     task: tasks.Task,
-    annotators: Mapping[str, Any],
+    annotators: asking.Annotators,
     data_set: examples.DataSet | None,
 ) -> None:
     """Requires what the rounds of a method need, before anything is done.
@@ -128,7 +128,7 @@ _ASKED = {"preference": ("prefer", "preference"), "reward": ("score", "rewards")
 
 
 def _require_answers(
-    who: str, question: str, annotators: Mapping[str, Any], given: Examples | None
+    who: str, question: str, annotators: asking.Annotators, given: Examples | None
 ) -> None:
     """Requires somebody who answers a question, where the examples do not."""
     asked, answer = _ASKED[question]
@@ -142,7 +142,7 @@ def _require_answers(
         )
 
 
-def _both(annotator: preferences.Annotator | None) -> dict[str, Any]:
+def _both(annotator: preferences.Annotator | None) -> asking.Annotators:
     """One annotator for both questions."""
     return {"preference": annotator, "reward": annotator}
 

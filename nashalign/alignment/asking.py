@@ -5,7 +5,7 @@ One on the device is compiled once; one on the host is asked as it is.
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,6 +14,9 @@ import numpy as np
 from nashalign import preferences, terminal
 from nashalign.alignment import task as tasks
 from nashalign.types import Prompts, Responses
+
+# Whom a run may ask, by what they answer: `"preference"` and `"reward"`.
+Annotators = Mapping[str, preferences.Annotator | None]
 
 _PAIRS_AT_ONCE = 336
 """Comparisons in one call of a model; more would take too much memory."""

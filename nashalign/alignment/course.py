@@ -21,6 +21,8 @@ from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
 from nashalign.types import Examples, Prompts
 
+Tracker = training.Tracker
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
@@ -68,7 +70,7 @@ class Run:
     """What stays the same through the rounds of a run; see `align`."""
 
     task: tasks.Task
-    annotators: Mapping[str, Any]
+    annotators: asking.Annotators
     training: Training
     learning_rate: float
     data_set: examples.DataSet | None
@@ -76,7 +78,7 @@ class Run:
     mesh: jax.sharding.Mesh
     folder: pathlib.Path
     seed: int
-    track: Sequence[training.Tracker]
+    track: Sequence[Tracker]
 
     def context(
         self, setup: algorithms.Setup, state: algorithms.State
@@ -176,7 +178,8 @@ def suffix(task: tasks.Task, method: algorithms.Method) -> Sequence[int]:
       task: with the levels of scores.
       method: the row.
     """
-    return task.levels[-1].tolist() if examples.conditions_on_rewards(method) else ()
+    levels: Any = task.levels  # there, where a row is shown one (`require`)
+    return levels[-1].tolist() if examples.conditions_on_rewards(method) else ()
 
 
 def optimizer_steps(method: algorithms.Method, num_steps: int = 1) -> int:
@@ -215,7 +218,7 @@ def _train(
     run: Run, own, method, compiled, state, batches, folder, label
 ) -> algorithms.State:
     """The state after a round of a run."""
-    annotator = run.annotators.get(method.annotation)
+    annotator, validation = run.annotators.get(method.annotation), run.validation
 
     def step(state, batch):
         state, metrics, groups = compiled(state, batch, method, annotator)
@@ -237,19 +240,21 @@ def _train(
         save_every=run.training.save_every,
         show=("log_ratio", "win_rate"),
         rollouts_of=functools.partial(rollouts.lines, run.task),
-        evaluate=None if run.validation is None else _evaluation(run, method),
+        evaluate=validation and _evaluation(run, validation, method),
         evaluate_every=run.training.evaluate_every,
         stop=functools.partial(_spent, run.training.kl_budget),
         track=run.track,
     )
 
 
-def _evaluation(run: Run, method) -> Callable[[algorithms.State], Mapping[str, float]]:
+def _evaluation(
+    run: Run, validation: Validation, method: algorithms.Method
+) -> Callable[[algorithms.State], Mapping[str, float]]:
     """What measures a state, and keeps the best one."""
     shown = suffix(run.task, method)
 
     def evaluate(state):
-        found = run.validation.measure(state.params, run.seed, shown)
+        found = validation.measure(state.params, run.seed, shown)
         if not _spent(run.training.kl_budget, found):
             best.keep(run.folder, run.task, state, found)
         return found
@@ -279,7 +284,7 @@ def _batches(
             seed=run.seed,
         )
     if found is None:
-        found = run.data_set.of(method)
+        found = (run.data_set or examples.DataSet()).of(method)
     batch = examples.batches(found, batch_size=size, seed=run.seed)
     if method.num_data:
         return lambda step: batch(done + step)

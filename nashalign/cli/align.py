@@ -28,6 +28,7 @@ import tyro
 from nashalign import (
     algorithms,
     alignment,
+    checks,
     command_line,
     data,
     options,
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str]) -> None:
         with training.open_run(config.output, record, extends=_EXTENDS) as run:
             if run.resumed:
                 terminal.console().print(f"{config.output}: resumed where it stopped")
-            _align(config, row, run, record)
+            _align(config, checks.present(row, "--method"), run, record)
     except training.RunFinished as finished:
         terminal.console().print(
             f"{finished}, or raise --training.num-steps to extend it"

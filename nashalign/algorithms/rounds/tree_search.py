@@ -117,7 +117,7 @@ class Searched:
             # One width for all prefixes, one program.
             shown = data.pad_prompts(
                 [[*own, *prefix]],
-                prompt.ids,
+                np.asarray(prompt.ids),
                 length=prompt.tokens.shape[1] + longest,
                 pad_id=pad_id,
             )

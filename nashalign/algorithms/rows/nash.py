@@ -1,8 +1,10 @@
 """Rows that look for the Nash policy of a preference by regression."""
 
+from typing import Any
+
 from nashalign import losses
 from nashalign.algorithms import players
-from nashalign.algorithms.columns import draw, extragradient
+from nashalign.algorithms.columns import Author, Loss, draw, extragradient
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import (
     added,
@@ -55,7 +57,13 @@ _LAST_KEPT = (
 )
 
 
-def _iterated(loss, number=2, anchor=iterate, refresh=_FOLLOWING, **columns):
+def _iterated(
+    loss: Loss,
+    number: int | str = 2,
+    anchor: Author = iterate,
+    refresh=_FOLLOWING,
+    **columns: Any,
+) -> Method:
     """A method on responses of the iterate, which follows every period."""
     return Method(
         members=draw(iterate, number),

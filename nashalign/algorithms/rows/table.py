@@ -5,8 +5,6 @@ every setting says where its default is from; on another preference they are a p
 start. Periods are those of the papers' outer iterations, counted in updates.
 """
 
-import chex
-
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.row import Row, near
 from nashalign.algorithms.rows import (
@@ -23,6 +21,7 @@ from nashalign.algorithms.rows import (
     robust,
     self_play,
 )
+from nashalign.types import Numeric
 
 _ROWS = (
     *rewarded.ROWS,
@@ -88,7 +87,7 @@ def find(name: str) -> Row:
     return TABLE[name]
 
 
-def configure(row: Row | str, /, **settings: chex.Numeric) -> Method:
+def configure(row: Row | str, /, **settings: Numeric) -> Method:
     """Returns a row's method with its settings replaced and checked.
 
     Args:
