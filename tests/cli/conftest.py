@@ -5,7 +5,6 @@ import pathlib
 
 import pytest
 
-from nashalign import command_line
 from tests.tiny_task import write_policy
 
 TEXTS = ["round 1: rock paper scissors"] * 4
@@ -28,10 +27,3 @@ def prompts(tmp_path_factory) -> pathlib.Path:
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _compiled_quickly():
-    """Leaves out the compiler's optimisations, which nothing here repays."""
-    with command_line.compiled_quickly(True):
-        yield

@@ -7,16 +7,10 @@ import numpy as np
 import pytest
 
 from experiments import rock_paper_scissors as task
-from nashalign import command_line, games, policies, training
+from nashalign import games, policies, training
 from nashalign.alignment import rollouts
 
 SIZES = ("--num-steps", "3", "--num-lessons", "4")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compiled_quickly():
-    with command_line.compiled_quickly(True):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,6 @@ import pytest
 from nashalign import games
 from nashalign.games import preferences
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 GAME = games.random_preference(0, 3)
 POLICY = np.array([0.5, 0.3, 0.2])
 SOLVER = games.nash_md(tau=0.1, eta=1.0)

@@ -7,8 +7,6 @@ import pytest
 
 from nashalign import games
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 PREFERENCE = games.three_cycle()
 REFERENCE = np.array([0.2, 0.5, 0.3])
 

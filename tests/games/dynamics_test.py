@@ -308,7 +308,6 @@ def test_multiplayer_with_one_opponent_is_inpo():
     )
 
 
-@pytest.mark.usefixtures("compiled_quickly")
 def test_votes_are_drawn_with_the_probabilities_of_the_preference():
     seen = games.Solver(
         lambda reference: None,
@@ -330,7 +329,6 @@ def test_votes_are_drawn_with_the_probabilities_of_the_preference():
     )
 
 
-@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize(
     "solver",
     [
@@ -381,7 +379,6 @@ def test_a_step_takes_one_preference_or_as_many_as_it_asks_for():
         solver.update(start, *[PREFERENCE] * 3)
 
 
-@pytest.mark.usefixtures("compiled_quickly")
 def test_independent_voters_move_a_policy_apart_around_its_expectation():
     solver = games.mirror_descent(tau=0.5, eta=0.02)
 
@@ -493,7 +490,6 @@ def test_one_start_for_many_games_is_refused():
         games.run(solver, solver.init(REFERENCE), many, num_steps=2)
 
 
-@pytest.mark.usefixtures("compiled_quickly")
 def test_votes_can_be_drawn_where_rounding_left_the_range():
     preference = np.array(games.rock_paper_scissors())
     preference[0, 1], preference[1, 0] = 1 + 5e-7, -5e-7

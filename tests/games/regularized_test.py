@@ -14,8 +14,6 @@ import scipy.special
 
 from nashalign import games
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 # Of games with a pure Nash policy hardly anything moves at a small tau.
 PREFERENCE = np.stack(
     [games.planted(seed, [0.3, 0.1, 0.25, 0.15, 0.2]) for seed in range(2)]

@@ -12,8 +12,6 @@ import scipy.special
 
 from nashalign import games
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 PREFERENCE = games.random_preference(0, 4)
 REFERENCE = np.array([0.1, 0.5, 0.15, 0.25])
 REWARDS = np.array([0.3, -0.2, 1.1, 0.4])

@@ -6,8 +6,6 @@ import pytest
 
 from nashalign import games
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 PREFERENCE = games.random_preference(0, (8, 4)).astype(np.float32)
 REFERENCE = np.random.default_rng(0).dirichlet(np.full(4, 3.0), size=8)
 REFERENCE = REFERENCE.astype(np.float32)
