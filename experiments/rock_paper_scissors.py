@@ -109,7 +109,7 @@ def main(config: Config) -> None:
         loaded = text_task(teach(run.folder, config), answers)
         task, seed = loaded.task, config.seed
         judge = checks.present(loaded.annotator, "annotator")
-        sampled = alignment.examples.sampled(
+        sampled = alignment.examples.sample(
             task, judge, 128, 2, seed=seed, folder=run.folder / "data_set"
         )
         found = {}

@@ -16,11 +16,11 @@ from nashalign import terminal, training
 """How many seeds random keys can tell apart."""
 
 
-def guarded(
+def guard(
     main: Callable[[list[str]], int | None],
 ) -> Callable[[Sequence[str]], int | str]:
     """Returns `main` as a command that ends with a number or with a sentence."""
-    return terminal.guarded(main, training.TrainingDiverged)
+    return terminal.guard(main, training.TrainingDiverged)
 
 
 def command(
@@ -35,9 +35,9 @@ def command(
       about: what --help says first.
 
     Returns:
-      `command(arguments)`: an exit code or a sentence; see `terminal.guarded`.
+      `command(arguments)`: an exit code or a sentence; see `terminal.guard`.
     """
-    return guarded(lambda arguments: main(parse(config, arguments, name, about)))
+    return guard(lambda arguments: main(parse(config, arguments, name, about)))
 
 
 def parse(

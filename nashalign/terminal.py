@@ -42,7 +42,7 @@ class _Console(rich.console.Console):
             raise OSError(error.errno, f"{_LOST}: {error.strerror}") from error
 
     def on_broken_pipe(self) -> None:
-        """Leaves the end of the command to `guarded`."""
+        """Leaves the end of the command to `guard`."""
         raise  # noqa: PLE0704 - rich calls this while it handles the error
 
 
@@ -153,7 +153,7 @@ def progress_bar(
         yield lambda count, note: bar.update(task, advance=count, note=note)
 
 
-def guarded(
+def guard(
     main: Callable[[list[str]], int | None],
     *expected: type[Exception],
 ) -> Callable[[Sequence[str]], int | str]:

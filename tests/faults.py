@@ -385,14 +385,14 @@ FAULTS = [
     Fault(
         "INPO's step taken for its inverse",
         MIRROR,
-        "eta=schedules.converted(paper_eta, _inverse))\n\n\ndef dno",
+        "eta=schedules.convert(paper_eta, _inverse))\n\n\ndef dno",
         "eta=paper_eta)\n\n\ndef dno",
         step("inpo"),
     ),
     Fault(
         "DNO's step taken for its inverse",
         MIRROR,
-        "tau=0.0, eta=schedules.converted(paper_eta, _inverse)",
+        "tau=0.0, eta=schedules.convert(paper_eta, _inverse)",
         "tau=0.0, eta=paper_eta",
         step("dno"),
     ),
@@ -854,10 +854,10 @@ FAULTS = [
     ),
     Fault(
         "KL per token",
-        "nashalign/evaluation/divergence.py",
+        "nashalign/evaluation/kl.py",
         "log_ratio.sum(axis=2).mean(axis=1)",
         "log_ratio.mean(axis=2).mean(axis=1)",
-        "tests/evaluation/divergence_test.py -k summed_log_ratios",
+        "tests/evaluation/kl_test.py -k summed_log_ratios",
     ),
     Fault(
         "mean over devices instead of the sum",

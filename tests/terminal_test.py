@@ -52,24 +52,24 @@ def test_what_a_user_can_mend_is_a_sentence(error, ended, capsys):
     def main(arguments):
         raise error
 
-    assert terminal.guarded(main, ZeroDivisionError)([]) == ended
+    assert terminal.guard(main, ZeroDivisionError)([]) == ended
     if ended == 130:
         assert capsys.readouterr().err == "stopped; the same command resumes it\n"
 
 
 def test_a_fault_of_the_program_shows_where_it_is():
     with pytest.raises(KeyError):
-        terminal.guarded(lambda arguments: {}["x"])([])
+        terminal.guard(lambda arguments: {}["x"])([])
 
 
 def test_what_a_command_returns_is_its_exit_code():
-    assert terminal.guarded(lambda arguments: None)([]) == 0
-    assert terminal.guarded(lambda arguments: len(arguments))(["a", "b"]) == 2
+    assert terminal.guard(lambda arguments: None)([]) == 0
+    assert terminal.guard(lambda arguments: len(arguments))(["a", "b"]) == 2
 
 
 def test_an_argument_that_is_no_text_is_refused_before_anything_is_done():
     argument = os.fsdecode(b"d\xff")
-    ended = terminal.guarded(lambda arguments: 0)(["--data", argument])
+    ended = terminal.guard(lambda arguments: 0)(["--data", argument])
     assert ended.startswith(r"error: 'd\udcff' cannot be read in this locale")
     assert "PYTHONUTF8=1" in ended
 
@@ -77,7 +77,7 @@ def test_an_argument_that_is_no_text_is_refused_before_anything_is_done():
 def test_a_full_disk_behind_the_output_is_a_sentence_and_said_once(monkeypatch):
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        command = terminal.guarded(lambda arguments: print("text"))
+        command = terminal.guard(lambda arguments: print("text"))
         assert command([]) == (
             "error: the output cannot be written: No space left on device"
         )
@@ -88,7 +88,7 @@ def test_a_full_disk_behind_the_output_is_a_sentence_and_said_once(monkeypatch):
 def test_a_full_disk_behind_a_console_is_said_to_be_the_outputs(monkeypatch, length):
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        command = terminal.guarded(lambda a: terminal.console().print("x" * length))
+        command = terminal.guard(lambda a: terminal.console().print("x" * length))
         assert "the output cannot be written: No space left on device" in command([])
         with contextlib.suppress(OSError):
             full.flush()
@@ -106,24 +106,24 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(monkeypatch, write, en
 
     with open(writing, "w") as closed:
         monkeypatch.setattr(sys, "stdout", closed)
-        assert terminal.guarded(main)([]) == terminal.UNREAD
+        assert terminal.guard(main)([]) == terminal.UNREAD
         closed.flush()
 
 
 def test_characters_that_the_output_has_not_are_escaped(monkeypatch):
     written = io.TextIOWrapper(io.BytesIO(), "ascii")
     monkeypatch.setattr(sys, "stdout", written)
-    assert terminal.guarded(lambda arguments: print("é"))([]) == 0
+    assert terminal.guard(lambda arguments: print("é"))([]) == 0
     assert written.buffer.getvalue() == b"\\xe9\n"
 
 
 def test_ctrl_c_is_heard_again_once_a_command_has_begun():
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        terminal.guarded(lambda arguments: 0)([])
+        terminal.guard(lambda arguments: 0)([])
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        terminal.guarded(lambda arguments: 0)([])
+        terminal.guard(lambda arguments: 0)([])
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

@@ -108,7 +108,7 @@ def three_reviewers() -> preferences.Population:
 
     Shares and temperatures are chosen so that majorities run in a circle often enough
     to tell a general preference from a reward: in about 4% of the triples of a small
-    language model's samples at temperature 1 (`preferences.intransitive_share`
+    language model's samples at temperature 1 (`games.intransitive_share`
     measures it). Shares near, but not at, one third let any two kinds outvote the third
     and leave few ties.
     """

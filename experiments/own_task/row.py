@@ -19,8 +19,8 @@ ROW = algorithms.Row(
         ),
     ),
     method=algorithms.Method(
-        members=algorithms.draw(algorithms.players.policy)
-        + algorithms.draw(algorithms.players.reference),
+        members=algorithms.draw(algorithms.authors.policy)
+        + algorithms.draw(algorithms.authors.reference),
         annotation="preference",
         loss=algorithms.objectives.contrastive(losses.ipo),
     ),

@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> None:
         say(str(finished))
 
 
-command = command_line.guarded(main)
+command = command_line.guard(main)
 
 if __name__ == "__main__":
     sys.exit(command(sys.argv[1:]))

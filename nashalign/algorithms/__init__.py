@@ -1,11 +1,11 @@
 """Algorithms: methods as rows of a table, trained by one pure update."""
 
 from nashalign.algorithms import (
+    authors,
     columns,
-    groups,
     objectives,
-    players,
     ratios,
+    readings,
     rounds,
     settings,
 )
@@ -28,7 +28,7 @@ from nashalign.algorithms.rounds import (
     length_corrected,
     regenerate,
     reward_gap,
-    searched,
+    step_examples,
     take,
 )
 from nashalign.algorithms.row import Row
@@ -65,7 +65,7 @@ __all__ = [
     "find",
     "first",
     "group_losses",
-    "groups",
+    "readings",
     "init",
     "label",
     "labels",
@@ -76,7 +76,7 @@ __all__ = [
     "next_stage",
     "objectives",
     "plain",
-    "players",
+    "authors",
     "policy_gradients",
     "ratios",
     "regenerate",
@@ -85,7 +85,7 @@ __all__ = [
     "reward_gap",
     "rollout",
     "rounds",
-    "searched",
+    "step_examples",
     "selection",
     "settings",
     "statistics",

@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> None:
     console.print(found)
 
 
-command = terminal.guarded(main)
+command = terminal.guard(main)
 
 if __name__ == "__main__":
     sys.exit(command(sys.argv[1:]))

@@ -167,7 +167,7 @@ def draw(author: Author, number: int | str = 1) -> tuple[Draw, ...]:
     """Returns responses of an author, to be added to those of others.
 
     Args:
-      author: who writes, of `players`.
+      author: who writes, of `authors`.
       number: how many responses, at least 1; or the name of the setting that says so.
     """
     if isinstance(number, str):

@@ -48,7 +48,7 @@ class Conditioning:
         return f"{self.lowest} is {low}; it must be below {self.highest}, {high}."
 
 
-def conditioned(prompts: Prompts, levels: Levels, level: Array | int) -> Prompts:
+def condition(prompts: Prompts, levels: Levels, level: Array | int) -> Prompts:
     """Appends a level's tokens to each prompt.
 
     Args:

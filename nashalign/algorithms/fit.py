@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from nashalign import policies, sampling
-from nashalign.algorithms import players
+from nashalign.algorithms import authors
 from nashalign.algorithms.columns import Counted, Draw, formula
 from nashalign.algorithms.method import ANNOTATIONS, Method
 from nashalign.algorithms.rounds import Round
@@ -101,10 +101,10 @@ def require_columns(row: str, method: Method) -> None:
 def _require_policies(row, method):
     """Requires policies that there are, where authors, anchor and refresh name some."""
     moved = {name for name, _, _ in method.refresh}
-    known = {*players.NAMES, *moved}
+    known = {*authors.NAMES, *moved}
     for author in dict.fromkeys(method.authors):
         for name in _weights(row, "author", author, method):
-            _require_known(row, f"author {formula(author)}", players.base(name), known)
+            _require_known(row, f"author {formula(author)}", authors.base(name), known)
     frozen = known - {"policy", "data"}
     for name in _weights(row, "anchor", method.anchor, method):
         _require_known(row, f"anchor {formula(method.anchor)}", name, frozen)

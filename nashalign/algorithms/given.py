@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import preferences
-from nashalign.algorithms import players
+from nashalign.algorithms import authors
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Examples, Prompts
 
@@ -78,7 +78,7 @@ def answers(method: Method, batch: Prompts | Examples) -> dict[str, Array]:
         return {}
     if method.annotation == "data" and batch.preference is not None:
         places = np.array(
-            [i for i, a in enumerate(method.authors) if a is players.data]
+            [i for i, a in enumerate(method.authors) if a is authors.data]
         )
         own = batch.preference[:, : len(places), : len(places)]
         shape = (len(own), len(method.authors), len(method.authors))

@@ -10,7 +10,7 @@ move. What describes it - name, paper, what its settings mean - is its `Row`.
 import dataclasses
 from typing import Any
 
-from nashalign.algorithms import columns, players, ratios
+from nashalign.algorithms import authors, columns, ratios
 from nashalign.algorithms.columns import (
     Author,
     BatchStatistic,
@@ -93,7 +93,7 @@ class Method:
     select: Selection = _static(columns.all_members)
     weight: Weight = _static(columns.equal)
     regulariser: Loss = _static(columns.unheld)
-    anchor: Author = _static(players.reference)
+    anchor: Author = _static(authors.reference)
     ratio: Ratio = _static(ratios.summed)
     keeps: tuple[str, ...] = _static(("reference",))
     statistics: tuple[tuple[str, Statistic], ...] = _static(())
@@ -126,12 +126,12 @@ class Method:
     @property
     def mixes(self) -> bool:
         """Whether some response is written by the mixture."""
-        return players.mixture in self.authors
+        return authors.mixture in self.authors
 
     @property
     def num_data(self) -> int:
         """How many responses of a prompt come from a data set."""
-        return self.authors.count(players.data)
+        return self.authors.count(authors.data)
 
     @property
     def num_given(self) -> int:
@@ -157,7 +157,7 @@ class Method:
     @property
     def frozen(self) -> tuple[str, ...]:
         """Names of the frozen policies that the method needs, sorted."""
-        names = {players.base(name) for name in self.writers}
+        names = {authors.base(name) for name in self.writers}
         names |= {*self.keeps, *self.anchor(self.example_settings)}
         names |= {name for name, _, _ in self.refresh}
         names |= {source for _, source, _ in self.refresh}

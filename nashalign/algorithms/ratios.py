@@ -1,7 +1,7 @@
 """What the log-ratios of a response's tokens become: one number a response.
 
 `(log_ratios, mask) -> array`: `[..., T]` nats a token, zero where the mask is false, to
-`[...]`. The sum is what theory needs; with the anchor `players.nothing` log-ratios are
+`[...]`. The sum is what theory needs; with the anchor `authors.nothing` log-ratios are
 log-likelihoods.
 """
 
@@ -42,7 +42,7 @@ def odds(log_ratios: Array, mask: Array) -> Array:
     .. math:: p - \log(1 - e^p)
 
     for the mean log-likelihood p of the response's tokens: log-ratios must be from the
-    anchor `players.nothing`. A p that rounds to 0 is taken one rounding below it. Hong
+    anchor `authors.nothing`. A p that rounds to 0 is taken one rounding below it. Hong
     et al. 2024 (arXiv:2403.07691).
     """
     mean = averaged(log_ratios, mask)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import policies, sampling
-from nashalign.algorithms import players
+from nashalign.algorithms import authors
 from nashalign.algorithms.given import answers, checked, require_responses
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.state import Setup, State, step_keys, writers
@@ -103,7 +103,7 @@ def expected_rollout(
     weights = [author(method.settings) for author in method.authors]
     marginals = {}
     for author, weight in zip(method.authors, weights, strict=True):
-        if author is players.data:
+        if author is authors.data:
             marginals[author] = data
         elif author not in marginals:
             marginals[author] = jnp.exp(
@@ -169,10 +169,10 @@ def _dtype(state):
 
 def _drawn(method, setup, state, prompts):
     """The responses that policies write, and log-probabilities from decoding."""
-    authors = [a for a in method.authors if a is not players.data]
-    if not authors:
+    drawn = [a for a in method.authors if a is not authors.data]
+    if not drawn:
         return None, {}
-    weights = [author(method.settings) for author in authors]
+    weights = [author(method.settings) for author in drawn]
     shares = {
         name: jnp.asarray([w.get(name, 0.0) for w in weights])[None, :, None]
         for name in method.writers
@@ -185,7 +185,7 @@ def _drawn(method, setup, state, prompts):
         step_keys(state)[0],
         prompts,
         contexts=contexts,
-        num_responses=len(authors),
+        num_responses=len(drawn),
         decoding=setup.decoding,
     )
 
@@ -197,7 +197,7 @@ def _in_order(method, drawn, given):
     if not method.num_data:
         return drawn
     own, others = itertools.count(drawn.tokens.shape[1]), itertools.count()
-    order = [next(own if a is players.data else others) for a in method.authors]
+    order = [next(own if a is authors.data else others) for a in method.authors]
     return jax.tree.map(
         lambda a, b: jnp.concatenate([a, b], 1)[:, jnp.asarray(order)], drawn, given
     )

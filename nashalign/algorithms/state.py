@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from nashalign import checks, policies, sampling
-from nashalign.algorithms import players
-from nashalign.algorithms.conditioning import Levels, conditioned
+from nashalign.algorithms import authors
+from nashalign.algorithms.conditioning import Levels, condition
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Prompts, pytree
 
@@ -130,10 +130,10 @@ def writers(
 ) -> tuple[dict[str, policies.Params], dict[str, Prompts]]:
     """The named policies that the row's authors look at, and each one's prompts."""
     frozen = {"policy": jax.lax.stop_gradient(state.params), **state.frozen}
-    params = {name: frozen[players.base(name)] for name in method.writers}
+    params = {name: frozen[authors.base(name)] for name in method.writers}
     places = {"better": -1, "worse": 0}
     contexts = {
-        name: conditioned(
+        name: condition(
             prompts,
             checks.present(setup.levels, "setup.levels"),
             places[name.partition("|")[2]],

@@ -202,7 +202,7 @@ def _compiled(
     """Setup and step of the rounds of one stage."""
     method = stage[0].method
     annotator = run.annotators.get(method.annotation)
-    return steps.compiled(
+    return steps.compile_step(
         run.task.start.policy,
         run.task.decoding,
         steps.hashable(run.task.levels) if steps.needs_levels(method) else None,

@@ -152,7 +152,7 @@ def of_votes(
     )
     scaled = None
     if judge is not None:
-        sampled, scaled = standardised(judge, sampled, folder / "rewards.npz")
+        sampled, scaled = standardise(judge, sampled, folder / "rewards.npz")
     return DataSet(
         sampled=sampled,
         demonstrations=demonstrations,
@@ -161,7 +161,7 @@ def of_votes(
     )
 
 
-def sampled(
+def sample(
     task: tasks.Task,
     annotator: preferences.Annotator,
     num_prompts: int,
@@ -205,11 +205,11 @@ def sampled(
     examples = keep(folder / "examples.npz", make)
     scaled = None
     if isinstance(annotator, preferences.RewardAnnotator):
-        examples, scaled = standardised(annotator, examples, folder / "rewards.npz")
+        examples, scaled = standardise(annotator, examples, folder / "rewards.npz")
     return DataSet(sampled=examples, judge=scaled)
 
 
-def standardised(
+def standardise(
     judge: preferences.RewardAnnotator, examples: Examples, path: pathlib.Path
 ) -> tuple[Examples, Standardised]:
     """Returns examples with their rewards, and the judge on the same scale.

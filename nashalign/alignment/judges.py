@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from nashalign import data, preferences, terminal, training
+from nashalign import data, games, preferences, terminal, training
 from nashalign.alignment import asking, optimizers, votes
 from nashalign.alignment import task as tasks
 from nashalign.types import Array, Prompts, Responses, pytree
@@ -114,7 +114,7 @@ def learn(
         )
     )
     for split, found in (("train", train), ("validation", held_out)):
-        share = preferences.intransitive_share(found.preference)
+        share = float(games.intransitive_share(found.preference).mean())
         report[f"intransitive_share_{split}"] = share
         say(
             f"voters: {share:.1%} of the triples of sampled responses ({split}) are "

@@ -105,7 +105,7 @@ class Runs:
         ]
         variance = evaluation.pooled_variance(alone) or self.known
         found = [
-            evaluation.widened(controlled(w, n), evaluation.of_mean(variance, len(w)))
+            evaluation.widen(controlled(w, n), evaluation.of_mean(variance, len(w)))
             for w, n in both
         ]
         return [*found, None]

@@ -17,7 +17,7 @@ _PROGRAMS = 8
 
 
 @functools.lru_cache(_PROGRAMS)
-def compiled(
+def compile_step(
     policy: policies.Policy,
     decoding: sampling.Decoding,
     levels: tuple[tuple[int, ...], ...] | None,

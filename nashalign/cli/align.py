@@ -269,7 +269,7 @@ def _data_set(
             f"{config.method} learns from pairs: give prompts with `chosen` and "
             "`rejected`, or an --annotator that compares what the start policy writes."
         )
-    return alignment.examples.sampled(
+    return alignment.examples.sample(
         loaded.task,
         loaded.annotator,
         _at_most(config.data_set.num_prompts, loaded.task, "train"),
@@ -299,4 +299,4 @@ def _trackers(
     return [training.wandb_tracker(config.wandb, folder, record)]
 
 
-command = command_line.guarded(main)
+command = command_line.guard(main)

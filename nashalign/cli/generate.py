@@ -106,7 +106,7 @@ def _writer(config: Config, task: alignment.Task):
     """The compiled sampler: `(params, prompts) -> responses [B, N, T]`."""
 
     def behaviour(logits):
-        return sampling.sharpened(
+        return sampling.sharpen(
             logits["policy"], temperature=config.temperature, top_p=config.top_p
         )
 

@@ -5,12 +5,6 @@ these functions.
 """
 
 from nashalign.evaluation.curves import learning_curves_figure
-from nashalign.evaluation.divergence import (
-    kl_to_reference,
-    prompt_log_ratios,
-    response_length,
-    truncated_share,
-)
 from nashalign.evaluation.empirical_game import (
     EmpiricalGame,
     GameShares,
@@ -27,6 +21,12 @@ from nashalign.evaluation.figures import (
 from nashalign.evaluation.frontier import frontier_figure, pool_seeds
 from nashalign.evaluation.game_figures import gap_figure, simplex_figure
 from nashalign.evaluation.intervals import Interval, Variance, mean_interval
+from nashalign.evaluation.kl import (
+    kl_to_reference,
+    prompt_log_ratios,
+    response_length,
+    truncated_share,
+)
 from nashalign.evaluation.layout import METHODS, START, order
 from nashalign.evaluation.length_control import (
     LengthControlled,
@@ -40,7 +40,7 @@ from nashalign.evaluation.seeds import (
     of_mean,
     pooled_variance,
     seed_intervals,
-    widened,
+    widen,
 )
 from nashalign.evaluation.summary import Summary, summary_caption
 from nashalign.evaluation.summary_tables import (
@@ -98,7 +98,7 @@ __all__ = [
     "summary_markdown",
     "summary_table",
     "truncated_share",
-    "widened",
+    "widen",
     "win_rate_caption",
     "win_rate_figure",
     "win_rate_markdown",

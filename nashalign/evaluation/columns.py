@@ -117,7 +117,7 @@ def part_columns(summaries: Sequence[Summary]) -> list[Column]:
     return _named_columns("parts", summaries)
 
 
-def used(columns: Sequence[Column], summaries: Sequence[Summary]) -> list[Column]:
+def filled(columns: Sequence[Column], summaries: Sequence[Summary]) -> list[Column]:
     """The columns that at least one method has a value for."""
     return [
         column
@@ -132,7 +132,7 @@ def all_columns(summaries: Sequence[Summary]) -> list[Column]:
     game = (EXPLOITABILITY, UNBEATEN, NASH, NASH_SHARE)
     rest = (KL, LENGTH, CUT, *game, TIME, SPEED, STEPS, DIVERGED)
     settings = (*SETTINGS, OTHERS)
-    return used([*settings, *WIN_RATES, *named, *rest], summaries)
+    return filled([*settings, *WIN_RATES, *named, *rest], summaries)
 
 
 def text_of(column: Column, summary: Summary) -> str:

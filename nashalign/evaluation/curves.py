@@ -143,7 +143,7 @@ def _reach(curve, variances, window):
     ):
         if own is not None:
             own = seeds.of_mean(Variance(variance, own.degrees), len(values))
-        found.append(seeds.widened(Interval(0.0, half_width), own).half_width)
+        found.append(seeds.widen(Interval(0.0, half_width), own).half_width)
     return np.array(found)
 
 

@@ -101,7 +101,7 @@ def of_mean(variance: Variance | None, num_seeds: int) -> Variance | None:
     return Variance(np.divide(variance.value, num_seeds)[()], variance.degrees)
 
 
-def widened(
+def widen(
     interval: Interval[float],
     seeds: Variance[float] | None,
     *,

@@ -30,10 +30,10 @@ def summary_table(
     Returns:
       `rich.table.Table`.
     """
-    stacks = [[column] for column in columns.used(columns.WIN_RATES, summaries)]
+    stacks = [[column] for column in columns.filled(columns.WIN_RATES, summaries)]
     stacks += [[column] for column in columns.kind_columns(summaries)]
     for stack in columns.STACKS:
-        stacks += [used] if (used := columns.used(stack, summaries)) else []
+        stacks += [used] if (used := columns.filled(stack, summaries)) else []
     table = rich.table.Table(
         title=title,
         caption=caption,
@@ -42,7 +42,7 @@ def summary_table(
         show_edge=False,
         min_width=60,  # of the caption below a small table
     )
-    settings = columns.used(columns.SETTINGS, summaries)
+    settings = columns.filled(columns.SETTINGS, summaries)
     below = " / ".join(c.short for c in settings)
     table.add_column(_lines("method", below), no_wrap=True)
     for stack in stacks:
@@ -50,7 +50,7 @@ def summary_table(
     for summary in summaries:
         below = " / ".join(
             columns.text_of(column, summary)
-            for column in columns.used(settings, [summary])
+            for column in columns.filled(settings, [summary])
         )
         if summary.diverged is not None:
             below = f"diverged at {columns.text_of(columns.DIVERGED, summary)}"
@@ -139,7 +139,7 @@ def write_summary_csv(path: str | pathlib.Path, summaries: Sequence[Summary]) ->
       path: file to write.
       summaries: list of `Summary`, in the order of the rows.
     """
-    shown = [*columns.used([columns.KEY], summaries), *columns.all_columns(summaries)]
+    shown = [*columns.filled([columns.KEY], summaries), *columns.all_columns(summaries)]
     rows = []
     for summary in summaries:
         row: dict[str, str | float | None] = {"method": summary.method}

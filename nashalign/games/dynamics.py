@@ -128,7 +128,7 @@ def make_solver(
                 f"a step of this dynamics takes 1 preference or {num_questions}, not "
                 f"{len(answers)}"
             )
-        answers = [offered(state, answer) for answer in answers]
+        answers = [offer(state, answer) for answer in answers]
         answers = answers * num_questions if len(answers) == 1 else answers
         after = advance(state, *answers)
         weight = 1 / (state.step + 2).astype(state.average.dtype)
@@ -138,7 +138,7 @@ def make_solver(
     return Solver(init, update, num_questions)
 
 
-def offered(state: State, preference: Array) -> jax.Array:
+def offer(state: State, preference: Array) -> jax.Array:
     """Returns the preference that a state is to move by, in the state's precision.
 
     Raises:
@@ -167,7 +167,7 @@ def require_state(state: State, order: str) -> None:
         )
 
 
-def anchored(log_policy: Array, log_reference: Array, weight: Numeric) -> jax.Array:
+def anchor(log_policy: Array, log_reference: Array, weight: Numeric) -> jax.Array:
     r"""Returns the geometric mixture of a policy and a reference.
 
     .. math:: w \propto \pi^{1-weight} \mu^{weight}
@@ -218,7 +218,7 @@ def voting(solver: Solver, key: chex.PRNGKey, *, num_votes: int) -> Solver:
         return upper + lower + jnp.broadcast_to(tie, preference.shape)
 
     def update(state, preference):
-        preference = offered(state, preference)
+        preference = offer(state, preference)
         drawn = jax.random.fold_in(key, state.step)
         questions = range(solver.num_questions)
         shares = [cast(jax.random.fold_in(drawn, q), preference) for q in questions]

@@ -142,9 +142,7 @@ def nash_md_pg(*, tau: Numeric, mix: Numeric, learning_rate: Schedule) -> Solver
     mix = checks.setting(mix, "mix", least=0, most=1)
 
     def loss(log_policy, log_reference, preference):
-        writer = jax.lax.stop_gradient(
-            dynamics.anchored(log_policy, log_reference, mix)
-        )
+        writer = jax.lax.stop_gradient(dynamics.anchor(log_policy, log_reference, mix))
         policy = jnp.exp(log_policy)
         wins = measures.wins(jnp.exp(writer), preference)
         return jnp.sum(policy * (tau * (log_policy - log_reference) - wins), -1)
@@ -174,7 +172,7 @@ def _pair_flow(loss_of_margin, tau, mix, learning_rate):
     mix = checks.setting(mix, "mix", least=0, most=1)
 
     def loss(log_policy, log_reference, preference):
-        writer = dynamics.anchored(log_policy, log_reference, mix)
+        writer = dynamics.anchor(log_policy, log_reference, mix)
         writer = jnp.exp(jax.lax.stop_gradient(writer))
         log_ratio = log_policy - log_reference
         margin = log_ratio[..., :, None] - log_ratio[..., None, :]

@@ -70,7 +70,7 @@ def inpo(*, tau: Numeric, paper_eta: Schedule) -> Solver:
     Raises:
       ValueError: if tau or a constant eta is out of range.
     """
-    return mirror_descent(tau=tau, eta=schedules.converted(paper_eta, _inverse))
+    return mirror_descent(tau=tau, eta=schedules.convert(paper_eta, _inverse))
 
 
 def dno(*, paper_eta: Schedule) -> Solver:
@@ -93,7 +93,7 @@ def dno(*, paper_eta: Schedule) -> Solver:
     Raises:
       ValueError: if a constant eta is out of range.
     """
-    return mirror_descent(tau=0.0, eta=schedules.converted(paper_eta, _inverse))
+    return mirror_descent(tau=0.0, eta=schedules.convert(paper_eta, _inverse))
 
 
 def nash_md(*, tau: Numeric, eta: Schedule) -> Solver:
@@ -148,7 +148,7 @@ def nash_ema(*, tau: Numeric, eta: Schedule, decay: Numeric) -> Solver:
         mean = decay * state.memory + (1 - decay) * state.log_policy
         mean = jax.nn.log_softmax(mean)
         step = schedules.at(eta, state.step)
-        anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
+        anchor = dynamics.anchor(state.log_policy, state.log_reference, step * tau)
         moved = _respond(preference, mean, anchor, step)
         return state._replace(log_policy=moved, memory=mean)
 
@@ -196,7 +196,7 @@ def _solver(
 
     def advance(state, preference):
         step = schedules.at(eta, state.step)
-        anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
+        anchor = dynamics.anchor(state.log_policy, state.log_reference, step * tau)
         rival = opponent(state.log_policy, anchor)
         return state._replace(log_policy=_respond(preference, rival, anchor, step))
 

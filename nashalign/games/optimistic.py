@@ -39,7 +39,7 @@ def extragradient(*, tau: Numeric, eta: Schedule) -> Solver:
 
     def advance(state, first, second):
         step = schedules.at(eta, state.step)
-        anchor = dynamics.anchored(state.log_policy, state.log_reference, step * tau)
+        anchor = dynamics.anchor(state.log_policy, state.log_reference, step * tau)
 
         def respond(preference, log_opponent):
             wins = measures.wins(jnp.exp(log_opponent), preference)
@@ -73,7 +73,7 @@ def nash_mirror_prox(*, tau: Numeric, paper_eta: Schedule) -> Solver:
       ValueError: if tau or a constant eta' is out of range.
     """
     tau = checks.setting(tau, "tau", above=0)
-    eta = schedules.converted(paper_eta, lambda eta: eta / ((1 + eta) * tau))
+    eta = schedules.convert(paper_eta, lambda eta: eta / ((1 + eta) * tau))
     return extragradient(tau=tau, eta=eta)
 
 

@@ -82,7 +82,7 @@ def magnetic_descent(*, tau: Numeric, paper_eta: Schedule, num_inner: int) -> So
       ValueError: if an argument is out of range.
     """
     tau = checks.setting(tau, "tau", above=0)
-    eta = schedules.converted(paper_eta, lambda eta: eta / (1 + eta * tau))
+    eta = schedules.convert(paper_eta, lambda eta: eta / (1 + eta * tau))
     return comal(tau=tau, eta=eta, num_inner=num_inner)
 
 
@@ -172,7 +172,7 @@ def multiplayer(*, tau: Numeric, eta: Schedule, weights: Sequence[float]) -> Sol
         past = jnp.tensordot(shares, history, axes=1)
         rivals = jnp.tensordot(shares, jnp.exp(history), axes=1)
         step = schedules.at(eta, state.step)
-        anchor = dynamics.anchored(past, state.log_reference, step * tau)
+        anchor = dynamics.anchor(past, state.log_reference, step * tau)
         wins = measures.wins(rivals, preference)
         moved = jax.nn.log_softmax(anchor + step * wins)
         return state._replace(log_policy=moved, memory=history[:-1])

@@ -19,7 +19,7 @@ def at(schedule: Schedule, step: Array) -> Numeric:
     return jnp.where((value > 0) & (value < jnp.inf), value, jnp.nan)
 
 
-def converted(paper_eta: Schedule, convert: Callable[[Numeric], Numeric]) -> Schedule:
+def convert(paper_eta: Schedule, convert: Callable[[Numeric], Numeric]) -> Schedule:
     """Returns the step for a paper's eta, constant or scheduled.
 
     Raises:

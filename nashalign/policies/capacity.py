@@ -88,7 +88,7 @@ def fits(policy: Any, tokens: Array, mask: Array) -> jax.Array:
     return (jnp.cumsum(unknown, -1) == 0) & (jnp.cumsum(mask, -1) <= policy.context)
 
 
-def continued(policy: Any, prompts: Prompts, tokens: Array, mask: Array) -> jax.Array:
+def fits_behind(policy: Any, prompts: Prompts, tokens: Array, mask: Array) -> jax.Array:
     """`fits` of the tokens `[B, N, S]` of continuations, behind their prompts."""
     shape = (*tokens.shape[:2], prompts.tokens.shape[1])
     before = [

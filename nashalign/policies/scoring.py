@@ -44,7 +44,7 @@ def extend(
     first = jnp.ones_like(mask[..., :1], bool)
     mask_read = jnp.concatenate([first, mask], -1)
     hidden = _after_prompts(policy, params, prompts, tokens, mask_read)[:, :, 1:]
-    return capacity.states(capacity.continued(policy, prompts, tokens, mask), hidden)
+    return capacity.states(capacity.fits_behind(policy, prompts, tokens, mask), hidden)
 
 
 def _after_prompts(policy, params, prompts, tokens, mask):
@@ -90,7 +90,7 @@ def read(
     # An input is read where the token it predicts is real.
     inputs = responses.tokens[..., :-1]
     hidden = _after_prompts(policy, params, prompts, inputs, responses.mask)
-    return capacity.states(capacity.continued(policy, prompts, *own), hidden)
+    return capacity.states(capacity.fits_behind(policy, prompts, *own), hidden)
 
 
 def log_probs(

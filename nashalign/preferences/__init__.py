@@ -35,7 +35,6 @@ from nashalign.preferences.population import (
     PopulationAnnotator,
     Utility,
     best_attainable_accuracy,
-    intransitive_share,
 )
 from nashalign.preferences.text import (
     Store,
@@ -71,7 +70,6 @@ __all__ = [
     "init_params",
     "is_judge",
     "load_judge",
-    "intransitive_share",
     "length_penalty",
     "locate",
     "mean",

@@ -19,7 +19,7 @@ import chex
 import numpy as np
 from scipy.special import expit
 
-from nashalign import checks, data, games
+from nashalign import checks, data
 from nashalign.preferences import annotators
 from nashalign.types import Array, Prompts, Responses
 
@@ -269,31 +269,3 @@ def best_attainable_accuracy(preferred: Array) -> float:
     """
     preferred = annotators.check_preferred(preferred, "preferred").astype(np.float64)
     return float(np.maximum(preferred, 1 - preferred).mean())
-
-
-def intransitive_share(preference: Array) -> float:
-    """Share of the triples of responses whose majorities run in a circle.
-
-    A triple is cyclic if a beats b, b beats c and c beats a, each with P > 1/2; a tie
-    breaks the circle. Bradley-Terry preferences have a share of zero.
-
-    Args:
-      preference: `[*B, K, K]`, P(row beats column), with K of at least three.
-
-    Returns:
-      In [0, 1], over all prompts and all K (K - 1) (K - 2) / 6 triples of each.
-
-    Raises:
-      ValueError: what `games.check` refuses, or fewer than three responses.
-    """
-    preference = games.check(preference)
-    num_responses = preference.shape[-1]
-    if num_responses < 3:
-        raise ValueError(
-            f"preference is among {num_responses} responses; a triple takes three"
-        )
-    # The trace of A^3 counts a cycle three times, from each of its members.
-    beats = (preference > 0.5 + 1e-12).astype(np.float64)
-    cyclic = np.trace(beats @ beats @ beats, axis1=-2, axis2=-1) / 3
-    triples = num_responses * (num_responses - 1) * (num_responses - 2) / 6
-    return float(cyclic.mean() / triples)

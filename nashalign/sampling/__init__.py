@@ -10,7 +10,7 @@ from nashalign.sampling.steps import (
     sampled_steps,
     step_prior,
 )
-from nashalign.sampling.truncation import sharpened
+from nashalign.sampling.truncation import sharpen
 
 __all__ = [
     "Behaviour",
@@ -26,7 +26,7 @@ __all__ = [
     "exact_log_probs",
     "sample",
     "sampled_steps",
-    "sharpened",
+    "sharpen",
     "step_pairs",
     "step_prior",
     "tree_search",

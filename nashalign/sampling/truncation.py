@@ -7,7 +7,7 @@ from nashalign import checks
 from nashalign.types import Array, Numeric
 
 
-def sharpened(
+def sharpen(
     logits: Array, *, temperature: Numeric = 1.0, top_p: Numeric = 1.0
 ) -> jax.Array:
     """Returns logits of what is drawn from, minus infinity for what is never drawn.

@@ -3,8 +3,8 @@
 from tests.fault import Fault, expected
 
 METHOD = "nashalign/algorithms/method.py"
-PLAYERS = "nashalign/algorithms/players.py"
-GROUPS = "nashalign/algorithms/groups.py"
+AUTHORS = "nashalign/algorithms/authors.py"
+GROUPS = "nashalign/algorithms/readings.py"
 OBJECTIVES = "nashalign/algorithms/objectives/pairs.py"
 COMPOSED = "nashalign/algorithms/objectives/composed.py"
 REGRESSIONS = "nashalign/algorithms/objectives/regressions.py"
@@ -173,7 +173,7 @@ ALGORITHMS = [
     ),
     Fault(
         "policy that writes as the mixture does",
-        PLAYERS,
+        AUTHORS,
         '    return {"policy": 1.0}',
         '    return {"reference": 1.0}',
         f"{FIXED_POINTS_TEST} -k 'predicted and nash_md_pg'",
@@ -293,28 +293,28 @@ ALGORITHMS = [
     ),
     Fault(
         "iterate that never moves",
-        PLAYERS,
+        AUTHORS,
         'jnp.where(step % settings["period"] == 0, source, frozen)',
         "frozen",
         f"{UPDATE_TEST} -k every_stage",
     ),
     Fault(
         "reference that moves with the iterate",
-        PLAYERS,
+        AUTHORS,
         'length = settings["period"] * settings["num_inner"]',
         'length = settings["period"]',
         f"{UPDATE_TEST} -k every_stage",
     ),
     Fault(
         "average that keeps the new instead of the old",
-        PLAYERS,
+        AUTHORS,
         'frozen + (1 - settings["decay"])',
         'frozen + settings["decay"]',
         f"{UPDATE_TEST} -k running_mean",
     ),
     Fault(
         "anchor weights swapped in a mirror step",
-        PLAYERS,
+        AUTHORS,
         '{"iterate": 1 - weight, "reference": weight}',
         '{"iterate": weight, "reference": 1 - weight}',
         expected("inpo"),
@@ -329,8 +329,8 @@ ALGORITHMS = [
     Fault(
         "REBEL without its step",
         REGRESSIONS,
-        'grouped.margin(method, groups) - method.settings["eta"] * gap',
-        "grouped.margin(method, groups) - gap",
+        'readings.margin(method, groups) - method.settings["eta"] * gap',
+        "readings.margin(method, groups) - gap",
         expected("rebel"),
     ),
     Fault(
@@ -410,8 +410,8 @@ ALGORITHMS = [
     Fault(
         "verdict that is a probability",
         LABELS,
-        "hard = _sign(grouped.preference(groups) - 0.5)",
-        "hard = grouped.preference(groups)",
+        "hard = _sign(readings.preference(groups) - 0.5)",
+        "hard = readings.preference(groups)",
         expected("oaif_ipo"),
     ),
     Fault(
@@ -473,8 +473,8 @@ ALGORITHMS = [
     Fault(
         "pessimism in optimism's place",
         OBJECTIVES,
-        "return grouped.log_likelihoods(groups)[..., self.number]",
-        "return -grouped.log_likelihoods(groups)[..., self.number]",
+        "return readings.log_likelihoods(groups)[..., self.number]",
+        "return -readings.log_likelihoods(groups)[..., self.number]",
         expected("xpo"),
     ),
     Fault(
@@ -581,7 +581,7 @@ ALGORITHMS = [
     ),
     Fault(
         "greedy that is not",
-        PLAYERS,
+        AUTHORS,
         "_GREEDY = 1e6",
         "_GREEDY = 1.0",
         expected("selm"),
@@ -644,7 +644,7 @@ ALGORITHMS = [
     ),
     Fault(
         "an earlier dimension that is not retained",
-        PLAYERS,
+        AUTHORS,
         '{"iterate": 1 + settings["retain"], "reference": -settings["retain"]}',
         '{"iterate": 1.0, "reference": 0.0}',
         "tests/experiments/fixed_points_test.py -k two_dimensions",
@@ -736,8 +736,8 @@ ALGORITHMS = [
     Fault(
         "a baseline without the penalty of the others",
         GRADIENTS,
-        "_less_others(grouped.rewards(groups) - method.tau * ratios)",
-        "_less_others(grouped.rewards(groups)) - method.tau * ratios",
+        "_less_others(readings.rewards(groups) - method.tau * ratios)",
+        "_less_others(readings.rewards(groups)) - method.tau * ratios",
         f"{GROUP_GRADIENTS_TEST} -k rloo",
     ),
     Fault(
@@ -792,14 +792,14 @@ ALGORITHMS = [
     ),
     Fault(
         "a reference that moves at every step",
-        PLAYERS,
+        AUTHORS,
         'step % settings["period"] == 0, moved, frozen',
         "step % 1 == 0, moved, frozen",
         f"{UPDATE_TEST} -k moves_by_its_share",
     ),
     Fault(
         "a reference that keeps the share that it should give up",
-        PLAYERS,
+        AUTHORS,
         "share * source + (1 - share) * frozen",
         "(1 - share) * source + share * frozen",
         f"{UPDATE_TEST} -k moves_by_its_share",
@@ -866,7 +866,7 @@ ALGORITHMS = [
     Fault(
         "a mean over the longest response in GRPO",
         SURROGATES,
-        "total / jnp.maximum(grouped.lengths(groups), 1)",
+        "total / jnp.maximum(readings.lengths(groups), 1)",
         "total / mask.shape[-1]",
         f"{GROUP_GRADIENTS_TEST} -k 'paper_says and grpo'",
     ),

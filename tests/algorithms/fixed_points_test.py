@@ -46,7 +46,7 @@ def predicted(method, reference):
     if method.annotation == "reward":
         tilted = reference * np.exp(token_game.rewards() / method.tau)
         return tilted / tilted.sum()
-    if method.opponents == algorithms.draw(algorithms.players.reference):
+    if method.opponents == algorithms.draw(algorithms.authors.reference):
         return games.best_response(reference, preference, reference, method.tau)
     if not method.mixes:
         return games.regularized_nash(preference, reference, method.tau)

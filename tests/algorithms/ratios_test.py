@@ -85,7 +85,7 @@ def test_margins_are_differences_of_the_rows_ratio():
     for name in DEFINITIONS:
         ratio = getattr(ratios, name)
         method = dataclasses.replace(plain, ratio=ratio)
-        found = algorithms.groups.margin(method, groups)
+        found = algorithms.readings.margin(method, groups)
         each = ratio(per_token, groups.responses.mask)
         np.testing.assert_allclose(found[:, 0], each[:, 0] - each[:, 1], rtol=1e-6)
 

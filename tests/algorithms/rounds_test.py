@@ -256,7 +256,7 @@ def searched_examples(num_visits=64):
                 sampling.Node(prefix=()), expand, value, num_visits=num_visits
             )
         )
-    examples = algorithms.searched(
+    examples = algorithms.step_examples(
         prompts, trees, max_length=token_game.LENGTH, eos_id=token_game.EOS
     )
     return examples, trees
@@ -318,7 +318,7 @@ def test_a_step_pair_teaches_by_its_visits_as_the_paper_says(best, worst):
         ),
     )
     prompts, policy = token_game.prompts([1]), policies.tabular(3, 5)
-    examples = algorithms.searched(
+    examples = algorithms.step_examples(
         prompts, [tree], max_length=token_game.LENGTH, eos_id=token_game.EOS
     )
     tau, smoothing = 0.7, min(1 - 1 / (1 + worst / max(1, best)), 0.5)

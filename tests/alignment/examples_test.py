@@ -102,7 +102,7 @@ def test_damaged_files_of_the_judges_are_named(data_set, tmp_path, name):
     path.write_bytes(b"PK\x03\x04 no archive")
     read = {
         "votes.npz": lambda: votes.read(path),
-        "rewards.npz": lambda: examples.standardised(Lengths(), data_set.sampled, path),
+        "rewards.npz": lambda: examples.standardise(Lengths(), data_set.sampled, path),
         "examples.npz": lambda: examples.keep(path, lambda: 1 / 0),
     }
     with pytest.raises(ValueError, match=rf"{name} is damaged .* Delete it"):

@@ -49,7 +49,7 @@ OWN = algorithms.Row(
         ),
     ),
     method=algorithms.Method(
-        members=algorithms.draw(algorithms.players.policy, 2),
+        members=algorithms.draw(algorithms.authors.policy, 2),
         annotation="preference",
         loss=algorithms.objectives.contrastive(losses.ipo),
     ),

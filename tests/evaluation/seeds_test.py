@@ -123,5 +123,5 @@ def test_one_seed_each_takes_the_variance_that_is_known():
 
 
 def test_an_interval_is_widened_by_seeds():
-    widened = evaluation.widened(evaluation.Interval(0.5, 0.03), Variance(4e-4, 1e9))
+    widened = evaluation.widen(evaluation.Interval(0.5, 0.03), Variance(4e-4, 1e9))
     np.testing.assert_allclose(widened.half_width, np.hypot(0.03, 1.959964 * 0.02))

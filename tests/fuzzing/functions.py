@@ -491,12 +491,6 @@ def preference_functions() -> list[Function]:
             {"rewards": values.finite},
         ),
         Function(
-            "preferences.intransitive_share",
-            preferences.intransitive_share,
-            {"preference": _PREFERENCE[None]},
-            {"preference": values.probabilities},
-        ),
-        Function(
             "preferences.best_attainable_accuracy",
             preferences.best_attainable_accuracy,
             {"preferred": _PREFERRED},

@@ -11,7 +11,7 @@ PROBABILITIES = np.array([0.1, 0.4, 0.05, 0.3, 0.15])
 
 
 def kept(**options):
-    logits = sampling.sharpened(jnp.log(jnp.asarray(PROBABILITIES)) + 3.0, **options)
+    logits = sampling.sharpen(jnp.log(jnp.asarray(PROBABILITIES)) + 3.0, **options)
     return np.asarray(jax.nn.softmax(logits))
 
 
@@ -44,7 +44,7 @@ def test_at_temperature_zero_the_most_probable_token_alone_is_left():
 
 def test_rows_are_cut_by_themselves():
     logits = jnp.log(jnp.array([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]]))
-    found = sampling.sharpened(logits, top_p=0.5)
+    found = sampling.sharpen(logits, top_p=0.5)
     np.testing.assert_array_equal(
         np.isfinite(found), [[True, False, False], [False, False, True]]
     )

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import jax.scipy.special
 import numpy as np
 
-from nashalign.algorithms import groups as grouped
+from nashalign.algorithms import readings
 from nashalign.algorithms.columns import Loss, Settings, formula
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Groups, Numeric
@@ -77,9 +77,9 @@ class Contrastive:
         given = {name: method.settings[own] for name, own in self.settings}
         if self.tau is not None:
             given["tau"] = self.tau(method.settings)
-        margin = grouped.margin(method, groups)
+        margin = readings.margin(method, groups)
         won = self.first_has_won
-        preferred = jnp.ones_like(margin) if won else grouped.preferred(groups)
+        preferred = jnp.ones_like(margin) if won else readings.preferred(groups)
         return self.pair_loss(margin, preferred, **given)
 
 

@@ -7,7 +7,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from nashalign.algorithms import groups as grouped
+from nashalign.algorithms import readings
 from nashalign.algorithms.method import Method
 from nashalign.types import Groups
 
@@ -15,14 +15,14 @@ from nashalign.types import Groups
 def verdict(method: Method, groups: Groups) -> Groups:
     """Label: the more probable winner has won; a tie is 1/2."""
     del method
-    hard = _sign(grouped.preference(groups) - 0.5)
+    hard = _sign(readings.preference(groups) - 0.5)
     return dataclasses.replace(groups, preference=hard)
 
 
 def ranking(method: Method, groups: Groups) -> Groups:
     """Label: the higher reward has won; a tie is 1/2."""
     del method
-    rewards = grouped.all_rewards(groups)
+    rewards = readings.all_rewards(groups)
     gaps = rewards[:, :, None] - rewards[:, None, :]
     return dataclasses.replace(groups, preference=_sign(gaps))
 

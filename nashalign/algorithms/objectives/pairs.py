@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import losses
-from nashalign.algorithms import groups as grouped
-from nashalign.algorithms import ratios
+from nashalign.algorithms import ratios, readings
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives.composed import contrastive
 from nashalign.types import Array, Groups
@@ -21,7 +20,7 @@ from nashalign.types import Array, Groups
 def likelihood(method: Method, groups: Groups) -> Array:
     """Minus the log-likelihood of the first member, nats."""
     del method
-    return -grouped.log_likelihoods(groups)[..., 0]
+    return -readings.log_likelihoods(groups)[..., 0]
 
 
 def mean_likelihood(method: Method, groups: Groups) -> Array:
@@ -33,14 +32,14 @@ def mean_likelihood(method: Method, groups: Groups) -> Array:
 def winners_likelihood(method: Method, groups: Groups) -> Array:
     """Minus the log-likelihood of a pair's winner, in expectation over the label."""
     del method
-    preferred, found = grouped.preferred(groups), grouped.log_likelihoods(groups)
+    preferred, found = readings.preferred(groups), readings.log_likelihoods(groups)
     return -preferred * found[..., 0] - (1 - preferred) * found[..., 1]
 
 
 def winners_mean_likelihood(method: Method, groups: Groups) -> Array:
     """The same as a mean over the winner's own tokens, nats a token."""
     del method
-    preferred, found = grouped.preferred(groups), _mean_log_likelihoods(groups)
+    preferred, found = readings.preferred(groups), _mean_log_likelihoods(groups)
     return -preferred * found[..., 0] - (1 - preferred) * found[..., 1]
 
 
@@ -58,7 +57,7 @@ class Optimism:
     def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         del method
-        return grouped.log_likelihoods(groups)[..., self.number]
+        return readings.log_likelihoods(groups)[..., self.number]
 
 
 def optimism(number: int) -> Optimism:
@@ -72,14 +71,14 @@ def first_candidate(method: Method, groups: Groups) -> Array:
     After a selection the candidates are the first opponents.
     """
     first = dataclasses.replace(groups, members=groups.opponents[..., :1])
-    return method.tau * grouped.log_ratios(method, first)[..., 0]
+    return method.tau * readings.log_ratios(method, first)[..., 0]
 
 
 def divergence_of_opponent(method: Method, groups: Groups) -> Array:
     """Summed token KL, `statistics["kl"]`, along the first opponent's response."""
     del method
     summed = jnp.sum(groups.statistics["kl"], -1)
-    return grouped.take(summed, groups.opponents)[..., 0]
+    return readings.take(summed, groups.opponents)[..., 0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +98,8 @@ class TokenLevelDPO:
     def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         summed = jnp.sum(groups.statistics["kl"], -1)
-        y, z = jnp.moveaxis(grouped.take(summed, groups.members), -1, 0)
-        margin, preferred = grouped.margin(method, groups), grouped.preferred(groups)
+        y, z = jnp.moveaxis(readings.take(summed, groups.members), -1, 0)
+        margin, preferred = readings.margin(method, groups), readings.preferred(groups)
         alpha = method.settings["alpha"] if self.detached else 1.0
         fixed = jax.lax.stop_gradient if self.detached else lambda x: x
 
@@ -122,10 +121,10 @@ def degree_of_corruption(method: Method, groups: Groups) -> Array:
     """
     degree = groups.prompts.ids % method.settings["num_degrees"]
     log_probs = groups.statistics["degrees"]
-    found = grouped.take(log_probs, groups.opponents)
+    found = readings.take(log_probs, groups.opponents)
     picked = jnp.asarray(degree, jnp.int32)[:, None, None, None]
     error = -jnp.take_along_axis(found, picked, -1)[..., 0]
-    preferred = grouped.preferred(groups)
+    preferred = readings.preferred(groups)
     return preferred * error[..., 0] + (1 - preferred) * error[..., 1]
 
 
@@ -140,8 +139,8 @@ def choice(method: Method, groups: Groups) -> Array:
     responses; the best of them alone is the limit of large rewards.
     """
     alpha = method.settings["alpha"]
-    chosen = jax.nn.softmax(grouped.rewards(groups), -1)
-    modelled = jax.nn.log_softmax(alpha * grouped.log_ratios(method, groups), -1)
+    chosen = jax.nn.softmax(readings.rewards(groups), -1)
+    modelled = jax.nn.log_softmax(alpha * readings.log_ratios(method, groups), -1)
     return -jnp.sum(chosen * modelled, -1) / alpha
 
 
@@ -151,11 +150,11 @@ def ranked_pairs(method: Method, groups: Groups) -> Array:
     Each member is compared with the first opponent, and a pair's label is what
     Bradley-Terry's model makes of both: sigmoid(logit p_i - logit p_j).
     """
-    wins = jnp.clip(grouped.wins_over_opponents(groups)[..., 0], 1e-6, 1 - 1e-6)
+    wins = jnp.clip(readings.wins_over_opponents(groups)[..., 0], 1e-6, 1 - 1e-6)
     logit = jnp.log(wins) - jnp.log1p(-wins)
     first, second = jnp.triu_indices(groups.members.shape[-1], 1)
     label = jax.nn.sigmoid(logit[..., first] - logit[..., second])
-    ratios = grouped.log_ratios(method, groups)
+    ratios = readings.log_ratios(method, groups)
     margin = ratios[..., first] - ratios[..., second]
     return jnp.mean(losses.dpo(margin, label, tau=method.tau), -1)
 
@@ -178,7 +177,7 @@ class SelfLabelled:
 
     def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
-        scaled = method.tau * grouped.margin(method, groups)
+        scaled = method.tau * readings.margin(method, groups)
         wins = jnp.stack([jax.nn.log_sigmoid(scaled), jax.nn.log_sigmoid(-scaled)])
         share, rho = jax.lax.stop_gradient(jnp.exp(wins)), method.settings["rho"]
         total = -jnp.sum(share * (wins + rho / 2 * jnp.square(wins)), 0)
@@ -202,10 +201,10 @@ def sampled_dpo(method: Method, groups: Groups) -> Array:
 
 def _score(groups):
     """Log-likelihood of both members: its gradient is the score of sampling them."""
-    return jnp.sum(grouped.log_likelihoods(groups)[..., :2], -1)
+    return jnp.sum(readings.log_likelihoods(groups)[..., :2], -1)
 
 
 def _mean_log_likelihoods(groups):
     """The members' mean log-likelihoods over their own tokens, `[B, G, K]`."""
     found = ratios.averaged(groups.log_probs, groups.responses.mask)
-    return grouped.take(found, groups.members)
+    return readings.take(found, groups.members)

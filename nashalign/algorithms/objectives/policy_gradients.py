@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import losses
-from nashalign.algorithms import groups as grouped
+from nashalign.algorithms import readings
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Groups
 
@@ -20,7 +20,7 @@ def against_opponents(method: Method, groups: Groups) -> Array:
 
     The baseline is 1/2, the preference of a response over itself.
     """
-    wins = grouped.wins_over_opponents(groups)
+    wins = readings.wins_over_opponents(groups)
     return _policy_gradient(groups, jnp.mean(wins, -1) - 0.5, method.tau)
 
 
@@ -29,7 +29,7 @@ def against_the_rest(method: Method, groups: Groups) -> Array:
 
     The baseline is 1/2, the preference of a response over itself.
     """
-    wins = grouped.wins_over_members(groups)
+    wins = readings.wins_over_members(groups)
     others = jnp.sum(wins, -1) - 0.5
     advantage = others / (wins.shape[-1] - 1) - 0.5
     return _policy_gradient(groups, advantage, method.tau)
@@ -41,7 +41,7 @@ def against_others(method: Method, groups: Groups) -> Array:
     The baseline is independent of the response it is taken from, so the gradient stays
     unbiased. The KL penalty is credited to the tokens from each on.
     """
-    advantage = _less_others(grouped.rewards(groups))
+    advantage = _less_others(readings.rewards(groups))
     return _policy_gradient(groups, advantage, method.tau)
 
 
@@ -50,11 +50,11 @@ def penalised_against_others(method: Method, groups: Groups) -> Array:
 
     The whole response is one action (Ahmadian et al. 2024, arXiv:2402.14740).
     """
-    ratios = jnp.sum(grouped.own_log_probs(groups) - groups.reference_log_probs, -1)
-    ratios = grouped.take(ratios, groups.members)
-    advantage = _less_others(grouped.rewards(groups) - method.tau * ratios)
+    ratios = jnp.sum(readings.own_log_probs(groups) - groups.reference_log_probs, -1)
+    ratios = readings.take(ratios, groups.members)
+    advantage = _less_others(readings.rewards(groups) - method.tau * ratios)
     credit = jax.lax.stop_gradient(advantage)
-    return -jnp.mean(credit * grouped.log_likelihoods(groups), -1)
+    return -jnp.mean(credit * readings.log_likelihoods(groups), -1)
 
 
 # The quantile's reward in J-BOND is -log 16 below two samples and 0 elsewhere: at the
@@ -74,11 +74,11 @@ def best_of_n_divergence(method: Method, groups: Groups) -> Array:
     2024 (arXiv:2407.14622, eq. 17), with two opponents.
     """
     backward = method.settings["backward"]
-    found = grouped.take(grouped.all_rewards(groups), groups.opponents)
-    rewards = grouped.rewards(groups)
+    found = readings.take(readings.all_rewards(groups), groups.opponents)
+    rewards = readings.rewards(groups)
     best = jnp.argmax(found, -1, keepdims=True)
     best = jnp.take_along_axis(groups.opponents, best, -1)
-    forward = -grouped.take(jnp.sum(grouped.own_log_probs(groups), -1), best)[..., 0]
+    forward = -readings.take(jnp.sum(readings.own_log_probs(groups), -1), best)[..., 0]
     worst = jnp.all(rewards[..., None] < found[..., None, :], -1)
     reward = jnp.where(worst, _BELOW_ALL, 0.0).astype(rewards.dtype)
     held = _policy_gradient(groups, backward * reward, backward + method.tau)
@@ -94,9 +94,9 @@ def _less_others(values):
 def _policy_gradient(groups, advantage, tau):
     """The members' score-function losses, averaged over the group's `K` members."""
     per_member = losses.policy_gradient(
-        grouped.take(grouped.own_log_probs(groups), groups.members),
-        grouped.take(groups.reference_log_probs, groups.members),
-        grouped.take(groups.responses.mask, groups.members),
+        readings.take(readings.own_log_probs(groups), groups.members),
+        readings.take(groups.reference_log_probs, groups.members),
+        readings.take(groups.responses.mask, groups.members),
         advantage,
         tau=tau,
     )

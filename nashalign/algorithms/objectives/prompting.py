@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks
-from nashalign.algorithms.conditioning import conditioned
+from nashalign.algorithms.conditioning import condition
 from nashalign.algorithms.given import require_examples
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.state import Setup
@@ -28,7 +28,7 @@ def on_own_reward(method: Method, setup: Setup, batch: Prompts | Examples) -> Ex
     prompts = jax.tree.map(lambda x: jnp.repeat(x, number, 0), examples.prompts)
     return dataclasses.replace(
         examples,
-        prompts=conditioned(prompts, levels, level),
+        prompts=condition(prompts, levels, level),
         responses=_separate(examples.responses),
         rewards=rewards.reshape(-1, 1),
         preference=None,
@@ -50,7 +50,7 @@ def on_each_reward(method: Method, setup: Setup, batch: Prompts | Examples) -> E
     preference = jnp.where(gaps > 0, 1.0, jnp.where(gaps < 0, 0.0, 0.5))
     return dataclasses.replace(
         twice,
-        prompts=conditioned(twice.prompts, levels, level),
+        prompts=condition(twice.prompts, levels, level),
         preference=preference.astype(twice.rewards.dtype),
         probability=_spread(examples.probability, 2),
     )

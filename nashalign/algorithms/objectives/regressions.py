@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import losses
-from nashalign.algorithms import groups as grouped
+from nashalign.algorithms import readings
 from nashalign.algorithms.columns import formula
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives.composed import Tau, inverse_eta
@@ -19,14 +19,14 @@ from nashalign.types import Array, Groups
 
 def reward_regression(method: Method, groups: Groups) -> Array:
     """Squared distance of the margin from eta times the difference of rewards."""
-    rewards = grouped.rewards(groups)
+    rewards = readings.rewards(groups)
     gap = rewards[..., 0] - rewards[..., 1]
-    return jnp.square(grouped.margin(method, groups) - method.settings["eta"] * gap)
+    return jnp.square(readings.margin(method, groups) - method.settings["eta"] * gap)
 
 
 def win_rate_gap(groups: Groups) -> Array:
     """Difference of the two members' win rates over the opponents, `[B, G]`."""
-    wins = jnp.mean(grouped.wins_over_opponents(groups), -1)
+    wins = jnp.mean(readings.wins_over_opponents(groups), -1)
     return wins[..., 0] - wins[..., 1]
 
 
@@ -44,7 +44,7 @@ class GapRegression:
     def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
         target = win_rate_gap(groups) / self.tau(method.settings)
-        return jnp.square(grouped.margin(method, groups) - target)
+        return jnp.square(readings.margin(method, groups) - target)
 
 
 def gap_regression(tau: Tau) -> GapRegression:
@@ -59,7 +59,7 @@ def win_rate_gap_entropy(method: Method, groups: Groups) -> Array:
     """
     label = jax.nn.sigmoid(win_rate_gap(groups))
     return losses.dpo(
-        grouped.margin(method, groups), label, tau=inverse_eta(method.settings)
+        readings.margin(method, groups), label, tau=inverse_eta(method.settings)
     )
 
 
@@ -69,10 +69,10 @@ def optimistic_regression(method: Method, groups: Groups) -> Array:
     Twice the difference of win rates over the first opponent, less that over the
     second, which the policy before has written.
     """
-    wins = grouped.wins_over_opponents(groups)
+    wins = readings.wins_over_opponents(groups)
     gaps = wins[..., 0, :] - wins[..., 1, :]
     target = method.settings["eta"] * (2 * gaps[..., 0] - gaps[..., 1])
-    return jnp.square(grouped.margin(method, groups) - target)
+    return jnp.square(readings.margin(method, groups) - target)
 
 
 def win_rate_regression(method: Method, groups: Groups) -> Array:
@@ -80,9 +80,9 @@ def win_rate_regression(method: Method, groups: Groups) -> Array:
 
     A member's win rate is over all members, itself included, with which it ties.
     """
-    wins = grouped.wins_over_members(groups)
+    wins = readings.wins_over_members(groups)
     target = method.settings["eta"] * (jnp.mean(wins, -1) - 0.5)
-    return jnp.mean(jnp.square(grouped.log_ratios(method, groups) - target), -1)
+    return jnp.mean(jnp.square(readings.log_ratios(method, groups) - target), -1)
 
 
 def squared_log_ratio(method: Method, groups: Groups) -> Array:
@@ -112,4 +112,4 @@ _LARGEST_LOG = 10.0
 def _from_reference(groups):
     """The members' log-ratios from the reference, `[B, G, K]` nats."""
     ratios = jnp.sum(groups.log_probs - groups.reference_log_probs, -1)
-    return grouped.take(ratios, groups.members)
+    return readings.take(ratios, groups.members)

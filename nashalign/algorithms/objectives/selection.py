@@ -10,8 +10,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from nashalign.algorithms import groups as grouped
-from nashalign.algorithms import ratios
+from nashalign.algorithms import ratios, readings
 from nashalign.algorithms.columns import Reduce, Selection, formula
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Groups
@@ -23,9 +22,9 @@ def scores(method: Method, groups: Groups) -> Array:
     Those are over the other members and the opponents.
     """
     if groups.rewards is not None:
-        return grouped.rewards(groups)
+        return readings.rewards(groups)
     everyone = jnp.concatenate([groups.members, groups.opponents], -1)
-    wins = grouped.take_pairs(grouped.preference(groups), groups.members, everyone)
+    wins = readings.take_pairs(readings.preference(groups), groups.members, everyone)
     return (jnp.sum(wins, -1) - 0.5) / (wins.shape[-1] - 1)
 
 
@@ -70,9 +69,9 @@ def clear_best_and_worst(method: Method, groups: Groups) -> Groups:
     return dataclasses.replace(best_and_worst(method, groups), kept=kept)
 
 
-def reward_gap(method: Method, groups: Groups) -> Array:
+def by_reward_gap(method: Method, groups: Groups) -> Array:
     """Weight: the logistic function of `sharpness` times the gap of the rewards."""
-    rewards = grouped.rewards(groups)
+    rewards = readings.rewards(groups)
     gap = jnp.abs(rewards[..., 0] - rewards[..., 1])
     return jax.nn.sigmoid(method.settings["sharpness"] * gap)
 
@@ -83,7 +82,7 @@ def exponential(method: Method, groups: Groups) -> Array:
     At most one: of common reward models, exp(reward / tau) is beyond float32. To add a
     number to all rewards changes nothing.
     """
-    distance = grouped.rewards(groups)[..., 0] - groups.statistics["largest"]
+    distance = readings.rewards(groups)[..., 0] - groups.statistics["largest"]
     return jnp.exp(distance / method.tau)
 
 
@@ -94,7 +93,7 @@ def largest_reward(method: Method, groups: Groups, reduce: Reduce) -> Array:
     group is above a place between is a sum. Thirty halvings are a billionth of that.
     """
     del method
-    found = grouped.rewards(groups)[..., 0]
+    found = readings.rewards(groups)[..., 0]
     there = groups.probability > 0
     total, count = reduce((jnp.sum(jnp.where(there, found, 0.0)), jnp.sum(there)))
     mean = total / count
@@ -126,9 +125,9 @@ def sampled_likelihood(method: Method, groups: Groups) -> Array:
     pi(v)^2. Zhou et al. 2024 (arXiv:2406.11827).
     """
     del method
-    relative = grouped.own_log_probs(groups) - groups.statistics["log_collision"]
+    relative = readings.own_log_probs(groups) - groups.statistics["log_collision"]
     means = ratios.averaged(relative, groups.responses.mask)
-    return jnp.exp(jnp.sum(grouped.take(means, groups.members), -1))
+    return jnp.exp(jnp.sum(readings.take(means, groups.members), -1))
 
 
 def mean_log_weight(method: Method, groups: Groups, reduce: Reduce) -> Array:
@@ -140,7 +139,7 @@ def mean_log_weight(method: Method, groups: Groups, reduce: Reduce) -> Array:
 
 def _log_weight(method, groups):
     """`power` times the pair's log-likelihood, `[B, G]`."""
-    return method.settings["power"] * grouped.log_likelihoods(groups).sum(-1)
+    return method.settings["power"] * readings.log_likelihoods(groups).sum(-1)
 
 
 @dataclasses.dataclass(frozen=True)

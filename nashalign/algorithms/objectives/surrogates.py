@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import losses
-from nashalign.algorithms import groups as grouped
+from nashalign.algorithms import readings
 from nashalign.algorithms.columns import Reduce
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Groups
@@ -26,26 +26,26 @@ def proximal_policy(method: Method, groups: Groups) -> Array:
     Advantages are of the policy and the critic as they were when the batch came.
     """
     members, settings = groups.members, method.settings
-    mask = grouped.take(groups.responses.mask, members)
+    mask = readings.take(groups.responses.mask, members)
     old = {
-        name: jax.lax.stop_gradient(grouped.take(groups.statistics[name], members))
+        name: jax.lax.stop_gradient(readings.take(groups.statistics[name], members))
         for name in ("old_log_probs", "old_values")
     }
-    reference = grouped.take(groups.reference_log_probs, members)
+    reference = readings.take(groups.reference_log_probs, members)
     rewards = losses.token_rewards(
-        old["old_log_probs"] - reference, mask, grouped.rewards(groups), tau=method.tau
+        old["old_log_probs"] - reference, mask, readings.rewards(groups), tau=method.tau
     )
     advantage = losses.advantages(
         rewards, old["old_values"], mask, trace=settings["trace"]
     )
     surrogate = losses.clipped_policy(
-        grouped.take(grouped.own_log_probs(groups), members),
+        readings.take(readings.own_log_probs(groups), members),
         old["old_log_probs"],
         advantage,
         clip=settings["clip"],
     )
     error = losses.clipped_value(
-        grouped.take(groups.statistics["values"], members),
+        readings.take(groups.statistics["values"], members),
         old["old_values"],
         advantage + old["old_values"],
         clip=settings["clip"],
@@ -82,19 +82,19 @@ class GroupRelative:
 
     def __call__(self, method: Method, groups: Groups) -> Array:
         """See the class."""
-        rewards = grouped.rewards(groups)
+        rewards = readings.rewards(groups)
         advantage = rewards - jnp.mean(rewards, -1, keepdims=True)
         if self.in_deviations:
             deviation = jnp.std(rewards, -1, ddof=1, keepdims=True)
             advantage = advantage / (deviation + _FLOOR)
-        mask = grouped.take(groups.responses.mask, groups.members)
-        log_probs = grouped.take(grouped.own_log_probs(groups), groups.members)
-        reference = grouped.take(groups.reference_log_probs, groups.members)
+        mask = readings.take(groups.responses.mask, groups.members)
+        log_probs = readings.take(readings.own_log_probs(groups), groups.members)
+        reference = readings.take(groups.reference_log_probs, groups.members)
         surrogate = _surrogate(method, groups, advantage[..., None] * mask)
         per_token = surrogate + method.tau * losses.k3(log_probs, reference)
         total = jnp.sum(jnp.where(mask, per_token, 0.0), -1)
         if self.per_token:
-            total = total / jnp.maximum(grouped.lengths(groups), 1)
+            total = total / jnp.maximum(readings.lengths(groups), 1)
         return jnp.mean(total, -1)
 
 
@@ -109,7 +109,7 @@ def batch_normalised(method: Method, groups: Groups) -> Array:
     Summed over a response's tokens. Hu 2025 (arXiv:2501.03262).
     """
     mean, deviation = groups.statistics["moments"]
-    mask = grouped.take(groups.responses.mask, groups.members)
+    mask = readings.take(groups.responses.mask, groups.members)
     advantage = (_returns(method, groups) - mean) / (deviation + _FLOOR)
     surrogate = _surrogate(method, groups, jnp.where(mask, advantage, 0.0))
     return jnp.mean(jnp.sum(surrogate, -1), -1)
@@ -117,7 +117,7 @@ def batch_normalised(method: Method, groups: Groups) -> Array:
 
 def moments_of_returns(method: Method, groups: Groups, reduce: Reduce) -> Array:
     """Mean and standard deviation `[2]` of the returns of all tokens of a batch."""
-    mask = grouped.take(groups.responses.mask, groups.members)
+    mask = readings.take(groups.responses.mask, groups.members)
     weight = groups.probability[..., None, None] * mask
     found = _returns(method, groups)
     total, count = reduce((jnp.sum(weight * found), jnp.sum(weight)))
@@ -131,11 +131,11 @@ def _returns(method, groups):
 
     As the policy was when the batch came; detached, zero where there is no token.
     """
-    old = grouped.take(groups.statistics["old_log_probs"], groups.members)
-    reference = grouped.take(groups.reference_log_probs, groups.members)
-    mask = grouped.take(groups.responses.mask, groups.members)
+    old = readings.take(groups.statistics["old_log_probs"], groups.members)
+    reference = readings.take(groups.reference_log_probs, groups.members)
+    mask = readings.take(groups.responses.mask, groups.members)
     rewards = losses.token_rewards(
-        old - reference, mask, grouped.rewards(groups), tau=method.tau
+        old - reference, mask, readings.rewards(groups), tau=method.tau
     )
     return losses.advantages(rewards, jnp.zeros_like(rewards), mask, trace=1.0)
 
@@ -143,8 +143,8 @@ def _returns(method, groups):
 def _surrogate(method, groups, advantage):
     """PPO's surrogate of each of the members' tokens, `[B, G, K, T]`."""
     return losses.clipped_policy(
-        grouped.take(grouped.own_log_probs(groups), groups.members),
-        grouped.take(groups.statistics["old_log_probs"], groups.members),
+        readings.take(readings.own_log_probs(groups), groups.members),
+        readings.take(groups.statistics["old_log_probs"], groups.members),
         advantage,
         clip=method.settings["clip"],
     )

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import policies
-from nashalign.algorithms import groups as grouped
+from nashalign.algorithms import readings
 from nashalign.algorithms.columns import Reduce
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Groups
@@ -20,7 +20,7 @@ from nashalign.types import Array, Groups
 
 def desirable(method: Method, groups: Groups) -> Groups:
     """Label: whether a reward is above `threshold`; 1/2 where it is there."""
-    above = jnp.sign(grouped.all_rewards(groups) - method.settings["threshold"])
+    above = jnp.sign(readings.all_rewards(groups) - method.settings["threshold"])
     return dataclasses.replace(groups, rewards=(1 + above) / 2)
 
 
@@ -33,8 +33,8 @@ def prospect(method: Method, groups: Groups) -> Array:
     where z_0 is the divergence of mismatched responses, a number for the whole batch.
     Ethayarajh et al. 2024 (arXiv:2402.01306), whose beta is tau.
     """
-    settings, wanted = method.settings, grouped.rewards(groups)[..., 0]
-    h = grouped.log_ratios(method, groups)[..., 0]
+    settings, wanted = method.settings, readings.rewards(groups)[..., 0]
+    h = readings.log_ratios(method, groups)[..., 0]
     gain = method.tau * (h - groups.statistics["divergence"])
     # The logistic function of -x is what that of x leaves of 1, without cancelling.
     missed = settings["desirable"] * jax.nn.sigmoid(-gain)
@@ -61,7 +61,7 @@ def mismatched_divergence(method: Method, groups: Groups, reduce: Reduce) -> Arr
     """The mean log-ratio of mismatched responses in a batch, 0 where it is negative."""
     del method
     others = neighbours(len(groups.prompts.ids))
-    found = grouped.take(groups.statistics["mismatched"], groups.members[others])
+    found = readings.take(groups.statistics["mismatched"], groups.members[others])
     weight = groups.probability[others]
     total, count = reduce((jnp.sum(weight * found[..., 0]), jnp.sum(weight)))
     return jnp.maximum(total / count, 0.0)

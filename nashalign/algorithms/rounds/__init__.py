@@ -12,13 +12,13 @@ from nashalign.algorithms.rounds.round import (
     Dimension,
     Round,
     Rounds,
-    divided,
+    divide,
     first,
     needs,
     take,
 )
 from nashalign.algorithms.rounds.self_rewards import SelfRewarded, length_corrected
-from nashalign.algorithms.rounds.tree_search import Searched, searched
+from nashalign.algorithms.rounds.tree_search import Searched, step_examples
 
 __all__ = [
     "DIMENSIONS",
@@ -34,12 +34,12 @@ __all__ = [
     "Rounds",
     "Searched",
     "SelfRewarded",
-    "divided",
+    "divide",
     "first",
     "length_corrected",
     "needs",
     "regenerate",
     "reward_gap",
-    "searched",
+    "step_examples",
     "take",
 ]

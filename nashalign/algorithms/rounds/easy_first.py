@@ -11,7 +11,7 @@ from nashalign.algorithms.rounds.round import (
     REWARD,
     Context,
     Round,
-    divided,
+    divide,
     take,
 )
 from nashalign.types import Examples
@@ -41,7 +41,7 @@ class EasyFirst:
 
     def __call__(self, method: Method, num_steps: int) -> tuple[Round, ...]:
         """Returns the two rounds; in a run of one update there is the second alone."""
-        settings, last = method.settings, divided(num_steps, 2)[-1]
+        settings, last = method.settings, divide(num_steps, 2)[-1]
         threshold = float(settings["threshold"])
         easy = Round(
             method=self.method.with_settings({"tau": settings[self.tau]}),

@@ -6,12 +6,12 @@ import math
 import jax
 import numpy as np
 
+from nashalign.algorithms.authors import policy
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import policy_gradients
-from nashalign.algorithms.players import policy
 from nashalign.algorithms.rollouts import rollout
-from nashalign.algorithms.rounds.round import Context, Round, Score, divided
+from nashalign.algorithms.rounds.round import Context, Round, Score, divide
 from nashalign.algorithms.state import Setup, State
 from nashalign.types import Examples
 
@@ -48,7 +48,7 @@ class Regenerated:
                 num_steps=own,
                 make=self.again if number else _without_labels,
             )
-            for number, own in enumerate(divided(num_steps, self.number))
+            for number, own in enumerate(divide(num_steps, self.number))
         )
 
     def again(self, context: Context, before: Examples | None) -> Examples:

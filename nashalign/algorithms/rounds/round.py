@@ -126,7 +126,7 @@ def needs(method: Method) -> frozenset[str]:
     return frozenset(found)
 
 
-def divided(num_steps: int, number: int) -> list[int]:
+def divide(num_steps: int, number: int) -> list[int]:
     """Returns the lengths of so many rounds, equal as far as they can be.
 
     A run of fewer updates than rounds has a round an update.

@@ -10,7 +10,7 @@ from nashalign import preferences
 from nashalign.algorithms import groups as grouped
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
-from nashalign.algorithms.rounds.round import Context, Round, divided, take
+from nashalign.algorithms.rounds.round import Context, Round, divide, take
 from nashalign.algorithms.state import Setup, State
 from nashalign.types import Array, Examples
 
@@ -42,7 +42,7 @@ class SelfRewarded:
 
     def __call__(self, method: Method, num_steps: int) -> tuple[Round, ...]:
         """Returns stages of equal length, as far as they can be."""
-        begin, *others = divided(num_steps, 1 + self.number)
+        begin, *others = divide(num_steps, 1 + self.number)
         before = self.method.with_settings({"tau": method.settings["tau"]})
         settle = functools.partial(self.settle, method)
         return (

@@ -19,7 +19,7 @@ from nashalign.algorithms.rounds.round import (
     REWARD,
     Context,
     Round,
-    divided,
+    divide,
 )
 from nashalign.types import Examples, Prompts
 
@@ -62,7 +62,7 @@ class Searched:
                 make=functools.partial(self.search, number),
                 needs=needs,
             )
-            for number, own in enumerate(divided(num_steps, self.number))
+            for number, own in enumerate(divide(num_steps, self.number))
         )
 
     def search(
@@ -84,7 +84,7 @@ class Searched:
                 prompt = jax.tree.map(lambda x, row=row: x[row : row + 1], prompts)
                 trees.append(self._grown(context, prompt))
                 advance(1, "")
-        return searched(
+        return step_examples(
             prompts, trees, max_length=decoding.max_length, eos_id=decoding.eos_id
         )
 
@@ -161,7 +161,7 @@ def _drawn(policy: policies.Policy, decoding, number, params, key, shown):
     return drawn, log_probs["policy"]
 
 
-def searched(
+def step_examples(
     prompts: Prompts,
     trees: Sequence[sampling.Node],
     *,

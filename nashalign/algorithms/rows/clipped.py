@@ -1,9 +1,9 @@
 """Rows that learn from rewards by clipped surrogates, without a critic."""
 
+from nashalign.algorithms.authors import policy
 from nashalign.algorithms.columns import draw, epochs
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import surrogates
-from nashalign.algorithms.players import policy
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import (
     CUSTOMARY,

@@ -5,7 +5,8 @@ and what a data set's authors wrote wins over what the policy writes (SPIN).
 """
 
 from nashalign import losses
-from nashalign.algorithms import objectives, players, rounds
+from nashalign.algorithms import authors, objectives, rounds
+from nashalign.algorithms.authors import data, iterate
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.conditioning import Conditioning
 from nashalign.algorithms.method import Method
@@ -17,7 +18,6 @@ from nashalign.algorithms.objectives import (
     selection,
     statistics,
 )
-from nashalign.algorithms.players import data, iterate
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import (
     CUSTOMARY,
@@ -49,7 +49,7 @@ _ENDS = (
         source=OURS,
     ),
 )
-_FOLLOWING = (("iterate", "policy", players.every_period),)
+_FOLLOWING = (("iterate", "policy", authors.every_period),)
 
 ROWS = (
     # The best of K of the data set's responses to each prompt.
@@ -171,7 +171,7 @@ ROWS = (
             members=draw(data, 2),
             annotation="preference",
             loss=contrastive(losses.dpo),
-            anchor=players.extrapolated,
+            anchor=authors.extrapolated,
             refresh=_FOLLOWING,
         ),
         settings=(
@@ -218,7 +218,7 @@ ROWS = (
             members=draw(data) + draw(iterate),
             annotation="none",
             loss=chosen(losses.dpo),
-            anchor=players.following,
+            anchor=authors.following,
             refresh=_FOLLOWING,
         ),
         settings=(dividing_tau(0.1), follow(0.5, OURS), period(781)),

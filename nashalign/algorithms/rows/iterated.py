@@ -3,7 +3,8 @@
 import dataclasses
 
 from nashalign import losses
-from nashalign.algorithms import objectives, players, rounds
+from nashalign.algorithms import authors, objectives, rounds
+from nashalign.algorithms.authors import data, greedy, iterate
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import (
@@ -22,7 +23,6 @@ from nashalign.algorithms.objectives.selection import (
     finished_best_and_worst,
     replayed,
 )
-from nashalign.algorithms.players import data, greedy, iterate
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows import offline
 from nashalign.algorithms.rows.customary import (
@@ -40,7 +40,7 @@ from nashalign.algorithms.rows.customary import (
 from nashalign.algorithms.settings import COUNT, FINITE, OURS, Setting
 
 _DPO = contrastive(losses.dpo)
-_FOLLOWING = (("iterate", "policy", players.every_period),)
+_FOLLOWING = (("iterate", "policy", authors.every_period),)
 
 
 def _anchored(loss, **columns):
@@ -98,7 +98,7 @@ SCORED = (
             annotation="reward",
             loss=chosen(losses.dpo),
             select=best_and_worst,
-            anchor=players.following,
+            anchor=authors.following,
             refresh=_FOLLOWING,
         ),
         settings=(dividing_tau(0.1), follow(0.0), period(156), num_responses(8)),
@@ -184,7 +184,7 @@ SCORED = (
             label=own_rewards,
             select=replayed(finished_best_and_worst),
             anchor=iterate,
-            refresh=(("previous", "iterate", players.every_period), *_FOLLOWING),
+            refresh=(("previous", "iterate", authors.every_period), *_FOLLOWING),
         ),
         settings=(
             dividing_tau(0.1),

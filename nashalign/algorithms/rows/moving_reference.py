@@ -4,11 +4,11 @@ What is logged as the log-ratio is from the reference that has moved.
 """
 
 from nashalign import losses
-from nashalign.algorithms import players
+from nashalign.algorithms import authors
+from nashalign.algorithms.authors import data
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import contrastive
-from nashalign.algorithms.players import data
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import (
     CUSTOMARY,
@@ -38,7 +38,7 @@ ROWS = (
         "tr_dpo",
         "TR-DPO (soft)",
         _GORBATOVSKI,
-        _following(players.partly_every_period),
+        _following(authors.partly_every_period),
         settings=(
             dividing_tau(0.1, CUSTOMARY),
             share(
@@ -60,7 +60,7 @@ ROWS = (
         "tr_dpo_hard",
         "TR-DPO (hard)",
         _GORBATOVSKI,
-        _following(players.every_period),
+        _following(authors.every_period),
         settings=(dividing_tau(0.1, CUSTOMARY), period(512, FROM_MEMORY)),
         departures=(SOFT_LABELS,),
     ),

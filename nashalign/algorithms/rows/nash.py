@@ -3,7 +3,16 @@
 from typing import Any
 
 from nashalign import losses
-from nashalign.algorithms import players
+from nashalign.algorithms import authors
+from nashalign.algorithms.authors import (
+    ahead,
+    data,
+    iterate,
+    policy,
+    previous,
+    proximal,
+    rival,
+)
 from nashalign.algorithms.columns import Author, Loss, draw, extragradient
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import (
@@ -15,15 +24,6 @@ from nashalign.algorithms.objectives import (
     regressions,
 )
 from nashalign.algorithms.objectives.selection import clear_best_and_worst
-from nashalign.algorithms.players import (
-    ahead,
-    data,
-    iterate,
-    policy,
-    previous,
-    proximal,
-    rival,
-)
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import (
     ONE_PROMPT_SET,
@@ -45,7 +45,7 @@ from nashalign.algorithms.settings import (
 )
 
 _ROSSET = "Rosset et al. 2024, arXiv:2404.03715"
-_FOLLOWING = (("iterate", "policy", players.every_period),)
+_FOLLOWING = (("iterate", "policy", authors.every_period),)
 _INPO = contrastive(losses.ipo, inverse_eta)
 _TWO_SOFT = (
     "trains on two random draws with soft labels; the paper on the best and the worst "
@@ -186,7 +186,7 @@ ITERATED = (
         _iterated(
             _INPO,
             anchor=proximal,
-            refresh=(*_FOLLOWING, ("reference", "policy", players.every_stage)),
+            refresh=(*_FOLLOWING, ("reference", "policy", authors.every_stage)),
         ),
         settings=(
             tau(0.002 / 3),
@@ -214,7 +214,7 @@ ITERATED = (
         _iterated(
             regressions.optimistic_regression,
             opponents=draw(iterate) + draw(previous),
-            refresh=(("previous", "iterate", players.every_period), *_FOLLOWING),
+            refresh=(("previous", "iterate", authors.every_period), *_FOLLOWING),
         ),
         settings=(eta(10.0, OURS), period(156, OURS)),
         departures=(
@@ -254,8 +254,8 @@ ITERATED = (
             opponents=draw(rival),
             anchor=proximal,
             refresh=(
-                ("iterate", "policy", players.every_other_period),
-                ("rival", "policy", players.every_period),
+                ("iterate", "policy", authors.every_other_period),
+                ("rival", "policy", authors.every_period),
             ),
         ),
         settings=(tau(0.1), eta(1.0, OURS), period(100, OURS)),
@@ -277,8 +277,8 @@ HISTORY = (
         "Wu et al. 2025, arXiv:2509.23102",
         _iterated(
             _INPO,
-            anchor=players.historical,
-            refresh=(("previous", "iterate", players.every_period), *_FOLLOWING),
+            anchor=authors.historical,
+            refresh=(("previous", "iterate", authors.every_period), *_FOLLOWING),
         ),
         settings=(
             tau(0.0025),

@@ -5,6 +5,7 @@ Where an example brings no labels along, the annotator is asked about its respon
 
 from nashalign import losses
 from nashalign.algorithms import objectives
+from nashalign.algorithms.authors import data, nothing, policy
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import (
@@ -14,7 +15,6 @@ from nashalign.algorithms.objectives import (
     statistics,
     times,
 )
-from nashalign.algorithms.players import data, nothing, policy
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import (
     SOFT_LABELS,

@@ -2,6 +2,14 @@
 
 from nashalign import losses
 from nashalign.algorithms import objectives, rounds
+from nashalign.algorithms.authors import (
+    better,
+    data,
+    mixture,
+    policy,
+    reference,
+    worse,
+)
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import (
@@ -12,15 +20,7 @@ from nashalign.algorithms.objectives import (
     shared,
 )
 from nashalign.algorithms.objectives.labels import ranking, verdict
-from nashalign.algorithms.objectives.selection import reward_gap
-from nashalign.algorithms.players import (
-    better,
-    data,
-    mixture,
-    policy,
-    reference,
-    worse,
-)
+from nashalign.algorithms.objectives.selection import by_reward_gap
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import (
     CUSTOMARY,
@@ -182,7 +182,7 @@ FROM_DATA = (
             members=draw(data, 2),
             annotation="reward",
             label=ranking,
-            weight=reward_gap,
+            weight=by_reward_gap,
         ),
         settings=(
             dividing_tau(0.1),

@@ -6,10 +6,10 @@ rows holds a frozen policy, or passes responses through one.
 
 from nashalign import losses
 from nashalign.algorithms import objectives, ratios
+from nashalign.algorithms.authors import data, nothing
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import added, contrastive
-from nashalign.algorithms.players import data, nothing
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import (
     FROM_MEMORY,

@@ -1,12 +1,12 @@
 """Rows that learn from rewards by policy gradient, and by imitating the best of n."""
 
 from nashalign import losses
-from nashalign.algorithms import objectives, players
+from nashalign.algorithms import authors, objectives
+from nashalign.algorithms.authors import policy, reference
 from nashalign.algorithms.columns import draw, epochs
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import policy_gradients, statistics, surrogates
 from nashalign.algorithms.objectives.selection import best_and_worst
-from nashalign.algorithms.players import policy, reference
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import (
     clip,
@@ -116,7 +116,7 @@ ROWS = (
             opponents=draw(reference, 2),
             annotation="reward",
             loss=policy_gradients.best_of_n_divergence,
-            refresh=(("reference", "policy", players.decaying),),
+            refresh=(("reference", "policy", authors.decaying),),
         ),
         settings=(
             tau(1.0, OURS),

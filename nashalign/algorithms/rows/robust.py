@@ -6,6 +6,7 @@ be what the policy writes (WPO).
 
 from nashalign import losses
 from nashalign.algorithms import ratios
+from nashalign.algorithms.authors import data
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import (
@@ -14,7 +15,6 @@ from nashalign.algorithms.objectives import (
     statistics,
     unpaired,
 )
-from nashalign.algorithms.players import data
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import SOFT_LABELS, dividing_tau, weight
 from nashalign.algorithms.settings import FINITE, OURS, POSITIVE, Setting

@@ -1,13 +1,13 @@
 """Rows that look for the Nash policy of a preference by policy gradient."""
 
-from nashalign.algorithms import players
+from nashalign.algorithms import authors
+from nashalign.algorithms.authors import average, mixture, policy, reference
 from nashalign.algorithms.columns import draw
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives.policy_gradients import (
     against_opponents,
     against_the_rest,
 )
-from nashalign.algorithms.players import average, mixture, policy, reference
 from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.customary import decay, mix, num_responses, period, tau
 from nashalign.algorithms.settings import OURS
@@ -53,7 +53,7 @@ GRADIENTS = (
         "nash_ema_pg",
         "Nash-EMA-PG",
         _MUNOS,
-        _gradient(average, refresh=(("average", "policy", players.decaying),)),
+        _gradient(average, refresh=(("average", "policy", authors.decaying),)),
         settings=(tau(0.008), decay(0.999)),
         departures=(
             "a running mean of parameters; the paper's recursion, as it is printed, "
@@ -84,7 +84,7 @@ MAGNETIC = Row(
     "mpo",
     "MPO (magnetic)",
     "Wang et al. 2024, arXiv:2410.16714",
-    _gradient(policy, refresh=(("reference", "policy", players.every_period),)),
+    _gradient(policy, refresh=(("reference", "policy", authors.every_period),)),
     settings=(tau(0.05, OURS), period(300, OURS)),
     departures=(
         "no proximal KL(policy, iterate): the magnet alone holds the policy",
