@@ -568,7 +568,7 @@ ALGORITHMS = [
     Fault(
         "responses of the data set behind all others",
         ROLLOUTS,
-        "next(own if a is players.data else others) for a in method.authors",
+        "next(own if a is authors.data else others) for a in method.authors",
         "next(others) for a in method.authors",
         f"{UPDATE_TEST} -k authors_say",
     ),
@@ -757,7 +757,7 @@ ALGORITHMS = [
     Fault(
         "COMAL that never moves its reference",
         NASH,
-        'refresh=(*_FOLLOWING, ("reference", "policy", players.every_stage)),',
+        'refresh=(*_FOLLOWING, ("reference", "policy", authors.every_stage)),',
         "refresh=_FOLLOWING,",
         f"{IDENTITY_TEST} -k 2-alike",
     ),
@@ -844,7 +844,7 @@ ALGORITHMS = [
         ITERATED,
         'members=draw(iterate, "num_responses"),\n            annotation="reward",\n'
         "            loss=objectives.likelihood,",
-        'members=draw(players.policy, "num_responses"),\n'
+        'members=draw(authors.policy, "num_responses"),\n'
         '            annotation="reward",\n'
         "            loss=objectives.likelihood,",
         f"{GROUP_GRADIENTS_TEST} -k raft",

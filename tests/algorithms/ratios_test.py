@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nashalign import algorithms, losses
-from nashalign.algorithms import objectives, players, ratios
+from nashalign.algorithms import authors, objectives, ratios
 from tests import token_game
 from tests.algorithms.degeneracy_test import P, random_groups
 
@@ -96,7 +96,7 @@ def without_reference():
         algorithms.configure("online_dpo", tau=0.7),
         loss=objectives.contrastive(losses.dpo),
         ratio=ratios.averaged,
-        anchor=players.nothing,
+        anchor=authors.nothing,
         keeps=(),
     )
 
@@ -135,9 +135,9 @@ def test_rows_of_the_table_without_a_reference_hold_no_frozen_policy(name):
 
 
 def test_what_a_column_names_is_held_though_nothing_is_kept():
-    method = dataclasses.replace(without_reference(), anchor=players.reference)
+    method = dataclasses.replace(without_reference(), anchor=authors.reference)
     assert method.frozen == ("reference",)
     method = dataclasses.replace(
-        without_reference(), opponents=algorithms.draw(players.mixture)
+        without_reference(), opponents=algorithms.draw(authors.mixture)
     ).with_settings({"tau": 0.7, "mix": 0.5})
     assert method.frozen == ("reference",)

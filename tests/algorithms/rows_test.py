@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import pytest
 
 from nashalign import algorithms, losses
-from nashalign.algorithms import objectives, players
+from nashalign.algorithms import authors, objectives
 from nashalign.algorithms.rows import customary
 from nashalign.algorithms.settings import POSITIVE
 from tests import token_game
 
 OWN = """
 from nashalign import algorithms, losses
-from nashalign.algorithms import objectives, players
+from nashalign.algorithms import objectives, authors
 
 TAU = algorithms.Setting(
     name="tau",
@@ -30,7 +30,7 @@ mine = algorithms.Row(
     "cautious DPO",
     "nobody 2026",
     algorithms.Method(
-        members=algorithms.draw(players.policy, 2),
+        members=algorithms.draw(authors.policy, 2),
         annotation="preference",
         loss=objectives.contrastive(losses.dpo),
     ),
@@ -44,7 +44,7 @@ not_a_row = 3
 def row(name="mine", settings=None, **columns):
     """A row of one's own, on pairs of the policy's responses."""
     method = {
-        "members": algorithms.draw(players.policy, 2),
+        "members": algorithms.draw(authors.policy, 2),
         "annotation": "preference",
         "loss": objectives.contrastive(losses.dpo),
     }
@@ -154,15 +154,15 @@ def unknown_policy(settings):
     "columns, error, message",
     [
         ({"members": ()}, ValueError, "mine: members is empty"),
-        ({"members": players.policy}, TypeError, "mine: members must be a tuple"),
-        ({"members": (players.policy,)}, TypeError, "such as draw(policy, 2), not"),
+        ({"members": authors.policy}, TypeError, "mine: members must be a tuple"),
+        ({"members": (authors.policy,)}, TypeError, "such as draw(policy, 2), not"),
         (
-            {"opponents": algorithms.draw(players.policy, "number")},
+            {"opponents": algorithms.draw(authors.policy, "number")},
             ValueError,
             "mine: opponents reads 'number', which is neither a setting",
         ),
         (
-            {"opponents": algorithms.draw(players.mixture)},
+            {"opponents": algorithms.draw(authors.mixture)},
             ValueError,
             "mine: author mixture reads 'mix', which is neither a setting",
         ),
@@ -171,14 +171,14 @@ def unknown_policy(settings):
             ValueError,
             "mine: author unknown policy names the policy 'teacher', which is none",
         ),
-        ({"opponents": algorithms.draw(players.policy, 0)}, ValueError, "0 responses"),
+        ({"opponents": algorithms.draw(authors.policy, 0)}, ValueError, "0 responses"),
         ({"annotation": "votes"}, ValueError, "annotation must be one of preference"),
         ({"annotation": "data"}, ValueError, "and the row takes 0 of them"),
-        ({"anchor": players.proximal}, ValueError, "anchor proximal reads 'eta'"),
-        ({"anchor": players.policy}, ValueError, "anchor policy names the policy 'po"),
+        ({"anchor": authors.proximal}, ValueError, "anchor proximal reads 'eta'"),
+        ({"anchor": authors.policy}, ValueError, "anchor policy names the policy 'po"),
         ({"keeps": ("refrence",)}, ValueError, "keeps names the policy 'refrence'"),
         (
-            {"refresh": (("iterate", "polcy", players.every_period),)},
+            {"refresh": (("iterate", "polcy", authors.every_period),)},
             ValueError,
             "refresh of 'iterate' names the policy 'polcy'",
         ),
@@ -211,14 +211,14 @@ def test_a_row_that_does_not_fit_together_cannot_be_made(columns, error, message
             "mine: label must return groups",
         ),
         (
-            {"refresh": (("iterate", "policy", players.every_period),)},
+            {"refresh": (("iterate", "policy", authors.every_period),)},
             "mine: refresh of 'iterate' (every period) reads 'period'",
         ),
         (
             {"annotation": "none"},
             "mine: loss (dpo) fails: ",
         ),
-        ({"anchor": players.nothing, "keeps": (), "regulariser": lambda m, g: (
+        ({"anchor": authors.nothing, "keeps": (), "regulariser": lambda m, g: (
             g.reference_log_probs.sum((-1, -2))[:, None])}, "the row has no reference"),
     ],
 )  # fmt: skip
