@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from nashalign import preferences
-from nashalign.algorithms import groups as grouped
+from nashalign.algorithms import readings
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
 from nashalign.algorithms.rounds.round import Context, Round, divide, take
@@ -88,7 +88,7 @@ def length_corrected(
     key = jax.random.fold_in(state.key, 2**32 - 1)
     searching = dataclasses.replace(state, key=key)
     groups = rollout(free, setup, searching, examples)
-    rewards = grouped.all_rewards(free.label(free, groups))
+    rewards = readings.all_rewards(free.label(free, groups))
     own = slice(len(free.authors) - free.num_data)
     found = preferences.length_penalty(
         rewards[:, own],
