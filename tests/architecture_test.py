@@ -18,6 +18,7 @@ FLOORS = {
     "terminal": 0,
     "conventions": 0,
     "options": 0,
+    "writing": 0,
     "json_file": -1,
     "python_file": 0,
     "checks": 0,

@@ -26,12 +26,13 @@ def parts(row: algorithms.Row) -> set[str]:
         if field.default is not dataclasses.MISSING
         and getattr(method, field.name) != field.default
     }
+    formula = algorithms.columns.formula
     number = {1: "one member", 2: "a pair"}.get(method.num_members, "several members")
     return (
         unusual
         | {number, f"asked for {method.annotation}", f"step {method.step.formula}"}
         | {f"loss {type(method.loss).__name__}"}
-        | {f"written by {author.__name__}" for author in method.authors}
+        | {f"written by {formula(author)}" for author in method.authors}
         | {f"{name} moves" for name, _, _ in method.refresh}
         | ({"rounds"} if row.rounds else set())
     )

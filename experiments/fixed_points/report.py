@@ -14,7 +14,7 @@ import rich.box
 import rich.table
 
 from experiments.fixed_points.entry import Finding
-from nashalign import evaluation, training
+from nashalign import evaluation, training, writing
 
 _GOOD, _BAD, _ALLOWED = "#2a6f97", "#c1121f", "0.6"
 _MARKS = {"transformer": "o", "tabular": "D"}
@@ -72,7 +72,7 @@ def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
     # Of some rows the prediction is of one family of policies alone.
     columns = list(max(rows, key=len))
     with (
-        training.replacing(folder / "fixed_points.csv") as path,
+        writing.replacing(folder / "fixed_points.csv") as path,
         path.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.DictWriter(file, columns)
@@ -85,7 +85,7 @@ def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
         escaped = [cell.replace("|", "\\|") for cell in shown]
         lines.append("| " + " | ".join(escaped) + " |")
     training.write_text(folder / "fixed_points.md", "\n".join(lines) + "\n")
-    with training.replacing(folder / "fixed_points.png") as path:
+    with writing.replacing(folder / "fixed_points.png") as path:
         draw(findings).savefig(path, dpi=120)
 
 

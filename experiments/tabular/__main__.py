@@ -15,7 +15,7 @@ import sys
 import rich.progress
 
 from experiments.tabular import comal, egpo
-from nashalign import command_line, terminal, training
+from nashalign import command_line, terminal, training, writing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def draw(folder: pathlib.Path) -> int:
     unregularised = comal.curves()
     figures = {"egpo": egpo.draw(regularised), "comal": comal.draw(unregularised)}
     for name, figure in figures.items():
-        with training.replacing(folder / f"{name}.png") as path:
+        with writing.replacing(folder / f"{name}.png") as path:
             figure.savefig(path, dpi=120)
     last = {f"{name}, tau {tau}": g[-1].max() for (tau, name), g in regularised.items()}
     last |= {f"{name}, no tau": gaps[-1] for name, gaps in unregularised.items()}

@@ -28,7 +28,7 @@ from experiments.theorems import (
     token_mixtures,
 )
 from experiments.theorems.theorem import examine
-from nashalign import command_line, terminal, training
+from nashalign import command_line, terminal, writing
 
 THEOREMS = (
     *bounds.THEOREMS,
@@ -76,7 +76,7 @@ def check(chosen, config: Config) -> int:
             advance(1, theorem.name)
     report.save(findings, config.output)
     if not config.only:
-        with training.replacing(config.output / "token_mixtures.png") as path:
+        with writing.replacing(config.output / "token_mixtures.png") as path:
             token_mixtures.draw().savefig(path, dpi=120)
     console = terminal.console()
     console.print(report.terminal(findings))

@@ -9,7 +9,7 @@ import numpy as np
 import rich.table
 
 from experiments.theorems.theorem import Finding
-from nashalign import evaluation, training
+from nashalign import evaluation, training, writing
 
 COLUMNS = ("statement", "paper", "predicted", "measured", "holds")
 _GOOD, _BAD = "#2a6f97", "#c1121f"
@@ -43,7 +43,7 @@ def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
     """Writes theorems.csv, theorems.md and theorems.png."""
     rows = [cells(finding) for finding in findings]
     with (
-        training.replacing(folder / "theorems.csv") as path,
+        writing.replacing(folder / "theorems.csv") as path,
         path.open("w", newline="", encoding="utf-8") as file,
     ):
         csv.writer(file).writerows([COLUMNS, *rows])
@@ -51,7 +51,7 @@ def save(findings: Sequence[Finding], folder: pathlib.Path) -> None:
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines += ["| " + " | ".join(row) + " |" for row in escaped]
     training.write_text(folder / "theorems.md", "\n".join(lines) + "\n")
-    with training.replacing(folder / "theorems.png") as path:
+    with writing.replacing(folder / "theorems.png") as path:
         draw(findings).savefig(path, dpi=120)
 
 

@@ -11,6 +11,8 @@ A name with a bar, `"policy|better"`, is the policy before the bar with a condit
 appended to its prompt: the last (`better`) or first (`worse`) of `Setup.levels`.
 """
 
+import dataclasses
+
 import jax.numpy as jnp
 
 from nashalign.algorithms.columns import Settings
@@ -37,52 +39,50 @@ def base(name: str) -> str:
     return name.partition("|")[0]
 
 
-def policy(settings: Settings) -> dict[str, Numeric]:
-    """The trained policy alone."""
-    del settings
-    return {"policy": 1.0}
+@dataclasses.dataclass(frozen=True)
+class Alone:
+    """One policy writes, or is measured from, alone.
+
+    Attributes:
+      name: of the policy.
+    """
+
+    name: str
+
+    @property
+    def formula(self) -> str:
+        """The policy's name."""
+        return self.name
+
+    def __call__(self, settings: Settings, /) -> dict[str, Numeric]:
+        """Returns the policy's weight."""
+        del settings
+        return {self.name: 1.0}
 
 
-def reference(settings: Settings) -> dict[str, Numeric]:
-    """The reference alone."""
-    del settings
-    return {"reference": 1.0}
+policy = Alone("policy")
+"""The trained policy."""
 
+reference = Alone("reference")
+"""The reference."""
 
-def iterate(settings: Settings) -> dict[str, Numeric]:
-    """The policy at the last refresh, alone."""
-    del settings
-    return {"iterate": 1.0}
+iterate = Alone("iterate")
+"""The policy at the last refresh,."""
 
+previous = Alone("previous")
+"""The iterate before the last refresh,."""
 
-def previous(settings: Settings) -> dict[str, Numeric]:
-    """The iterate before the last refresh, alone."""
-    del settings
-    return {"previous": 1.0}
+average = Alone("average")
+"""The running mean of the policy's parameters,."""
 
+rival = Alone("rival")
+"""The opponent with a refresh of its own,."""
 
-def average(settings: Settings) -> dict[str, Numeric]:
-    """The running mean of the policy's parameters, alone."""
-    del settings
-    return {"average": 1.0}
+ahead = Alone("ahead")
+"""Where the extragradient step looked; the policy itself in the first half."""
 
-
-def rival(settings: Settings) -> dict[str, Numeric]:
-    """The opponent with a refresh of its own, alone."""
-    del settings
-    return {"rival": 1.0}
-
-
-def ahead(settings: Settings) -> dict[str, Numeric]:
-    """Where the extragradient step looked; the policy itself in the first half."""
-    del settings
-    return {"ahead": 1.0}
-
-
-def data(settings: Settings) -> dict[str, Numeric]:
-    """A response of the data set; the k-th such author is the k-th response."""
-    del settings
-    return {"data": 1.0}
+data = Alone("data")
+"""A response of the data set; the k-th such author is the k-th response."""
 
 
 def nothing(settings: Settings) -> dict[str, Numeric]:

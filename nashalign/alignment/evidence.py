@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from nashalign import training
+from nashalign import writing
 from nashalign.alignment import results, votes
 from nashalign.alignment import task as tasks
 from nashalign.alignment.contest import Pages
@@ -65,7 +65,7 @@ def save_preferences(
     own = task.prompts["test"]
     identify = pages.identify or (lambda index: content_hash(task, index))
     judges = ("learned" if name == results.LEARNED else "exact" for name in tables)
-    with training.replacing(path) as temporary:
+    with writing.replacing(path) as temporary:
         arrays: dict[str, Any] = {
             "policies": np.array(runs.labels()),
             "prompts": np.array([identify(int(index)) for index in own.ids[rows]]),

@@ -219,13 +219,13 @@ def standardise(
       examples: what is scored.
       path: where the raw rewards are kept, and not asked for twice.
     """
-    if not path.exists():
-        found = asking.score(judge, examples.prompts, examples.responses)
-        with training.replacing(path) as temporary:
-            np.savez(temporary, rewards=found)
+
+    def score():
+        return {"rewards": asking.score(judge, examples.prompts, examples.responses)}
+
     shapes = {"rewards": examples.responses.truncated.shape}
     again = "Delete it to have the responses scored again"
-    rewards = training.read_arrays(path, again, shapes)["rewards"]
+    rewards = training.keep_arrays(path, score, again, shapes)["rewards"]
     mean, deviation = rewards.mean(), rewards.std()
     scaled = dataclasses.replace(examples, rewards=(rewards - mean) / deviation)
     if not preferences.on_host(judge):
@@ -247,14 +247,13 @@ def in_one_order(votes: Array) -> np.ndarray:
 
 def keep(path: pathlib.Path, make: Callable[[], Examples]) -> Examples:
     """Returns examples from a file, made and written down first if there is none."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def named():
         leaves = jax.tree_util.tree_flatten_with_path(make())[0]
-        named = {jax.tree_util.keystr(key)[1:]: leaf for key, leaf in leaves}
-        with training.replacing(path) as temporary:
-            np.savez(temporary, **named)
+        return {jax.tree_util.keystr(key)[1:]: leaf for key, leaf in leaves}
+
     again = "Delete it to have the examples made again"
-    stored = training.read_arrays(path, again, _ARRAYS, _LABELS)
+    stored = training.keep_arrays(path, named, again, _ARRAYS, _LABELS)
     own = {
         kind: {
             field.name: stored[f"{kind}.{field.name}"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nashalign import evaluation, terminal, training
+from nashalign import evaluation, terminal, training, writing
 from nashalign.alignment import results
 from nashalign.alignment import task as tasks
 from nashalign.alignment.contest import Pages, Panel
@@ -65,7 +65,7 @@ def _write_matrix(
     pages: Pages,
 ) -> None:
     """A judge's win rates as CSV, and where they can be read as table and figure."""
-    with training.replacing(stem.with_suffix(".csv")) as path:
+    with writing.replacing(stem.with_suffix(".csv")) as path:
         evaluation.write_win_rate_csv(
             path, names, matrix, keys=keys, published=pages.published
         )
@@ -86,7 +86,7 @@ def _write_matrix(
         title=title,
         over="prompts and seeds",
     )
-    with training.replacing(stem.with_suffix(".png")) as path:
+    with writing.replacing(stem.with_suffix(".png")) as path:
         evaluation.save_figure(figure, path)
     text = evaluation.win_rate_markdown(names, matrix, **shown)
     training.write_text(stem.with_suffix(".md"), f"{text}\n{pages.fingerprint}\n")
@@ -118,7 +118,7 @@ def _write_summary(
     if any(own.parts for own in lines):
         console.print(evaluation.parts_table(lines))
     _print_fingerprint(pages)
-    with training.replacing(folder / "summary.csv") as path:
+    with writing.replacing(folder / "summary.csv") as path:
         evaluation.write_summary_csv(path, lines)
     text = evaluation.summary_markdown(lines, caption=caption)
     training.write_text(folder / "summary.md", f"{text}\n{pages.fingerprint}\n")
@@ -145,7 +145,7 @@ def _draw_ranking(
     drawn = [own for name, own in summaries.items() if name in learns and own.win_rate]
     title = f"Test prompts, the {judge}; 95% intervals over prompts and seeds"
     figure = evaluation.ranking_figure(drawn, learns, title=title)
-    with training.replacing(folder / "ranking.png") as path:
+    with writing.replacing(folder / "ranking.png") as path:
         evaluation.save_figure(figure, path)
 
 
@@ -194,7 +194,7 @@ def samples(
         f"The first {len(shown)} test prompts, unselected. The share is the "
         "probability that the judge prefers the response to the start policy's."
     )
-    with training.replacing(folder / "samples.html") as path:
+    with writing.replacing(folder / "samples.html") as path:
         evaluation.write_samples_html(
             path, shown, keys=keys, description=description, response=pages.response
         )
@@ -232,5 +232,5 @@ def learning_curves(
             "length": "tokens of a response",
         },
     )
-    with training.replacing(path) as temporary:
+    with writing.replacing(path) as temporary:
         evaluation.save_figure(figure, temporary)

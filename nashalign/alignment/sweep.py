@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nashalign import algorithms, evaluation, terminal, training
+from nashalign import algorithms, evaluation, terminal, training, writing
 from nashalign.alignment.settings import Settings
 
 _DRAWN = {
@@ -108,7 +108,7 @@ def sweep(
             text = "".join(json.dumps(record) + "\n" for record in records)
             training.write_text(results, text)
             advance(1, "")
-    with training.replacing(folder / "sweep.png") as path:
+    with writing.replacing(folder / "sweep.png") as path:
         evaluation.save_figure(evaluation.frontier_figure(records), path)
 
 

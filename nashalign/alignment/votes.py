@@ -111,8 +111,9 @@ def collect(
       seed: of the choice of prompts and of every draw.
       folder: where the file is kept.
     """
-    rows, path = ballot.rows(task, seed), folder / ballot.file
-    if not path.exists():
+    rows = ballot.rows(task, seed)
+
+    def vote():
         written = task.write(
             task.start.params,
             ballot.split,
@@ -124,17 +125,16 @@ def collect(
         preference = voters(written.prompts, written.responses)
         rng = np.random.default_rng(seed + ballot.stage)
         votes = rng.binomial(ballot.num_voters, preference) / ballot.num_voters
-        folder.mkdir(parents=True, exist_ok=True)
-        with training.replacing(path) as temporary:
-            np.savez(
-                temporary,
-                tokens=written.responses.tokens,
-                mask=written.responses.mask,
-                truncated=written.responses.truncated,
-                preference=preference.astype(np.float32),
-                votes=votes.astype(np.float32),
-            )
-    arrays = read(path, ballot.num_prompts, task.decoding.max_length)
+        return {
+            "tokens": written.responses.tokens,
+            "mask": written.responses.mask,
+            "truncated": written.responses.truncated,
+            "preference": preference.astype(np.float32),
+            "votes": votes.astype(np.float32),
+        }
+
+    shapes = _shapes(ballot.num_prompts, task.decoding.max_length)
+    arrays = training.keep_arrays(folder / ballot.file, vote, _REMEDY, shapes)
     return Votes(
         prompts=task.batch(ballot.split, rows),
         responses=Responses(
@@ -158,12 +158,21 @@ def read(
     Raises:
       ValueError: if it is damaged; names the file, and what to delete.
     """
+    return training.read_arrays(path, _REMEDY, _shapes(num_prompts, length))
+
+
+_REMEDY = "Delete it to have the votes again"
+
+
+def _shapes(
+    num_prompts: int | None, length: int | None
+) -> dict[str, tuple[int | None, ...]]:
+    """Shapes of what is in a file of votes; None is any length."""
     pairs = (num_prompts, NUM_RESPONSES, NUM_RESPONSES)
-    shapes = {
+    return {
         "tokens": (num_prompts, NUM_RESPONSES, length),
         "mask": (num_prompts, NUM_RESPONSES, length),
         "truncated": (num_prompts, NUM_RESPONSES),
         "preference": pairs,
         "votes": pairs,
     }
-    return training.read_arrays(path, "Delete it to have the votes again", shapes)

@@ -5,11 +5,8 @@ in one `model.safetensors` or in shards that `model.safetensors.index.json` list
 beside them lies the tokenizer.
 """
 
-import contextlib
 import dataclasses
-import errno
 import json
-import os
 import pathlib
 import shutil
 from collections.abc import Callable, Mapping
@@ -18,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nashalign import conventions
+from nashalign import conventions, writing
 from nashalign.policies import config_file, weights
 from nashalign.policies.config_file import check_vocabulary, read_config
 from nashalign.policies.families import Config, family_of
@@ -133,12 +130,12 @@ def save_pretrained(
         ]
     options = config_file.config_options(config, dtype.name, token_ids)
     folder.mkdir(parents=True, exist_ok=True)
-    with _replacing(folder / weights.NAME) as partial:
+    with writing.replacing(folder / weights.NAME) as partial:
         weights.write_weights(partial, family, params, dtype)
     for source in companions:
-        with _replacing(folder / source.name) as partial:
+        with writing.replacing(folder / source.name) as partial:
             shutil.copyfile(source, partial)
-    with _replacing(folder / config_file.NAME) as partial:
+    with writing.replacing(folder / config_file.NAME) as partial:
         partial.write_text(json.dumps(options, indent=2) + "\n", "utf-8")
 
 
@@ -155,24 +152,3 @@ def _token_ids(folder, config):
     }
     ends = list(conventions.end_ids(backend, settings, folder))
     return ids | {"eos": ends if len(ends) > 1 else next(iter(ends), None)}
-
-
-@contextlib.contextmanager
-def _replacing(path):
-    """A temporary file beside `path`, moved there once it is whole."""
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        partial.touch()
-        mode = partial.stat().st_mode
-        yield partial
-        # The writer of safetensors makes files that only their owner can read.
-        partial.chmod(mode)
-        # Without this, a power cut may leave the new name with no content.
-        with open(partial, "rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        number, reason = error.errno or errno.EIO, error.strerror or str(error)
-        raise OSError(number, f"cannot write {path}: {reason}") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -8,9 +8,9 @@ from nashalign.training.checkpoints import Checkpoints
 from nashalign.training.divergence import TrainingDiverged
 from nashalign.training.files import (
     damaged,
+    keep_arrays,
     read_arrays,
     read_json,
-    replacing,
     require_writable,
     write_text,
 )
@@ -39,13 +39,13 @@ __all__ = [
     "damaged",
     "data_parallel",
     "fully_sharded",
+    "keep_arrays",
     "make_mesh",
     "open_run",
     "pmapped",
     "read_arrays",
     "read_json",
     "read_log",
-    "replacing",
     "replicated",
     "require_writable",
     "run",

@@ -24,6 +24,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from nashalign import writing
 from nashalign.training import arrays, files
 from nashalign.training.arrays import PyTree
 
@@ -64,8 +65,8 @@ class Checkpoints:
         self.folder = pathlib.Path(folder).absolute()
         self._keep = keep
         files.require_writable(self.folder)
-        with files.naming(self.folder):
-            for left in self.folder.glob(f"{files.TEMPORARY}*"):
+        with writing.name_failures(self.folder):
+            for left in self.folder.glob(f"{writing.TEMPORARY}*"):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
         self._orbax = ocp.Checkpointer(ocp.StandardCheckpointHandler())
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "checkpoints")
@@ -188,7 +189,7 @@ class Checkpoints:
 
     def _write(self, step: int, leaves: dict[str, np.ndarray], note: Mapping) -> None:
         """Writes a checkpoint beside its place, moves it there, and drops old ones."""
-        temporary = self.folder / f"{files.TEMPORARY}{step}"
+        temporary = self.folder / f"{writing.TEMPORARY}{step}"
         self._orbax.save(temporary, args=ocp.args.StandardSave(leaves), force=True)
         contents = {
             "leaves": {name: arrays.signature(leaf) for name, leaf in leaves.items()},
@@ -201,7 +202,7 @@ class Checkpoints:
         for old in self._durable()[: -self._keep]:
             # Renamed first, so that a kill leaves no half of a checkpoint.
             gone = (self.folder / str(old)).rename(
-                self.folder / f"{files.TEMPORARY}{old}"
+                self.folder / f"{writing.TEMPORARY}{old}"
             )
             shutil.rmtree(gone)
 

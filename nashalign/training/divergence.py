@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nashalign.training import files
+from nashalign import writing
 
 PyTree = Any
 
@@ -62,7 +62,7 @@ def save_batch(path: pathlib.Path, batch: PyTree) -> None:
         jax.tree_util.keystr(where, simple=True, separator=".") or "batch": leaf
         for where, leaf in jax.tree_util.tree_leaves_with_path(batch)
     }
-    with files.replacing(path) as temporary:
+    with writing.replacing(path) as temporary:
         np.savez(temporary, **jax.device_get(arrays))
 
 

@@ -1,75 +1,19 @@
-"""Writing that a kill or a full disk cannot spoil, and reading that notices damage.
+"""Files of results: written whole or not at all, and read with an eye for damage.
 
-A result file is either absent, the old one or the new one, never half of one: it is
-written beside its place and moved there. Every failure names the path that failed, and
-what is to be done about it.
+Every failure names the path that failed, and what is to be done about it.
 """
 
-import contextlib
 import errno
 import hashlib
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from nashalign import json_file
-
-TEMPORARY = ".partial-"
-
-
-@contextlib.contextmanager
-def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Makes every `OSError` of the block say which path could not be written.
-
-    Args:
-      path: the file or folder that the block writes.
-
-    Raises:
-      OSError: with the original error number, the path and the system's reason.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(
-            error.errno or errno.EIO,
-            f"cannot write to {path}: {reason}. Free some space or give another "
-            "folder; a run resumes from its last checkpoint when started again",
-        ) from error
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Lets the block write a temporary file, then moves it to `path` in one stroke.
-
-    The temporary name keeps the ending of `path`, which savers of figures and arrays
-    go by. If the block fails, what was at `path` before is untouched.
-
-    Args:
-      path: where the finished file is to be; its folder is made if need be.
-
-    Yields:
-      The path to write to.
-
-    Raises:
-      OSError: if it cannot be written; the message names `path`.
-    """
-    path = pathlib.Path(path)
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    with naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            # Without this, a power cut may leave the new name with no content.
-            with open(temporary, "rb+") as written:
-                os.fsync(written.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+from nashalign import json_file, writing
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -82,7 +26,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     Raises:
       OSError: if it cannot be written; the message names `path`.
     """
-    with replacing(path) as temporary:
+    with writing.replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -97,9 +41,9 @@ def require_writable(folder: str | os.PathLike, space: int = 0) -> None:
       OSError: if it is no folder, cannot be written or is short of space.
     """
     folder = pathlib.Path(folder)
-    with naming(folder):
+    with writing.name_failures(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f"{TEMPORARY}{os.getpid()}-probe"
+        probe = folder / f"{writing.TEMPORARY}{os.getpid()}-probe"
         try:
             with open(probe, "wb") as file:
                 file.write(bytes(4096))
@@ -149,6 +93,33 @@ def read_json(path: str | os.PathLike, remedy: str, *keys: str) -> dict[str, Any
         if key not in found:
             raise damaged(path, f"there is no {key!r} in it", remedy)
     return found
+
+
+def keep_arrays(
+    path: str | os.PathLike,
+    make: Callable[[], Mapping[str, Any]],
+    remedy: str,
+    shapes: Mapping[str, Sequence[int | None]],
+    optional: Mapping[str, Sequence[int | None]] | None = None,
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of an npz file, made and written first if there is none.
+
+    Args:
+      path: the file.
+      make: makes the arrays, by name.
+      remedy: what to do if the file is damaged; see `read_arrays`.
+      shapes: of the arrays that must be there.
+      optional: the same of those that may be.
+
+    Raises:
+      ValueError: as `read_arrays`.
+      OSError: if the file can be neither read nor written.
+    """
+    if not pathlib.Path(path).exists():
+        arrays = make()
+        with writing.replacing(path) as temporary:
+            np.savez(temporary, **arrays)
+    return read_arrays(path, remedy, shapes, optional)
 
 
 def read_arrays(

@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import tensorboardX
 
-from nashalign import json_file
-from nashalign.training import files
+from nashalign import json_file, writing
 
 Tracker = Callable[[Mapping[str, float]], None]
 """What is given every line of the metrics as it is logged, its `step` among them."""
@@ -46,7 +45,7 @@ class Logs:
         folder, self._track = pathlib.Path(folder), track
         self._metrics = JsonLines(folder / "metrics.jsonl", step)
         self._rollouts = JsonLines(folder / "rollouts.jsonl", step)
-        with files.naming(folder / "tensorboard"):
+        with writing.name_failures(folder / "tensorboard"):
             self._board = _new_board(folder / "tensorboard")
         if self._metrics.path.exists():
             for line in _scalars(self._metrics.path):
@@ -187,7 +186,7 @@ class JsonLines:
           OSError: if it cannot be written.
         """
         self.path, self._file = path, None
-        with files.naming(path):
+        with writing.name_failures(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 os.truncate(path, _length_up_to(path, step) if step else 0)
@@ -204,7 +203,7 @@ class JsonLines:
         text = "".join(_text(line) + "\n" for line in lines)
         if not text:
             return
-        with files.naming(self.path):
+        with writing.name_failures(self.path):
             self._file = self._file or open(self.path, "a", encoding="utf-8")
             self._file.write(text)
             self._file.flush()
@@ -213,7 +212,7 @@ class JsonLines:
         """Puts the file on the disk, if there is one, and returns its length."""
         if not self.path.exists():
             return 0
-        with files.naming(self.path), open(self.path, "rb") as file:
+        with writing.name_failures(self.path), open(self.path, "rb") as file:
             os.fsync(file.fileno())
             return os.fstat(file.fileno()).st_size
 

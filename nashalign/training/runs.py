@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nashalign import json_file
+from nashalign import json_file, writing
 from nashalign.training import files, records
 
 CONFIG, FINISHED = "config.json", "finished.json"
@@ -138,7 +138,7 @@ def open_run(
       OSError: if it cannot be written.
     """
     folder = pathlib.Path(folder)
-    with files.naming(folder):
+    with writing.name_failures(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with _held(folder):
         record = {
@@ -246,7 +246,7 @@ def _require_empty(folder: pathlib.Path) -> None:
     strangers = [
         path.name
         for path in folder.iterdir()
-        if not path.name.startswith(files.TEMPORARY)
+        if not path.name.startswith(writing.TEMPORARY)
     ]
     if strangers:
         raise ValueError(

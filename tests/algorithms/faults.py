@@ -174,8 +174,8 @@ ALGORITHMS = [
     Fault(
         "policy that writes as the mixture does",
         AUTHORS,
-        '    return {"policy": 1.0}',
-        '    return {"reference": 1.0}',
+        'policy = Alone("policy")',
+        'policy = Alone("reference")',
         f"{FIXED_POINTS_TEST} -k 'predicted and nash_md_pg'",
     ),
     Fault(

@@ -239,7 +239,7 @@ def test_a_failed_save_leaves_the_old_folder_whole(loaded, folder, monkeypatch):
 
     monkeypatch.setattr(safetensors.numpy, "save_file", fail)
     start = loaded["grouped"]
-    with pytest.raises(OSError, match="cannot write .*model.safetensors: No space"):
+    with pytest.raises(OSError, match="cannot write to .*model.safetensors: No space"):
         policies.save_pretrained(folder, start.params, start.config)
     assert_equal_trees(policies.load_pretrained(folder).params, loaded["tied"].params)
     assert not list(folder.glob(".partial*"))

@@ -6,14 +6,14 @@ import zipfile
 import numpy as np
 import pytest
 
-from nashalign import training
+from nashalign import training, writing
 from nashalign.training import files
 
 
 def test_a_file_is_replaced_in_one_stroke(tmp_path):
     path = tmp_path / "deep" / "table.csv"
     training.write_text(path, "old")
-    with training.replacing(path) as temporary:
+    with writing.replacing(path) as temporary:
         assert temporary.suffix == ".csv"
         temporary.write_text("new")
         assert path.read_text() == "old"
@@ -25,7 +25,7 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "table.csv"
     training.write_text(path, "old")
     with pytest.raises(ZeroDivisionError):
-        with training.replacing(path) as temporary:
+        with writing.replacing(path) as temporary:
             temporary.write_text("half")
             raise ZeroDivisionError
     assert path.read_text() == "old"
@@ -34,7 +34,7 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
 
 def test_a_failed_write_names_the_path_and_keeps_the_kind_of_error(tmp_path):
     with pytest.raises(OSError, match="cannot write to .*table.csv") as error:
-        with training.replacing(tmp_path / "table.csv"):
+        with writing.replacing(tmp_path / "table.csv"):
             raise OSError(errno.ENOSPC, "No space left on device")
     assert error.value.errno == errno.ENOSPC
     assert "No space left on device" in str(error.value)
