@@ -16,7 +16,7 @@ import dataclasses
 import jax.numpy as jnp
 
 from nashalign.algorithms.columns import Settings
-from nashalign.types import Numeric
+from nashalign.types import Array, Numeric
 
 NAMES = (
     "policy",
@@ -145,23 +145,29 @@ def extrapolated(settings: Settings) -> dict[str, Numeric]:
     return {"iterate": 1 + settings["retain"], "reference": -settings["retain"]}
 
 
-def every_period(settings, step, frozen, source):
+def every_period(
+    settings: Settings, step: Array, frozen: Array, source: Array
+) -> Array:
     """Moves every `period` steps."""
     return jnp.where(step % settings["period"] == 0, source, frozen)
 
 
-def every_other_period(settings, step, frozen, source):
+def every_other_period(
+    settings: Settings, step: Array, frozen: Array, source: Array
+) -> Array:
     """Moves every second period."""
     return jnp.where(step % (2 * settings["period"]) == 0, source, frozen)
 
 
-def every_stage(settings, step, frozen, source):
+def every_stage(settings: Settings, step: Array, frozen: Array, source: Array) -> Array:
     """Moves every `num_inner` periods."""
     length = settings["period"] * settings["num_inner"]
     return jnp.where(step % length == 0, source, frozen)
 
 
-def partly_every_period(settings, step, frozen, source):
+def partly_every_period(
+    settings: Settings, step: Array, frozen: Array, source: Array
+) -> Array:
     """Moves by a `share` of the way, in parameters, every `period` steps.
 
     All of the way is bit for bit a copy, and none of it stays.
@@ -171,7 +177,7 @@ def partly_every_period(settings, step, frozen, source):
     return jnp.where(step % settings["period"] == 0, moved, frozen)
 
 
-def decaying(settings, step, frozen, source):
+def decaying(settings: Settings, step: Array, frozen: Array, source: Array) -> Array:
     """Moves by a share 1 - `decay` of the way."""
     del step
     return frozen + (1 - settings["decay"]) * (source - frozen)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nashalign.algorithms.state import Setup
 
 Settings = Mapping[str, Numeric]
+# Parameters by name: of what is trained, or of frozen policies.
+Players = Mapping[str, Any]
 # Sums a pytree over devices.
 Reduce = Callable[[Any], Any]
 
@@ -90,8 +92,8 @@ class Statistic(Protocol):
     def __call__(
         self,
         setup: Setup,
-        players: Mapping[str, policies.Params],
-        frozen: Mapping[str, policies.Params],
+        players: Players,
+        frozen: Players,
         hidden: Array,
         groups: Groups,
         /,

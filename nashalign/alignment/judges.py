@@ -204,7 +204,7 @@ def _fit_step(
     state: Fit,
     batch: Comparisons,
     *,
-    reduce: Callable,
+    reduce: Callable[[Any], Any],
 ) -> tuple[Fit, dict[str, Any], None]:
     """One step on the mean cross-entropy of the votes."""
 

@@ -1,16 +1,31 @@
 """Compiled updates, for annotators on the device and on the host."""
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import jax
+import numpy as np
 
-from nashalign import algorithms, policies, sampling, training
+from nashalign import algorithms, policies, preferences, sampling, training
 from nashalign.alignment import examples, optimizers
+from nashalign.types import Array, Examples, Groups, Prompts
 
-# `(state, batch, method, annotator) -> (state, metrics, groups)`.
-Step = Callable[..., tuple[algorithms.State, dict, Any]]
+
+class Step(Protocol):
+    """An update, wherever its annotator lives."""
+
+    def __call__(
+        self,
+        state: algorithms.State,
+        batch: Prompts | Examples,
+        method: algorithms.Method,
+        annotator: preferences.Annotator | None,
+        /,
+    ) -> tuple[algorithms.State, Mapping[str, Array], Groups]:
+        """Returns the next state, metrics, and the groups that were learnt from."""
+        ...
+
 
 # Programs of rows that are done with would fill the memory of a small machine.
 _PROGRAMS = 8
@@ -101,9 +116,9 @@ def _sharding(state: algorithms.State, mesh: jax.sharding.Mesh) -> Any:
     return training.fully_sharded(state, mesh)
 
 
-def _placed(step: Callable, mesh: jax.sharding.Mesh) -> Step:
+def _placed(step: training.Step, mesh: jax.sharding.Mesh) -> training.Placed:
     """A step compiled for a mesh, once for each structure of the state."""
-    made: dict[Any, Step] = {}
+    made: dict[Any, training.Placed] = {}
 
     def call(state, batch, *others):
         structure = jax.tree.structure(state)
@@ -117,7 +132,7 @@ def _placed(step: Callable, mesh: jax.sharding.Mesh) -> Step:
     return call
 
 
-def hashable(levels: Any) -> tuple[tuple[int, ...], ...] | None:
+def hashable(levels: np.ndarray | None) -> tuple[tuple[int, ...], ...] | None:
     """Returns token strings as a value that `compiled` can know again."""
     if levels is None:
         return None

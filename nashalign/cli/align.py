@@ -20,7 +20,6 @@ import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import tyro
@@ -216,16 +215,14 @@ def _align(
 def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
     """The task, with the annotator that the command line names."""
     records = data.read_records(config.prompts)
-    annotator: Any = None
-    answers = None
+    annotator = answers = None
     if config.annotator is not None and python_file.is_reference(config.annotator):
         annotator = python_file.load(config.annotator)
         who = _reference(config.annotator)
         answers = preferences.Answers(folder / "answers.sqlite", who)
     elif config.annotator is not None:
-        annotator = preferences.load_judge(
-            pathlib.Path(config.annotator), config.policy
-        )
+        judge = pathlib.Path(config.annotator)
+        annotator = preferences.load_judge(judge, config.policy)
     return alignment.text_task(
         config.policy,
         records,

@@ -2,6 +2,7 @@
 
 from nashalign.data.batching import batches, prompt_batches
 from nashalign.data.padding import (
+    Decodes,
     decode_responses,
     encode_responses,
     pad_prompts,
@@ -26,6 +27,7 @@ from nashalign.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 
 __all__ = [
     "SPLITS",
+    "Decodes",
     "PromptIds",
     "Record",
     "Tokenizer",

@@ -1,7 +1,7 @@
 """Tokens to padded arrays: prompts on the left, responses on the right."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -80,7 +80,15 @@ def encode_responses(
     )
 
 
-def decode_responses(tokenizer: Any, responses: types.Responses) -> list[list[str]]:
+class Decodes(Protocol):
+    """Turns tokens into text."""
+
+    def decode(self, ids: Sequence[int], /) -> str:
+        """Returns the text of tokens, up to the end of sequence."""
+        ...
+
+
+def decode_responses(tokenizer: Decodes, responses: types.Responses) -> list[list[str]]:
     """Returns responses as text, `[B][N]`.
 
     Args:

@@ -5,7 +5,7 @@ names the argument. Traced, its states become NaN from the first such token on, 
 does what is computed from them.
 """
 
-from typing import Any
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,26 @@ from nashalign import checks
 from nashalign.types import Array, Prompts
 
 
+class Limits(Protocol):
+    """What a model has room for; a `Policy` says it."""
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens it knows."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """The largest number of tokens in a row, prompt and response together."""
+        ...
+
+
 def require_prompts(
-    policy: Any, prompts: Prompts, more: int, name: str = "prompts", following: str = ""
+    policy: Limits,
+    prompts: Prompts,
+    more: int,
+    name: str = "prompts",
+    following: str = "",
 ) -> None:
     """Requires prompts whose tokens the model knows, with room behind each.
 
@@ -44,7 +62,7 @@ def require_prompts(
 
 
 def require_continued(
-    policy: Any, prompts: Prompts, tokens: Array, mask: Array, name: str
+    policy: Limits, prompts: Prompts, tokens: Array, mask: Array, name: str
 ) -> None:
     """Requires continuations `[B, N, S]` of prompts that the model has room for.
 
@@ -72,7 +90,7 @@ def require_continued(
         )
 
 
-def fits(policy: Any, tokens: Array, mask: Array) -> jax.Array:
+def fits(policy: Limits, tokens: Array, mask: Array) -> jax.Array:
     """Whether each token, and all before it in its row, is one the model has room for.
 
     Args:
@@ -88,7 +106,9 @@ def fits(policy: Any, tokens: Array, mask: Array) -> jax.Array:
     return (jnp.cumsum(unknown, -1) == 0) & (jnp.cumsum(mask, -1) <= policy.context)
 
 
-def fits_behind(policy: Any, prompts: Prompts, tokens: Array, mask: Array) -> jax.Array:
+def fits_behind(
+    policy: Limits, prompts: Prompts, tokens: Array, mask: Array
+) -> jax.Array:
     """`fits` of the tokens `[B, N, S]` of continuations, behind their prompts."""
     shape = (*tokens.shape[:2], prompts.tokens.shape[1])
     before = [

@@ -12,7 +12,7 @@ that read text run on the host: they take and return numpy arrays, between two c
 programs. `on_host` says of any annotator which of the two it is.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import chex
 import jax
@@ -77,7 +77,7 @@ def preferred_by(
     y: Responses,
     z: Responses,
     *,
-    dtype: Any,
+    dtype: jax.typing.DTypeLike,
 ) -> Array:
     """Return what an annotator says of pairs.
 
@@ -108,7 +108,7 @@ def scored_by(
     prompts: Prompts,
     responses: Responses,
     *,
-    dtype: Any,
+    dtype: jax.typing.DTypeLike,
 ) -> Array:
     """Return an annotator's rewards of responses.
 
@@ -131,7 +131,9 @@ def scored_by(
     return finite_rewards(answer, "the annotator", dtype=dtype)
 
 
-def probabilities(preferred: Array, where: str, *, dtype: Any) -> jax.Array:
+def probabilities(
+    preferred: Array, where: str, *, dtype: jax.typing.DTypeLike
+) -> jax.Array:
     """Return preferences in a precision; votes may be integers or truth values.
 
     Raises:
@@ -143,7 +145,9 @@ def probabilities(preferred: Array, where: str, *, dtype: Any) -> jax.Array:
     return jnp.where((preferred >= 0) & (preferred <= 1), preferred, jnp.nan)
 
 
-def finite_rewards(rewards: Array, where: str, *, dtype: Any) -> jax.Array:
+def finite_rewards(
+    rewards: Array, where: str, *, dtype: jax.typing.DTypeLike
+) -> jax.Array:
     """Return rewards in a precision.
 
     Raises:

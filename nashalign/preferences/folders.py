@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-from typing import Any
 
 import numpy as np
 import safetensors
@@ -20,7 +19,7 @@ _RECORD, _HEAD = "judge.json", "head.safetensors"
 def save_judge(
     folder: pathlib.Path,
     judge: PairwiseModel | RewardModel,
-    config: Any,
+    config: policies.Config,
     tokenizer_folder: pathlib.Path,
 ) -> None:
     """Writes a judge as a Hugging Face folder with a head beside it.

@@ -20,7 +20,6 @@ A model is a pytree whose leaves are its parameters: differentiate `vote_loss` b
 import abc
 import dataclasses
 import itertools
-from typing import Any
 
 import chex
 import jax
@@ -67,7 +66,7 @@ class PairwiseModel(_Judge):
       eos_id: the end-of-sequence token, or all of them; the first closes what was cut.
     """
 
-    params: Any
+    params: policies.Params
     policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
     eos_id: int | tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
 
@@ -105,7 +104,7 @@ class RewardModel(_Judge):
       eos_id: the end-of-sequence token, or all of them; the first closes what was cut.
     """
 
-    params: Any
+    params: policies.Params
     policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
     eos_id: int | tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
 
@@ -145,7 +144,9 @@ class RewardModel(_Judge):
         return _read(self.policy, self.params, prompts, closed)[0]
 
 
-def init_params(key: chex.PRNGKey, policy: policies.Policy, params: Any) -> dict:
+def init_params(
+    key: chex.PRNGKey, policy: policies.Policy, params: policies.Params
+) -> dict:
     """Parameters of either model: those of a policy, and a small random head.
 
     Args:

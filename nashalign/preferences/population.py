@@ -205,7 +205,7 @@ class PopulationAnnotator:
     """
 
     population: Population
-    tokenizer: object
+    tokenizer: data.Decodes
     prompts: Sequence[str]
     host: ClassVar[bool] = True
 

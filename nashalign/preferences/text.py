@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from nashalign import data
 from nashalign.preferences import annotators
-from nashalign.types import Prompts, Responses
+from nashalign.types import Array, Prompts, Responses
 
 # The texts of a question: prompt, response, and the other response of a comparison.
 Question = tuple[str, ...]
@@ -37,6 +37,10 @@ class Store(Protocol):
     def __setitem__(self, question: Question, answer: float, /) -> None:
         """Keeps the answer to a question."""
         ...
+
+
+# `(numbers, who) -> numbers`, or an error that says who has given none.
+Check = Callable[[Array, str], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,7 +101,7 @@ class _Text:
     """
 
     ask: Ask
-    tokenizer: Any
+    tokenizer: data.Decodes
     prompts: Sequence[str]
     answers: Store = dataclasses.field(default_factory=dict)
 
@@ -122,7 +126,7 @@ class _Text:
                 found.append((self.prompts[index], *texts))
         return found
 
-    def _answered(self, questions: list[Question], check: Callable) -> np.ndarray:
+    def _answered(self, questions: list[Question], check: Check) -> np.ndarray:
         """Answers to all questions, of which those that are not known are asked."""
         new = [own for own in dict.fromkeys(questions) if own not in self.answers]
         if new:
@@ -130,7 +134,7 @@ class _Text:
                 self.answers[new[place]] = self._number(answer, new[place], check)
         return np.array([self.answers[question] for question in questions], np.float64)
 
-    def _number(self, answer: Any, question: Question, check: Callable) -> float:
+    def _number(self, answer: Any, question: Question, check: Check) -> float:
         """An answer as a number, or why it is none."""
         who = _name(self.ask.function)
         told = f"{who} about the prompt {question[0]!r:.60}"
@@ -209,7 +213,7 @@ class TextReward(_Text):
 
 def text_annotator(
     function: Any,
-    tokenizer: Any,
+    tokenizer: data.Decodes,
     prompts: Sequence[str],
     answers: Store | None = None,
 ) -> TextPreference | TextReward:

@@ -17,6 +17,8 @@ from nashalign.training.files import (
 from nashalign.training.logs import JsonLines, Tracker, read_log
 from nashalign.training.loop import run
 from nashalign.training.mesh import (
+    Placed,
+    Step,
     batched,
     data_parallel,
     fully_sharded,
@@ -31,8 +33,10 @@ __all__ = [
     "Checkpoints",
     "ConfigChanged",
     "JsonLines",
+    "Placed",
     "Run",
     "RunFinished",
+    "Step",
     "Tracker",
     "TrainingDiverged",
     "batched",

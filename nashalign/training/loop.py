@@ -31,6 +31,8 @@ from nashalign.training.interrupts import Interrupts
 from nashalign.training.logs import Logs
 
 PyTree = Any
+# Whether what was measured of a state ends the run.
+Stop = Callable[[Mapping[str, float]], bool]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,7 @@ def run(
     rollouts_of: Callable[[int, PyTree, PyTree], Iterable[Mapping]] | None = None,
     evaluate: Callable[[PyTree], Mapping[str, float]] | None = None,
     evaluate_every: int | None = None,
-    stop: Callable[[Mapping[str, float]], bool] | None = None,
+    stop: Stop | None = None,
     track: Sequence[logs.Tracker] = (),
 ) -> PyTree:
     """Trains for `num_steps` steps, or for what is left of them, and returns the state.
@@ -165,7 +167,7 @@ class _Keeper:
             self._log(0, _as_floats(self.evaluate(state)))
 
     def tend(
-        self, done: _Done, state: PyTree, interrupted: bool, stop: Callable | None
+        self, done: _Done, state: PyTree, interrupted: bool, stop: Stop | None
     ) -> bool:
         """Evaluates and saves where the pending step asks for it, or the user does.
 

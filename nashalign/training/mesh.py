@@ -24,7 +24,7 @@ parallelism is absent: models of this size do not need it.
 import functools
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -98,9 +98,27 @@ def fully_sharded(tree: PyTree, mesh: Mesh) -> PyTree:
     return jax.tree.map(sharding, tree)
 
 
+# `step(state, batch, *others, reduce) -> (state, metrics, record)`, pure: on all of a
+# batch, or on a share of it, sums over devices being `reduce`'s.
+Step = Callable[..., tuple[PyTree, Mapping, PyTree]]
+
+
+class Placed(Protocol):
+    """A step whose arguments may come from anywhere."""
+
+    def __call__(
+        self, state: PyTree, batch: PyTree, /, *others: PyTree
+    ) -> tuple[PyTree, Mapping, PyTree]:
+        """Returns the next state, metrics, and a record of the batch."""
+        ...
+
+
 def data_parallel(
-    step: Callable, mesh: Mesh, *, state_sharding: PyTree | None = None
-) -> Callable:
+    step: Step,
+    mesh: Mesh,
+    *,
+    state_sharding: PyTree | None = None,
+) -> Placed:
     """Compiles a step for a mesh: the batch is shared out, all else is replicated.
 
     The result donates what it has returned itself: a state that comes back as it was
@@ -145,7 +163,7 @@ def data_parallel(
     return call
 
 
-def pmapped(step: Callable, devices: list[Device] | None = None) -> Callable:
+def pmapped(step: Step, devices: list[Device] | None = None) -> Placed:
     """Maps a step over devices with `jax.pmap`; the state is held whole by each.
 
     Args:

@@ -13,11 +13,14 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import policies
-from nashalign.algorithms.columns import Settings
-from nashalign.types import Array
+from nashalign.algorithms.columns import Players, Settings
+from nashalign.algorithms.state import Setup
+from nashalign.types import Array, Groups
 
 
-def forward_kl(setup, players, frozen, hidden, groups) -> Array:
+def forward_kl(
+    setup: Setup, players: Players, frozen: Players, hidden: Array, groups: Groups
+) -> Array:
     """KL of the reference's next-token distributions from the policy's, `[B, N, T]`."""
     params, other = _reference(setup, frozen, groups)
     return policies.token_kl(
@@ -25,7 +28,9 @@ def forward_kl(setup, players, frozen, hidden, groups) -> Array:
     )
 
 
-def reverse_kl(setup, players, frozen, hidden, groups) -> Array:
+def reverse_kl(
+    setup: Setup, players: Players, frozen: Players, hidden: Array, groups: Groups
+) -> Array:
     """KL of the policy's next-token distributions from the reference's, `[B, N, T]`."""
     params, other = _reference(setup, frozen, groups)
     return policies.token_kl(
@@ -33,7 +38,9 @@ def reverse_kl(setup, players, frozen, hidden, groups) -> Array:
     )
 
 
-def log_collision(setup, players, frozen, hidden, groups) -> Array:
+def log_collision(
+    setup: Setup, players: Players, frozen: Players, hidden: Array, groups: Groups
+) -> Array:
     """Log-probability that two next tokens of the policy are the same, `[B, N, T]`."""
     del frozen
     return policies.log_collision(
@@ -41,7 +48,9 @@ def log_collision(setup, players, frozen, hidden, groups) -> Array:
     )
 
 
-def values(setup, players, frozen, hidden, groups) -> Array:
+def values(
+    setup: Setup, players: Players, frozen: Players, hidden: Array, groups: Groups
+) -> Array:
     """The critic's prediction before each token, `[B, N, T]`.
 
     It reads the policy's states and does not train them: its error moves the critic
@@ -52,7 +61,9 @@ def values(setup, players, frozen, hidden, groups) -> Array:
     return jnp.where(groups.responses.mask, found, 0.0)
 
 
-def degrees(setup, players, frozen, hidden, groups) -> Array:
+def degrees(
+    setup: Setup, players: Players, frozen: Players, hidden: Array, groups: Groups
+) -> Array:
     """Log-probabilities `[B, N, L]` of how much was taken out of each response.
 
     Read off the state from which the last token is predicted.

@@ -13,8 +13,9 @@ import numpy as np
 
 from nashalign import policies
 from nashalign.algorithms import readings
-from nashalign.algorithms.columns import Reduce
+from nashalign.algorithms.columns import Players, Reduce
 from nashalign.algorithms.method import Method
+from nashalign.algorithms.state import Setup
 from nashalign.types import Array, Groups
 
 
@@ -42,7 +43,9 @@ def prospect(method: Method, groups: Groups) -> Array:
     return wanted * missed + (1 - wanted) * suffered
 
 
-def mismatched(setup, players, frozen, hidden, groups) -> Array:
+def mismatched(
+    setup: Setup, players: Players, frozen: Players, hidden: Array, groups: Groups
+) -> Array:
     """Log-ratios from the reference of the neighbour's responses, `[B, N]` nats.
 
     Detached; a statistic as in `statistics.py`.
