@@ -10,7 +10,6 @@ import itertools
 import operator
 
 import jax
-import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -413,9 +412,9 @@ def sampled_steps(
 
 def direction(before: algorithms.State, after: algorithms.State) -> np.ndarray:
     """Returns what a step has taken from the parameters, flat."""
-    before, _ = jax.flatten_util.ravel_pytree(before.players)
-    after, _ = jax.flatten_util.ravel_pytree(after.players)
-    return np.asarray(before - after)
+    leaves = jax.device_get([jax.tree.leaves(s.players) for s in (before, after)])
+    pairs = zip(*leaves, strict=True)
+    return np.concatenate([np.ravel(first - second) for first, second in pairs])
 
 
 def strings(table: Responses = TABLE) -> list[tuple[int, ...]]:
