@@ -104,8 +104,12 @@ class Method:
 
     @property
     def tau(self) -> Numeric:
-        """Strength of the regularisation towards the reference; 0 without one."""
-        return self.settings.get("tau", 0.0)
+        """Strength of the regularisation towards the reference.
+
+        Raises:
+          KeyError: the row declares no setting `tau`.
+        """
+        return self.settings["tau"]
 
     @property
     def mix(self) -> Numeric:

@@ -21,7 +21,6 @@ import hashlib
 import pathlib
 from collections.abc import Sequence
 
-import jax
 import tyro
 
 from nashalign import (
@@ -36,6 +35,7 @@ from nashalign import (
     terminal,
     training,
 )
+from nashalign.cli import devices
 
 _NAME = "nashalign align"
 _EXTENDS = ("training.num_steps", "training.kl_budget")
@@ -49,16 +49,6 @@ class DataSet:
     """Training prompts that the start policy answers; fewer where there are fewer."""
     num_responses: int = 4
     """Responses to each, all of which are compared with each other."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Mesh:
-    """Over which devices training is shared out."""
-
-    devices: int | None = None
-    """How many; all by default."""
-    fsdp: int = 1
-    """Over how many of them the state is shared out; the rest share the batch."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,7 +74,7 @@ class Config:
     training: alignment.Training = alignment.Training()
     evaluation: alignment.Evaluation = alignment.Evaluation()
     data_set: DataSet = DataSet()
-    mesh: Mesh = Mesh()
+    mesh: devices.Mesh = devices.Mesh()
     wandb: str | None = None
     """Project of Weights and Biases that metrics are sent to as well."""
 
@@ -188,9 +178,11 @@ def _align(
         learning_rate=config.settings.learning_rate,
         data_set=data_set,
         validation=alignment.validation(
-            task, _at_most(measured.num_validation_prompts, task, "validation"), 0
+            task,
+            _at_most(measured.num_validation_prompts, task, "validation"),
+            config.seed,
         ),
-        mesh=_mesh(config.mesh),
+        mesh=config.mesh.make(),
         track=_trackers(config, folder, record),
     )
     task.export(folder / "policy", aligned.params)
@@ -274,17 +266,6 @@ def _data_set(
         seed=config.seed,
         folder=folder / "data_set",
     )
-
-
-def _mesh(mesh: Mesh) -> jax.sharding.Mesh:
-    """The devices that are asked for."""
-    devices = jax.devices()
-    number = len(devices) if mesh.devices is None else mesh.devices
-    if number > len(devices):
-        raise ValueError(
-            f"--mesh.devices is {number}, and there are {len(devices)} devices."
-        )
-    return training.make_mesh(devices[:number], fsdp=mesh.fsdp)
 
 
 def _trackers(

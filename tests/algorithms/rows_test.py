@@ -57,6 +57,16 @@ def row(name="mine", settings=None, **columns):
     )
 
 
+def test_a_tau_that_a_loss_reads_must_be_a_setting():
+    own = row(
+        settings=(),
+        annotation="reward",
+        loss=algorithms.policy_gradients.against_others,
+    )
+    with pytest.raises(ValueError, match="reads 'tau', which is neither a setting"):
+        own.require_shapes()
+
+
 def table(names):
     """What `python -m nashalign.algorithms` shows."""
     module = runpy.run_module("nashalign.algorithms.__main__", run_name="shown")
