@@ -13,7 +13,7 @@ import pytest
 
 from experiments import docstrings
 from nashalign import algorithms, alignment, data, policies
-from nashalign.alignment import course
+from nashalign.alignment import runs
 from nashalign.types import pytree
 
 TEXTS = ['def reset(self):\n    self.count = 0\n"""Reset the counter."""'] * 4
@@ -108,9 +108,9 @@ def begun(
     return setup, algorithms.init(method, setup, task.start.params, key)
 
 
-def run_of(task: alignment.Task, annotators, folder: pathlib.Path) -> course.Run:
+def run_of(task: alignment.Task, annotators, folder: pathlib.Path) -> runs.Run:
     """A run of a task whose annotators are these, and nothing else is said."""
-    return course.Run(
+    return runs.Run(
         task=task,
         annotators=annotators,
         training=alignment.Training(),

@@ -15,10 +15,10 @@ from nashalign.alignment.contest import (
     Panel,
     contestant,
 )
-from nashalign.alignment.course import Aligned, Training
 from nashalign.alignment.examples import DataSet
 from nashalign.alignment.judges import Judges
 from nashalign.alignment.judges import learn as learn_judges
+from nashalign.alignment.runs import Aligned, Training
 from nashalign.alignment.settings import (
     Settings,
     require_trained,

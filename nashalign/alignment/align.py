@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from nashalign import algorithms, preferences, training
-from nashalign.alignment import asking, course, examples, steps
+from nashalign.alignment import asking, course, examples, runs, steps
 from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
 from nashalign.types import Examples
@@ -23,7 +23,7 @@ def align(
     task: tasks.Task,
     annotator: preferences.Annotator | Mapping[str, preferences.Annotator] | None,
     *,
-    training: course.Training,
+    training: runs.Training,
     folder: pathlib.Path,
     seed: int,
     settings: Mapping[str, Any] | None = None,
@@ -33,7 +33,7 @@ def align(
     mesh: jax.sharding.Mesh | None = None,
     label: str = "",
     track: Sequence[training.Tracker] = (),
-) -> course.Aligned:
+) -> runs.Aligned:
     """Trains a policy by one method, or resumes its run where it stopped.
 
     Its rounds are the row's (`Row.course`). A run in a folder that has all its updates
@@ -68,7 +68,7 @@ def align(
     updates = training
     rounds = row.course(updates.num_steps, **settings or {})
     require(row.title, rounds, task, answers, data_set)
-    run = course.Run(
+    run = runs.Run(
         task=task,
         annotators=answers,
         training=updates,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nashalign import algorithms, evaluation, policies, preferences
 from nashalign.alignment import examples, logs
-from nashalign.alignment.course import Aligned
+from nashalign.alignment.runs import Aligned
 from nashalign.alignment.settings import Settings
 
 

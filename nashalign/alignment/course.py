@@ -4,112 +4,24 @@ What a round learns from is made when the one before is over, and kept beside th
 it is neither made nor paid for twice.
 """
 
-import dataclasses
 import functools
 import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 
-from nashalign import algorithms, data, policies, preferences, terminal, training
-from nashalign.alignment import asking, best, examples, optimizers, rollouts, steps
+from nashalign import algorithms, data, preferences, terminal, training
+from nashalign.alignment import best, examples, rollouts, runs, steps
 from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
-from nashalign.types import Examples, Prompts
-
-Tracker = training.Tracker
+from nashalign.types import Examples
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Training:
-    """How a policy is aligned."""
-
-    num_steps: int = 60
-    """Updates of a method, at least two: the warm-up begins at learning rate zero."""
-    batch_size: int = 32
-    """Prompts of an update; how many responses each has is up to the row."""
-    schedule: optimizers.Schedule = "cosine"
-    """Of the learning rate, after a warm-up of a tenth of the updates: a cosine down to
-    zero, or constant."""
-    save_every: int = 20
-    """Updates between checkpoints."""
-    evaluate_every: int = 10
-    """Updates between looks at the validation prompts."""
-    kl_budget: float | None = None
-    """Nats a response from the start policy: training ends at the first look at the
-    validation prompts that finds as many. None is no limit."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Aligned:
-    """A policy, and where its run is kept.
-
-    Attributes:
-      params: its parameters after the last update.
-      num_steps: updates that it has seen; fewer than asked for where the budget of KL
-        has ended the run.
-      method: of the last round.
-      folder: of its logs and checkpoints, and of `best`, the policy with the highest
-        win rate on the validation prompts.
-      suffix: tokens that it is shown behind a prompt; none for most rows.
-    """
-
-    params: policies.Params
-    num_steps: int
-    method: algorithms.Method
-    folder: pathlib.Path
-    suffix: Sequence[int] = ()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Run:
-    """What stays the same through the rounds of a run; see `align`."""
-
-    task: tasks.Task
-    annotators: asking.Annotators
-    training: Training
-    learning_rate: float
-    data_set: examples.DataSet | None
-    validation: Validation | None
-    mesh: jax.sharding.Mesh
-    folder: pathlib.Path
-    seed: int
-    track: Sequence[Tracker]
-
-    def context(
-        self, setup: algorithms.Setup, state: algorithms.State
-    ) -> algorithms.Context:
-        """Returns what a round may look at; what it makes is made on one device.
-
-        Args:
-          setup: of the run.
-          state: where the run stands.
-        """
-        given = self.data_set or examples.DataSet()
-        # A judge is asked for by rounds that need one (`require`).
-        judge: Any = given.judge or self.annotators.get("reward")
-        return algorithms.Context(
-            setup=setup,
-            state=jax.device_put(state, jax.local_devices()[0]),
-            given=given.sampled,
-            dimensions=given.dimensions,
-            score=functools.partial(asking.score, judge),
-            draw_prompts=self.draw_prompts,
-        )
-
-    def draw_prompts(self, begin: int, end: int) -> Prompts:
-        """Returns the training prompts of some places in a shuffled, endless order."""
-        number = len(self.task.prompts["train"])
-        shuffled = self.task.rows("train", number, self.seed)
-        rows = np.take(shuffled, np.arange(begin, end), mode="wrap")
-        return self.task.batch("train", rows)
-
-
-def through(run: Run, rounds: Sequence[algorithms.Round], label: str) -> Aligned:
+def through(
+    run: runs.Run, rounds: Sequence[algorithms.Round], label: str
+) -> runs.Aligned:
     """Trains all rounds of a run, one after another.
 
     Args:
@@ -118,9 +30,11 @@ def through(run: Run, rounds: Sequence[algorithms.Round], label: str) -> Aligned
       label: what progress bars call the run.
 
     Raises:
-      ValueError: none of the examples is for any of the rounds.
+      ValueError: none of the examples is for any of the rounds, or the folder has
+        rounds of other lengths.
       TrainingDiverged: a metric or the state is not finite.
     """
+    require_lengths(run.folder, rounds)
     setup, step = _compiled(run, _stage(rounds, 0))
     state = algorithms.init(
         rounds[0].method,
@@ -157,13 +71,39 @@ def through(run: Run, rounds: Sequence[algorithms.Round], label: str) -> Aligned
             f"{label}: none of the examples is for any of its rounds; give more of "
             "them, or change its settings."
         )
-    return Aligned(
+    return runs.Aligned(
         params=state.params,
         num_steps=int(state.step),
         method=last,
         folder=run.folder,
         suffix=suffix(run.task, last),
     )
+
+
+def require_lengths(folder: pathlib.Path, rounds: Sequence[algorithms.Round]) -> None:
+    """Requires that rounds with another after them have had all their updates.
+
+    What the next one learns from was made when they were over: were they given more
+    updates now, it would be of a policy that is no more.
+
+    Args:
+      folder: of a run.
+      rounds: of the run.
+
+    Raises:
+      ValueError: naming the round, its updates, and what to do.
+    """
+    for number, own in enumerate(rounds[:-1], 1):
+        log = folder / f"round_{number}" / "metrics.jsonl"
+        if log.exists() and (folder / f"round_{number + 1}").exists():
+            done = training.read_log(log)[-1]["step"]
+            if done != own.num_steps:
+                raise ValueError(
+                    f"{folder} has rounds of other lengths: round {number} of "
+                    f"{len(rounds)} has had {done} updates, and is to have "
+                    f"{own.num_steps}. A run of several rounds is not extended; give "
+                    "another folder."
+                )
 
 
 def _made(make, context, found: Examples | None) -> Examples:
@@ -197,7 +137,7 @@ def _stage(
 
 
 def _compiled(
-    run: Run, stage: Sequence[algorithms.Round]
+    run: runs.Run, stage: Sequence[algorithms.Round]
 ) -> tuple[algorithms.Setup, steps.Step]:
     """Setup and step of the rounds of one stage."""
     method = stage[0].method
@@ -215,7 +155,7 @@ def _compiled(
 
 
 def _train(
-    run: Run, own, method, compiled, state, batches, folder, label
+    run: runs.Run, own, method, compiled, state, batches, folder, label
 ) -> algorithms.State:
     """The state after a round of a run."""
     annotator, validation = run.annotators.get(method.annotation), run.validation
@@ -248,7 +188,7 @@ def _train(
 
 
 def _evaluation(
-    run: Run, validation: Validation, method: algorithms.Method
+    run: runs.Run, validation: Validation, method: algorithms.Method
 ) -> Callable[[algorithms.State], Mapping[str, float]]:
     """What measures a state, and keeps the best one."""
     shown = suffix(run.task, method)
@@ -268,7 +208,7 @@ def _spent(budget: float | None, measured: Mapping[str, float]) -> bool:
 
 
 def _batches(
-    run: Run, method: algorithms.Method, found: Examples | None, done: int
+    run: runs.Run, method: algorithms.Method, found: Examples | None, done: int
 ) -> Callable[[int], Any]:
     """The batch of an update: prompts, or examples where a row learns from them.
 

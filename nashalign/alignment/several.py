@@ -10,7 +10,7 @@ from nashalign.alignment import contest, examples, logs
 from nashalign.alignment import task as tasks
 from nashalign.alignment.align import align
 from nashalign.alignment.contest import Contestant
-from nashalign.alignment.course import Aligned, Training
+from nashalign.alignment.runs import Aligned, Training
 from nashalign.alignment.settings import Settings, named_in
 from nashalign.alignment.validation import Validation
 

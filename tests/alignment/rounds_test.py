@@ -1,13 +1,15 @@
 """What a run learns from, part by part."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
 import pytest
 
 from experiments.summarise import settings
-from nashalign import algorithms, alignment, preferences
+from nashalign import algorithms, alignment, preferences, training
+from nashalign.alignment import course as courses
 from tests.tiny_task import NUM_VOTERS, begun
 
 
@@ -148,3 +150,16 @@ def test_optune_answers_half_of_the_prompts_again_by_the_lowest_rewards(
         (lengths - data_set.judge.mean) / data_set.judge.deviation,
         rtol=1e-5,
     )
+
+
+@pytest.mark.parametrize("more", [0, 3])
+def test_rounds_that_another_has_followed_are_not_extended(tmp_path, more):
+    log = tmp_path / "round_1" / "metrics.jsonl"
+    training.write_text(log, json.dumps({"step": 20}) + "\n")
+    rounds = course("optune", num_steps=60 + more)
+    courses.require_lengths(tmp_path, rounds)
+    (tmp_path / "round_2").mkdir()
+    if not more:
+        return courses.require_lengths(tmp_path, rounds)
+    with pytest.raises(ValueError, match="round 1 of 3 has had 20 updates, and is to "):
+        courses.require_lengths(tmp_path, rounds)

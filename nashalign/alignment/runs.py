@@ -1,0 +1,103 @@
+"""A run of one policy: its size, what it is given, and what comes of it."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from nashalign import algorithms, policies, training
+from nashalign.alignment import asking, examples, optimizers
+from nashalign.alignment import task as tasks
+from nashalign.alignment.validation import Validation
+from nashalign.types import Prompts
+
+Tracker = training.Tracker
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a policy is aligned."""
+
+    num_steps: int = 60
+    """Updates of a method, at least two: the warm-up begins at learning rate zero."""
+    batch_size: int = 32
+    """Prompts of an update; how many responses each has is up to the row."""
+    schedule: optimizers.Schedule = "cosine"
+    """Of the learning rate, after a warm-up of a tenth of the updates: a cosine down to
+    zero, or constant."""
+    save_every: int = 20
+    """Updates between checkpoints."""
+    evaluate_every: int = 10
+    """Updates between looks at the validation prompts."""
+    kl_budget: float | None = None
+    """Nats a response from the start policy: training ends at the first look at the
+    validation prompts that finds as many. None is no limit."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Aligned:
+    """A policy, and where its run is kept.
+
+    Attributes:
+      params: its parameters after the last update.
+      num_steps: updates that it has seen; fewer than asked for where the budget of KL
+        has ended the run.
+      method: of the last round.
+      folder: of its logs and checkpoints, and of `best`, the policy with the highest
+        win rate on the validation prompts.
+      suffix: tokens that it is shown behind a prompt; none for most rows.
+    """
+
+    params: policies.Params
+    num_steps: int
+    method: algorithms.Method
+    folder: pathlib.Path
+    suffix: Sequence[int] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """What stays the same through the rounds of a run; see `align`."""
+
+    task: tasks.Task
+    annotators: asking.Annotators
+    training: Training
+    learning_rate: float
+    data_set: examples.DataSet | None
+    validation: Validation | None
+    mesh: jax.sharding.Mesh
+    folder: pathlib.Path
+    seed: int
+    track: Sequence[Tracker]
+
+    def context(
+        self, setup: algorithms.Setup, state: algorithms.State
+    ) -> algorithms.Context:
+        """Returns what a round may look at; what it makes is made on one device.
+
+        Args:
+          setup: of the run.
+          state: where the run stands.
+        """
+        given = self.data_set or examples.DataSet()
+        # A judge is asked for by rounds that need one (`require`).
+        judge: Any = given.judge or self.annotators.get("reward")
+        return algorithms.Context(
+            setup=setup,
+            state=jax.device_put(state, jax.local_devices()[0]),
+            given=given.sampled,
+            dimensions=given.dimensions,
+            score=functools.partial(asking.score, judge),
+            draw_prompts=self.draw_prompts,
+        )
+
+    def draw_prompts(self, begin: int, end: int) -> Prompts:
+        """Returns the training prompts of some places in a shuffled, endless order."""
+        number = len(self.task.prompts["train"])
+        shuffled = self.task.rows("train", number, self.seed)
+        rows = np.take(shuffled, np.arange(begin, end), mode="wrap")
+        return self.task.batch("train", rows)
