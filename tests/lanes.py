@@ -57,11 +57,21 @@ def covering(rows: Mapping[str, algorithms.Row], first: Sequence[str]) -> list[s
 REPRESENTATIVES = covering(algorithms.TABLE, ("online_ipo", "nash_md_pg"))
 
 
-def marks(name: str) -> list[pytest.MarkDecorator]:
-    """Marks of a row's test: the full lane's, but for representatives."""
-    return [] if name in REPRESENTATIVES else [pytest.mark.full]
+# They have three quarters of all parts: enough of a test that takes long, and says in
+# another way what one of all representatives says.
+FEW = REPRESENTATIVES[:8]
 
 
-def every_row(names: Iterable[str] = tuple(algorithms.TABLE)) -> list:
+def marks(
+    name: str, default: Sequence[str] = REPRESENTATIVES
+) -> list[pytest.MarkDecorator]:
+    """Marks of a row's test: the full lane's, but for those of the default lane."""
+    return [] if name in default else [pytest.mark.full]
+
+
+def every_row(
+    names: Iterable[str] = tuple(algorithms.TABLE),
+    default: Sequence[str] = REPRESENTATIVES,
+) -> list:
     """Parameters of a test of these rows, each in its lane."""
-    return [pytest.param(name, marks=marks(name), id=name) for name in names]
+    return [pytest.param(name, marks=marks(name, default), id=name) for name in names]

@@ -116,11 +116,11 @@ def require(
                 f"{who} hears one dimension of preference after another, and the data "
                 "set has none; give `DataSet.dimensions`"
             )
+        if steps.needs_levels(method):
+            task.require_levels(who)
         for question in _ASKED:
             if question in own.needs:
                 _require_answers(who, question, annotators, given)
-        if steps.needs_levels(method):
-            task.require_levels(who)
 
 
 # What an annotator is asked by, and where a data set has its answers.

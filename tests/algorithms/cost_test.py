@@ -78,11 +78,11 @@ def usual():
     [
         # The KL of the reference's next-token distributions takes none of its passes.
         ("offline", "tdpo1"),
-        ("offline", "tdpo2"),
+        pytest.param("offline", "tdpo2", marks=pytest.mark.full),
         ("online", "online_slic"),
         # Policies that are the same at first are one.
         ("online", "inpo"),
-        ("online", "mnpo"),
+        pytest.param("online", "mnpo", marks=pytest.mark.full),
     ],
 )
 def test_a_row_costs_no_more_than_its_kind(usual, kind, name):

@@ -74,7 +74,9 @@ FEW = ("nash_md_pg", "kto", "reinforce_plus_plus")
         for name in CASES
     ],
 )
-@pytest.mark.parametrize("devices", ["eight", "pmap"])
+@pytest.mark.parametrize(
+    "devices", ["eight", pytest.param("pmap", marks=pytest.mark.full)]
+)
 def test_devices_draw_the_same_tokens_and_reach_the_same_parameters(name, devices):
     seen, params = trained(name, "one")
     other_seen, other_params = trained(name, devices)

@@ -23,14 +23,16 @@ def named(entry):
 
 def by_lane(*cases):
     """Parameters of which the first is a row, each in its row's lane."""
-    return [pytest.param(*case, marks=lanes.marks(case[0])) for case in cases]
+    return [
+        pytest.param(*case, marks=lanes.marks(case[0], lanes.FEW)) for case in cases
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "entry",
     [
-        pytest.param(entry, marks=lanes.marks(entry.row), id=named(entry))
+        pytest.param(entry, marks=lanes.marks(entry.row, lanes.FEW), id=named(entry))
         for entry in launch.ENTRIES
     ],
 )

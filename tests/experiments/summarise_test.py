@@ -154,6 +154,7 @@ def test_training_moves_the_policies_apart(finished, start_policy):
         assert max(jax.tree.leaves(moved)) > 1e-5
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(
     arguments, finished, tmp_path, monkeypatch
@@ -471,6 +472,7 @@ def test_rounds_and_stages_go_on_where_they_were_broken_off(
         assert alignment.logs.optimizer_steps(tmp_path / "whole" / name) == steps
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_rows_of_every_kind_are_trained_and_one_that_diverges_stops_nobody(
     arguments, tmp_path, monkeypatch
