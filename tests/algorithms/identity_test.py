@@ -113,8 +113,12 @@ def updated(method, state):
 
 
 def configured(name):
-    own = algorithms.TABLE[name].defaults
-    shared = {setting: VALUES[setting] for setting in VALUES.keys() & own}
+    shared = {
+        setting.name: VALUES[setting.name]
+        for setting in algorithms.TABLE[name].settings
+        # Two rows may have a threshold, each of another range.
+        if setting.name in VALUES and setting.range.holds(VALUES[setting.name])
+    }
     return algorithms.configure(name, **token_game.SETTINGS[name] | shared)
 
 
