@@ -33,6 +33,7 @@ _CHOSEN: dict[str, dict[str, float]] = {
     # From the sweep; other policy gradients have RL's tau, where papers have 0 to .05,
     # and online pairs with the reference as anchor online DPO's.
     **_each("rl rloo ppo spo self_play_pg best_response_pg", tau=0.01),
+    **_each("reinforce_plus_plus", tau=0.01),
     **_each("online_dpo oaif_dpo osp", tau=0.02),
     **_each("online_slic", tau=0.05),
     **_each("online_ipo egpo", tau=0.005),  # Targets of 1 / (2 tau) nats at most.
@@ -44,7 +45,6 @@ _CHOSEN: dict[str, dict[str, float]] = {
     # Four responses, for time. GRPO's advantages are about as large as rewards, which
     # are in standard deviations; at Dr. GRPO's own tau, 0, nothing ends a run.
     **_each("grpo dr_grpo", tau=0.01, num_responses=4),
-    **_each("reinforce_plus_plus", tau=0.01),
     **_each("bonbon", num_responses=4),
     # Pairs of the data set, logistic: nobody answers for what the policy does beyond
     # the data, hence a larger tau than online DPO's; log-odds of 1 are 20 nats. KTO:
@@ -94,7 +94,7 @@ _CHOSEN: dict[str, dict[str, float]] = {
     # DICE's rounds only take DPO's way further: at the others' rate too far (.43).
     **_each("dice", tau=0.3, period=20, num_responses=4, learning_rate=2e-4),
     # Own pairs that the policy labels itself teach what it believes already (SAIL-DPP
-    # .52); with verdicts on them, SAIL-DPR wins (.54).
+    # .52); SAIL-DPR has verdicts on them (.54).
     **_each("sail_dpp sail_dpr", tau=0.05),
     # The anchor moves with the policy, so that margins add up over rounds; by the token
     # a likelihood of weight 1 would outweigh pairs of short responses.

@@ -108,6 +108,10 @@ class Row:
         fit.require_rounds(self.name, found, num_steps)
         return found
 
+    def needs(self, num_steps: int, **values: Numeric) -> frozenset[str]:
+        """Returns what a run must have for its rounds; see `Round` and `course`."""
+        return frozenset().union(*(r.needs for r in self.course(num_steps, **values)))
+
     def require_shapes(self) -> None:
         """Requires columns that read what there is, and return the shapes they must.
 

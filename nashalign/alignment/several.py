@@ -41,11 +41,10 @@ class Several:
         """The seeds of each method's runs."""
         return range(self.seed, self.seed + self.seeds)
 
-    def needs(self, name: str) -> set[str]:
-        """Returns what a method's rounds need, of `algorithms.rounds`."""
-        row, settings = algorithms.find(name), self.settings[name]
-        rounds = row.course(self.training.num_steps, **settings.own)
-        return set().union(*(own.needs for own in rounds))
+    def needs(self, name: str) -> frozenset[str]:
+        """Returns what a method's rounds need; see `algorithms.Row.needs`."""
+        own = self.settings[name].own
+        return algorithms.find(name).needs(self.training.num_steps, **own)
 
     def offline(self) -> list[str]:
         """Returns those of the methods that learn from given responses."""

@@ -248,8 +248,8 @@ def _data_set(
     folder: pathlib.Path,
 ) -> alignment.DataSet | None:
     """What the method learns from if it learns from given responses."""
-    rounds = row.course(config.training.num_steps, **config.settings.own)
-    if not any(algorithms.rounds.RESPONSES in own.needs for own in rounds):
+    needs = row.needs(config.training.num_steps, **config.settings.own)
+    if algorithms.rounds.RESPONSES not in needs:
         return None
     if loaded.has_pairs:
         return loaded.data_set()
