@@ -1154,7 +1154,7 @@ def _verdict(copy, fault):
     """Applies one fault, runs its tests, prints and returns what came of it."""
     path = copy / fault.path
     right = path.read_text()
-    path.write_text(right.replace(fault.old, fault.new))
+    path.write_text(fault.seed(right))
     try:
         code = _pytest(copy, fault.tests)
     finally:

@@ -11,10 +11,9 @@ from tests import faults
 
 @pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda fault: fault.name)
 def test_fault_can_be_applied_and_its_tests_exist(fault):
-    source = (faults.ROOT / fault.path).read_text()
-    assert source.count(fault.old) == 1
+    wrong = fault.seed((faults.ROOT / fault.path).read_text())
     # A fault that does not even parse would be caught by anything.
-    ast.parse(source.replace(fault.old, fault.new))
+    ast.parse(wrong)
     paths = [word for word in shlex.split(fault.tests) if word.startswith("tests/")]
     assert paths and all((faults.ROOT / path).is_file() for path in paths)
 
@@ -22,6 +21,52 @@ def test_fault_can_be_applied_and_its_tests_exist(fault):
 def test_faults_have_names_of_their_own():
     names = [fault.name for fault in faults.FAULTS]
     assert len(set(names)) == len(names)
+
+
+TOTAL = faults.Fault(
+    "sign",
+    "module.py",
+    "total = left + scale * right",
+    "total = left - scale * right",
+    "",
+)
+
+
+@pytest.mark.parametrize(
+    "source, wrong",
+    [
+        ("total = left + scale * right\n", "total = left - scale * right\n"),
+        # Laid out anew, with a comment in it.
+        ("total = (\n    left\n)\n", None),
+        (
+            "f()  # total = 0\ntotal = left + scale * \\\n    right\n",
+            "f()  # total = 0\ntotal = left - scale * right\n",
+        ),
+        # Two names of four are others, here as in the fault.
+        ("total = y + scale * z\n", "total = y - scale * z\n"),
+        # Three are: that may be any other sum.
+        ("x = y + scale * z\n", None),
+        # Two names became one.
+        ("total = left + left * right\n", None),
+        # There twice, in its own names or in others.
+        ("total = left + scale * right\n" * 2, None),
+        ("total = left + y * right\ntotal = left + z * right\n", None),
+        # Its own names come before others.
+        (
+            "total = left + y * right\ntotal = left + scale * right\n",
+            "total = left + y * right\ntotal = left - scale * right\n",
+        ),
+        # A text is not code, and other signs or numbers are other code.
+        ('"total = left + scale * right"\n', None),
+        ("total = left - scale * right\n", None),
+    ],
+)
+def test_a_fault_finds_its_code_by_tokens_whatever_they_are_named(source, wrong):
+    if wrong is None:
+        with pytest.raises(ValueError, match="'sign' is in module.py [02] times"):
+            TOTAL.seed(source)
+    else:
+        assert TOTAL.seed(source) == wrong
 
 
 def test_a_fault_is_applied_to_a_copy_and_taken_back(tmp_path, monkeypatch, capsys):

@@ -69,8 +69,8 @@ ALGORITHMS = [
     Fault(
         "mean over tokens instead of the sum",
         RATIOS,
-        "return jnp.sum(log_ratios, -1)\n",
-        "return jnp.mean(log_ratios, -1)\n",
+        "del mask\n    return jnp.sum(log_ratios, -1)",
+        "del mask\n    return jnp.mean(log_ratios, -1)",
         expected("online_ipo"),
     ),
     Fault(
@@ -203,8 +203,10 @@ ALGORITHMS = [
     Fault(
         "tau = 0 where it divides",
         CUSTOMARY,
-        'divides by",\n        range=POSITIVE',
-        'divides by",\n        range=NOT_NEGATIVE',
+        'meaning="strength of the regularisation, which the row divides by",\n'
+        "        range=POSITIVE",
+        'meaning="strength of the regularisation, which the row divides by",\n'
+        "        range=NOT_NEGATIVE",
         "tests/algorithms/table_test.py -k wrong_setting",
     ),
     Fault(
