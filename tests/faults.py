@@ -30,6 +30,9 @@ PAIRWISE = "nashalign/losses/pairwise.py"
 POLICY_GRADIENT = "nashalign/losses/policy_gradient.py"
 
 DECODING_TEST = "tests/sampling/decoding_test.py"
+ROWS, SLOTS_TEST = "nashalign/sampling/rows.py", "tests/sampling/slots_test.py"
+DRAWING = "nashalign/sampling/drawing.py"
+DRAWING_TEST = "tests/sampling/drawing_test.py"
 ENUMERATION_TEST = "tests/sampling/enumeration_test.py"
 POLICY_TEST = "tests/policies/policy_test.py"
 
@@ -70,8 +73,8 @@ FAULTS = [
     Fault(
         "key reused across positions",
         DECODING,
-        "keys = _fold(keys, loop.position)",
-        "keys = _fold(keys, 0)",
+        "keys = _fold(queue.keys[loop.prompt, column], loop.position)",
+        "keys = _fold(queue.keys[loop.prompt, column], 0 * loop.position)",
         f"{DECODING_TEST} -k frequencies",
     ),
     Fault(
@@ -112,22 +115,22 @@ FAULTS = [
     Fault(
         "EOS left out of the mask",
         DECODING,
-        "mask=write(loop.mask, loop.alive),",
-        "mask=write(loop.mask, loop.alive & (tokens != decoding.eos_id[0])),",
+        "mask=written.mask | here,",
+        "mask=written.mask | here & (tokens != decoding.eos_id[0])[..., None],",
         f"{DECODING_TEST} -k first_eos",
     ),
     Fault(
         "one token written after EOS",
         DECODING,
-        "alive=loop.alive & ~jnp.isin(tokens, ends),",
-        "alive=loop.alive & ~jnp.isin(loop.last.reshape(tokens.shape), ends),",
+        "loop.alive & ~jnp.isin(tokens,",
+        "loop.alive & ~jnp.isin(loop.written.tokens[..., -1],",
         f"{DECODING_TEST} -k first_eos",
     ),
     Fault(
         "only the first end token ends",
         DECODING,
-        "alive=loop.alive & ~jnp.isin(tokens, ends),",
-        "alive=loop.alive & (tokens != ends[0]),",
+        "~jnp.isin(tokens, jnp.asarray(decoding.eos_id, jnp.int32))",
+        "~jnp.isin(tokens, jnp.asarray(decoding.eos_id[:1], jnp.int32))",
         f"{DECODING_TEST} -k any_of_several",
     ),
     Fault(
@@ -154,22 +157,78 @@ FAULTS = [
     Fault(
         "ended responses marked as cut",
         DECODING,
-        "truncated=end.alive)",
-        "truncated=~end.alive)",
+        "cut = going_on & (loop.position + 1 == decoding.max_length)",
+        "cut = loop.alive & (loop.position + 1 == decoding.max_length)",
         f"{DECODING_TEST} -k first_eos",
     ),
     Fault(
         "no early exit",
         DECODING,
-        "(loop.position < decoding.max_length) & jnp.any(loop.alive)",
-        "loop.position < decoding.max_length",
+        "lambda loop: jnp.any(loop.alive), advance",
+        "lambda loop: jnp.any(loop.position < decoding.max_length), advance",
         f"{DECODING_TEST} -k stops",
+    ),
+    Fault(
+        "a row that waits for all others to end",
+        ROWS,
+        "jnp.any(free(rows)), replace",
+        "jnp.any(free(rows)) & ~jnp.any(rows.alive), replace",
+        f"{SLOTS_TEST} -k at_once",
+    ),
+    Fault(
+        "a refilled row drawn with the keys of its place",
+        DECODING,
+        "queue.keys[loop.prompt, column]",
+        "queue.keys[: loop.prompt.shape[0]]",
+        f"{SLOTS_TEST} -k change_no_response",
+    ),
+    Fault(
+        "a refilled row that keeps the answer of the one before",
+        ROWS,
+        "return _replaced(policy, queue, _left(rows, place), row, place, pad_id)",
+        "return _replaced(policy, queue, rows, row, place, pad_id)",
+        f"{SLOTS_TEST} -k change_no_response",
+    ),
+    Fault(
+        "a ring that is not turned to where the other's next token goes",
+        DECODER,
+        'turn = cache["next"] - other["next"]',
+        'turn = 0 * (cache["next"] - other["next"])',
+        "tests/policies/contract_test.py -k refilled",
+    ),
+    Fault(
+        "an outcome of the block drawn with the block's own number",
+        DRAWING,
+        "_inverse(own, second)",
+        "_inverse(own, first)",
+        DRAWING_TEST,
+    ),
+    Fault(
+        "the unit interval's end drawn",
+        DRAWING,
+        "astype(jnp.float32) + 0.5",
+        "astype(jnp.float32) + 1.0",
+        DRAWING_TEST,
+    ),
+    Fault(
+        "blocks without their last outcome",
+        DRAWING,
+        "jnp.sum(blocks, -1)",
+        "jnp.sum(blocks[..., :-1], -1)",
+        DRAWING_TEST,
+    ),
+    Fault(
+        "chunks of positions in the order of the loop",
+        SCORING,
+        "jnp.moveaxis(found, 0, 2)",
+        "jnp.moveaxis(found, 0, 1)",
+        f"{POLICY_TEST} -k chunks",
     ),
     Fault(
         "temperature left out",
         DECODING,
-        "keys, behaviour(logits) / decoding.temperature",
-        "keys, behaviour(logits)",
+        "_sharpened(behaviour(logits), decoding.temperature)",
+        "_sharpened(behaviour(logits), 1.0)",
         f"{DECODING_TEST} -k temperature",
     ),
     Fault(
@@ -218,9 +277,9 @@ FAULTS = [
     Fault(
         "mask off by one",
         SCORING,
-        "found = _in_chunks(chosen, params, hidden, responses.tokens)\n"
+        "found = _in_chunks(policy, chosen, params, hidden, responses.tokens)\n"
         "    return jnp.where(responses.mask, found, 0.0)",
-        "found = _in_chunks(chosen, params, hidden, responses.tokens)\n"
+        "found = _in_chunks(policy, chosen, params, hidden, responses.tokens)\n"
         "    mask = jnp.pad(responses.mask[..., 1:], ((0, 0), (0, 0), (0, 1)))\n"
         "    return jnp.where(mask, found, 0.0)",
         expected("online_ipo"),
@@ -228,9 +287,9 @@ FAULTS = [
     Fault(
         "padding in the sum",
         SCORING,
-        "found = _in_chunks(chosen, params, hidden, responses.tokens)\n"
+        "found = _in_chunks(policy, chosen, params, hidden, responses.tokens)\n"
         "    return jnp.where(responses.mask, found, 0.0)",
-        "return _in_chunks(chosen, params, hidden, responses.tokens)",
+        "return _in_chunks(policy, chosen, params, hidden, responses.tokens)",
         expected("online_ipo"),
     ),
     Fault(
@@ -250,8 +309,8 @@ FAULTS = [
     Fault(
         "a row that is put goes on from the place of the one it replaces",
         DECODER,
-        'lengths = put_rows(lengths, rows, other["length"])',
-        "lengths = put_rows(lengths, rows, lengths[rows])",
+        '_ROWS = {"keys": 1, "values": 1, "mask": 0, "count": 0}',
+        '_ROWS = {"keys": 1, "values": 1, "mask": 0}',
         "tests/policies/contract_test.py -k refilled",
     ),
     Fault(
@@ -264,22 +323,22 @@ FAULTS = [
     Fault(
         "attention to the next token",
         DECODER,
-        "(slots <= own_slots[..., None])",
-        "(slots <= own_slots[..., None] + 1)",
+        "jnp.tril(jnp.ones((1, size, size), bool))",
+        "jnp.tril(jnp.ones((1, size, size), bool), 1)",
         f"{POLICY_TEST} -k later_tokens",
     ),
     Fault(
         "attention to padding",
         DECODER,
-        "visible = seen[:, None, :] & (slots",
-        "visible = (slots",
+        "causal & mask[:, None]",
+        "causal & jnp.ones_like(mask[:, None])",
         f"{POLICY_TEST} -k padding",
     ),
     Fault(
         "positions from slots instead of the mask",
         DECODER,
-        "positions = jnp.cumsum(seen, -1) - 1",
-        "positions = jnp.broadcast_to(jnp.arange(seen.shape[1])[None], seen.shape)",
+        "jnp.cumsum(mask, -1) - 1",
+        "jnp.cumsum(jnp.ones_like(mask), -1) - 1",
         "tests/policies/positions_test.py",
     ),
     Fault(

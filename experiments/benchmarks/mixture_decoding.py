@@ -137,7 +137,7 @@ def _recomputed(policy, params, behaviour, config, prompts):
             for name, values in params.items()
         }
         own = jax.vmap(jax.random.fold_in, (0, None))(keys, position)
-        drawn = jax.vmap(jax.random.categorical)(own, behaviour(logits))
+        drawn = sampling.draw(own, behaviour(logits))
         return tokens.at[:, length + position].set(drawn.astype(jnp.int32))
 
     tokens = jnp.concatenate([prompts.tokens, room], 1)

@@ -8,10 +8,12 @@ Deliberately absent: rope scaling, attention biases, sliding windows.
 """
 
 import dataclasses
+import functools
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from nashalign.policies.policy import Policy
@@ -63,20 +65,44 @@ class Attention(nnx.Module):
         self.v_proj = _linear(width, keys, rngs)
         self.o_proj = _linear(queries, width, rngs)
 
-    def __call__(self, x, rotation, visible, cache):
-        """Attends; returns `[B, S, D]` and the layer's keys and values."""
+    def __call__(self, x, rotation, visible, kept):
+        """Attends to what is kept and to itself.
+
+        Args:
+          x: `[B, S, D]`.
+          rotation: of the tokens' positions.
+          visible: `[B, S, C + S]` bool, which kept tokens and which of these are seen.
+          kept: keys `[B, K, H, C]` and values `[B, K, C, H]` of the tokens before.
+
+        Returns:
+          `[B, S, D]`, and the layer's keys and values of these tokens, shaped likewise.
+        """
         head = self.config.head_dim
         q = _rotate(_heads(self.q_proj(x), head), rotation)
-        k = _rotate(_heads(self.k_proj(x), head), rotation)
-        v = _heads(self.v_proj(x), head)
-        if cache is not None:
-            k_cache, v_cache, length = cache
-            k, v = _write(k_cache, k, length), _write(v_cache, v, length)
-        q = q.reshape(*q.shape[:2], k.shape[2], -1, head)
-        scores = jnp.einsum("bskgh,bckh->bkgsc", q, k) / jnp.sqrt(head).astype(q.dtype)
-        scores = jnp.where(visible[:, None, None], scores, _lowest(scores.dtype))
-        mixed = jnp.einsum("bkgsc,bckh->bskgh", jax.nn.softmax(scores, -1), v)
-        return self.o_proj(mixed.reshape(*x.shape[:2], -1)), (k, v)
+        k = _rotate(_heads(self.k_proj(x), head), rotation).transpose(0, 2, 3, 1)
+        v = _heads(self.v_proj(x), head).transpose(0, 2, 1, 3)
+        # Queries that share keys stand in one matrix, on the left: on a CPU that is a
+        # fast product, and any other order is not.
+        batch, size, heads = q.shape[:3]
+        q = q.reshape(batch, size, k.shape[1], -1, head).transpose(0, 2, 3, 1, 4)
+        q = q.reshape(batch, k.shape[1], -1, head)
+        kept_k, kept_v = kept
+        # Scores and sums are in at least float32, whatever the parameters are in.
+        dot = functools.partial(
+            jnp.einsum, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32)
+        )
+        scores = [dot("bkqh,bkhc->bkqc", q, keys) for keys in (kept_k, k)]
+        scores = jnp.concatenate(scores, -1) / np.sqrt(head).astype(scores[0].dtype)
+        seen = jnp.tile(visible, (1, heads // k.shape[1], 1))[:, None]
+        weights = jax.nn.softmax(jnp.where(seen, scores, _lowest(scores.dtype)), -1)
+        weights = jnp.split(weights.astype(v.dtype), [kept_k.shape[-1]], -1)
+        mixed = sum(
+            dot("bkqc,bkch->bkqh", weight, values)
+            for weight, values in zip(weights, (kept_v, v), strict=True)
+        )
+        mixed = mixed.reshape(batch, heads, size, head).transpose(0, 2, 1, 3)
+        mixed = mixed.reshape(*x.shape[:2], -1).astype(x.dtype)
+        return self.o_proj(mixed), (k, v)
 
 
 class Block(nnx.Module):
@@ -92,14 +118,12 @@ class Block(nnx.Module):
         self.up_proj = _linear(width, inner, rngs)
         self.down_proj = _linear(inner, width, rngs)
 
-    def __call__(self, x, rotation, visible, cache):
+    def __call__(self, x, rotation, visible, kept):
         """Returns the next residual stream and the layer's keys and values."""
-        attended, cache = self.self_attn(
-            self.input_layernorm(x), rotation, visible, cache
-        )
+        attended, own = self.self_attn(self.input_layernorm(x), rotation, visible, kept)
         x = x + attended
         h = self.post_attention_layernorm(x)
-        return x + self.down_proj(nnx.silu(self.gate_proj(h)) * self.up_proj(h)), cache
+        return x + self.down_proj(nnx.silu(self.gate_proj(h)) * self.up_proj(h)), own
 
 
 class Decoder(nnx.Module):
@@ -134,17 +158,21 @@ def decoder(config: Shape) -> Policy:
 
     def prefill(params, prompts, *, room):
         tokens, mask = prompts.tokens[:, :-1], prompts.mask[:, :-1]
-        batch, width = tokens.shape
         dtype = params["embed_tokens"]["embedding"].dtype
-        cache = _empty(config, batch, width + room, dtype)
-        if width:
-            _, cache = hidden(params, tokens, mask, cache)
-        return cache, prompts.tokens[:, -1]
+        cache = _empty(config, len(tokens), dtype)
+        if tokens.shape[1]:
+            model = nnx.merge(graph, params)
+            _, cache = _read(model, config, tokens, mask, cache)
+        return _widened(cache, room), prompts.tokens[:, -1]
 
     def hidden(params, tokens, mask, cache):
         chex.assert_equal_shape([tokens, mask])
         model = nnx.merge(graph, params)
-        return _hidden(model, config, tokens, mask, cache)
+        if cache is None:
+            start = _empty(config, len(tokens), model.embed_tokens.embedding.dtype)
+            return _read(model, config, tokens, mask, start)[0], None
+        states, own = _read(model, config, tokens, mask, cache)
+        return states, _keep(cache, own)
 
     def logits(params, hidden):
         tied = config.tie_word_embeddings
@@ -170,32 +198,69 @@ def decoder(config: Shape) -> Policy:
     )
 
 
-def _empty(config, batch, slots, dtype):
-    """A cache that nothing has been written to; see `_ROWS` for what is in one.
+def _empty(config, batch, dtype):
+    """A cache without a slot: that of rows of which nothing has been read.
 
-    Each row has as many slots for keys and values, of which `mask` tells those of real
-    tokens from those of padding. The next slot is written at `length`: a number, or
-    `[B]` numbers once rows of unequal length have been put together.
+    A cache holds in each row `C` slots of keys and values, of which `mask` tells those
+    of real tokens; all of them come before what is read next, in whatever order they
+    are. `count` is how many real tokens were read, and `next` the slot that is written
+    next, the same in all rows: the slots are a ring, whose oldest token makes room.
     """
-    keys = (config.num_hidden_layers, batch, slots)
-    keys += (config.num_key_value_heads, config.head_dim)
+    heads = (config.num_hidden_layers, batch, config.num_key_value_heads)
     return {
-        "keys": jnp.zeros(keys, dtype),
-        "values": jnp.zeros(keys, dtype),
-        "mask": jnp.zeros((batch, slots), bool),
-        "length": jnp.zeros((), jnp.int32),
+        "keys": jnp.zeros((*heads, config.head_dim, 0), dtype),
+        "values": jnp.zeros((*heads, 0, config.head_dim), dtype),
+        "mask": jnp.zeros((batch, 0), bool),
+        "count": jnp.zeros(batch, jnp.int32),
+        "next": jnp.zeros((), jnp.int32),
     }
 
 
-# The axis of the rows of what is in a cache. Behind it are the slots.
-_ROWS = {"keys": 1, "values": 1, "mask": 0}
+# Of what is in a cache, the axis of the rows, and that of the slots from the end.
+_ROWS = {"keys": 1, "values": 1, "mask": 0, "count": 0}
+_SLOTS = {"keys": -1, "values": -2, "mask": -1}
+
+
+def _widened(cache, room):
+    """A cache with so many slots more behind those it has."""
+
+    def widen(array, axis):
+        padding = [(0, 0)] * array.ndim
+        padding[axis] = (0, room)
+        return jnp.pad(array, padding)
+
+    return cache | {name: widen(cache[name], axis) for name, axis in _SLOTS.items()}
+
+
+def _keep(cache, own):
+    """A cache with what was read written into its ring of slots."""
+    slots, size = (one["mask"].shape[1] for one in (cache, own))
+    after = {"count": own["count"], "next": cache["next"] + size}
+    if not slots:
+        return cache | after
+    # What is longer than the ring would be overwritten by its own end.
+    size = min(size, slots)
+    places = (cache["next"] + own["mask"].shape[1] - size + jnp.arange(size)) % slots
+
+    def write(array, new, axis):
+        new = jax.lax.slice_in_dim(
+            new, new.shape[axis] - size, new.shape[axis], axis=axis
+        )
+        if size == 1:
+            return jax.lax.dynamic_update_slice_in_dim(array, new, places[0], axis)
+        before = (slice(None),) * (array.ndim + axis)
+        return array.at[(*before, places)].set(new, unique_indices=True)
+
+    written = {
+        name: write(cache[name], own[name], axis) for name, axis in _SLOTS.items()
+    }
+    return written | after
 
 
 def _take(cache, rows):
     """Rows of a cache; see `Policy.take`."""
-    length = cache["length"]
     taken = {name: take_rows(cache[name], rows, axis) for name, axis in _ROWS.items()}
-    return taken | {"length": take_rows(length, rows) if length.ndim else length}
+    return cache | taken
 
 
 def _put(cache, rows, other):
@@ -206,59 +271,48 @@ def _put(cache, rows, other):
             f"rows of {others} slots do not fit into a cache of {slots}: prefill the "
             "one with less room, or the other with more"
         )
-
-    def put(name, axis):
-        new = other[name]
-        padding = [(0, 0)] * new.ndim
-        padding[axis + 1] = (0, slots - others)
-        return put_rows(cache[name], rows, jnp.pad(new, padding), axis)
-
-    lengths = jnp.broadcast_to(cache["length"], len(cache["mask"]))
-    lengths = put_rows(lengths, rows, other["length"])
-    return {name: put(name, axis) for name, axis in _ROWS.items()} | {"length": lengths}
-
-
-def _write(stored, new, length):
-    """Writes `[B, S, ...]` into the slots `[B, C, ...]`, from `length` on."""
-    write = jax.lax.dynamic_update_slice_in_dim
-    if length.ndim == 0:
-        return write(stored, new, length, 1)
-    return jax.vmap(lambda row, own, at: write(row, own, at, 0))(stored, new, length)
+    # Both rings are turned to where the next token is written.
+    turn = cache["next"] - other["next"]
+    other = _widened(other, slots - others)
+    turned = {n: jnp.roll(other[n], turn, axis) for n, axis in _SLOTS.items()}
+    other = other | turned
+    return cache | {
+        name: put_rows(cache[name], rows, other[name], axis)
+        for name, axis in _ROWS.items()
+    }
 
 
-def _hidden(model, config, tokens, mask, cache):
-    """The decoder's forward pass; see `Policy.hidden`."""
+def _read(model, config, tokens, mask, cache):
+    """Reads tokens after those of a cache.
+
+    Returns:
+      States `[B, S, D]`, and a cache of these tokens alone.
+    """
+    size = tokens.shape[1]
     mask = mask.astype(bool)
-    seen, length = mask, jnp.zeros((), jnp.int32)
-    if cache is not None:
-        length = cache["length"]
-        seen = _write(cache["mask"], mask, length)
-    # Slots hold the row's tokens in order, so causality is an order of slots.
-    slots = jnp.arange(seen.shape[1])[None, None, :]
-    own_slots = jnp.reshape(length, (-1, 1)) + jnp.arange(tokens.shape[1])[None]
-    visible = seen[:, None, :] & (slots <= own_slots[..., None])
-    positions = jnp.cumsum(seen, -1) - 1
-    if length.ndim:
-        positions = jnp.take_along_axis(positions, own_slots, 1)
-    else:
-        positions = jax.lax.dynamic_slice_in_dim(positions, length, tokens.shape[1], 1)
+    causal = jnp.tril(jnp.ones((1, size, size), bool))
+    before = jnp.repeat(cache["mask"][:, None], size, 1)
+    visible = jnp.concatenate([before, causal & mask[:, None]], -1)
+    positions = cache["count"][:, None] + jnp.cumsum(mask, -1) - 1
     rotation = _rotation(jnp.maximum(positions, 0), config)
     graph, layers = nnx.split(model.layers)
 
     @jax.checkpoint
     def layer(x, inputs):
-        params, k, v = inputs
-        layer_cache = None if cache is None else (k, v, length)
-        return nnx.merge(graph, params)(x, rotation, visible, layer_cache)
+        params, *kept = inputs
+        return nnx.merge(graph, params)(x, rotation, visible, kept)
 
     x = model.embed_tokens.embedding[...][tokens]
-    stored = (None, None) if cache is None else (cache["keys"], cache["values"])
-    x, (keys, values) = jax.lax.scan(layer, x, (layers, *stored))
-    x = model.norm(x)
-    if cache is None:
-        return x, None
-    length = length + tokens.shape[1]
-    return x, {"keys": keys, "values": values, "mask": seen, "length": length}
+    # The cache is read in the scan and written behind it: written in it, it is copied.
+    inputs = (layers, cache["keys"], cache["values"])
+    x, (keys, values) = jax.lax.scan(layer, x, inputs)
+    return model.norm(x), {
+        "keys": keys,
+        "values": values,
+        "mask": mask,
+        "count": cache["count"] + jnp.sum(mask, -1, dtype=jnp.int32),
+        "next": jnp.asarray(size, jnp.int32),
+    }
 
 
 def _rotation(positions, config):

@@ -4,6 +4,8 @@ Each prompt is read once, however many responses it has, and each of them in one
 after it.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -12,8 +14,9 @@ from nashalign.policies.logits import precise
 from nashalign.policies.policy import Params, Policy, prefill
 from nashalign.types import Array, Prompts, Responses
 
-# Positions whose logits exist at the same time while log-probabilities are computed.
-_TIME_CHUNK = 64
+# Logits that exist at the same time, as far as there are at least so many positions:
+# 16 MiB in float32. More would be no faster, fewer positions make poor matrix products.
+_LOGITS, _POSITIONS = 2**22, 128
 
 
 def extend(
@@ -125,8 +128,8 @@ def log_probs_of(
 ) -> Array:
     """`log_probs` from the states `[B, N, T, D]` of `read`.
 
-    Logits of at most 64 positions exist at a time, and are made again in the backward
-    pass.
+    At most four million logits exist at a time, or those of 128 positions, or of one
+    position of each response, and they are made again in the backward pass.
     """
 
     def chosen(params, hidden, tokens):
@@ -134,7 +137,7 @@ def log_probs_of(
         picked = jnp.take_along_axis(logits, tokens[..., None], -1)[..., 0]
         return picked - jax.nn.logsumexp(logits, -1)
 
-    found = _in_chunks(chosen, params, hidden, responses.tokens)
+    found = _in_chunks(policy, chosen, params, hidden, responses.tokens)
     return jnp.where(responses.mask, found, 0.0)
 
 
@@ -150,7 +153,7 @@ def token_kl(
               {q(v \mid x, y_{<t})}
 
     Its sum over `T`, averaged over responses of `p`, is the KL of whole responses.
-    Logits of at most 64 positions exist at a time.
+    No more logits exist at a time than in `log_probs_of`.
 
     Args:
       policy: the model.
@@ -170,7 +173,7 @@ def token_kl(
         log_ratio = jnp.where(there, log_p, 0.0) - jnp.where(there, log_q, 0.0)
         return jnp.sum(jnp.exp(log_p) * log_ratio, -1)
 
-    found = _in_chunks(divergence, params, *hidden)
+    found = _in_chunks(policy, divergence, params, *hidden)
     return jnp.where(responses.mask, found, 0.0)
 
 
@@ -181,7 +184,7 @@ def log_collision(
 
     .. math:: \log \sum_v \pi(v \mid x, y_{<t})^2
 
-    Logits of at most 64 positions exist at a time.
+    No more logits exist at a time than in `log_probs_of`.
 
     Args:
       policy: the model.
@@ -197,17 +200,30 @@ def log_collision(
         logits = precise(policy.logits(params, hidden))
         return jax.nn.logsumexp(2 * jax.nn.log_softmax(logits), -1)
 
-    found = _in_chunks(of_states, params, hidden)
+    found = _in_chunks(policy, of_states, params, hidden)
     return jnp.where(responses.mask, found, 0.0)
 
 
-def _in_chunks(function, params, *arrays):
-    """`function(params, *arrays)` `[B, N, T]`, 64 positions at a time, recomputed."""
-    length = arrays[0].shape[2]
-    chunks = [
-        jax.checkpoint(function)(
-            params, *(array[:, :, t : t + _TIME_CHUNK] for array in arrays)
-        )
-        for t in range(0, length, _TIME_CHUNK)
-    ]
-    return jnp.concatenate(chunks, -1)
+def _in_chunks(policy, function, params, *arrays):
+    """`function(params, *arrays)` `[B, N, T]`, recomputed in the backward pass.
+
+    A chunk is some positions of every response, so that a sharded batch stays where it
+    is. A loop over chunks reuses their memory, which separate ones would not.
+    """
+    batch, number, length = arrays[0].shape[:3]
+    positions = max(_POSITIONS, _LOGITS // policy.vocabulary)
+    size = max(1, positions // max(1, batch * number))
+    function = jax.checkpoint(functools.partial(function, params))
+    if size >= length:
+        return function(*arrays)
+    count = -(-length // size)
+
+    def chunks(array):
+        padding = [(0, 0)] * array.ndim
+        padding[2] = (0, count * size - length)
+        array = jnp.pad(array, padding)
+        array = array.reshape(batch, number, count, size, *array.shape[3:])
+        return jnp.moveaxis(array, 2, 0)
+
+    found = jax.lax.map(lambda own: function(*own), tuple(map(chunks, arrays)))
+    return jnp.moveaxis(found, 0, 2).reshape(batch, number, -1)[..., :length]

@@ -1,6 +1,7 @@
 """Sampling: responses from policies and mixtures, drawn, enumerated or searched."""
 
 from nashalign.sampling.decoding import Behaviour, Decoding, sample
+from nashalign.sampling.drawing import draw
 from nashalign.sampling.enumeration import enumerate_responses, exact_log_probs
 from nashalign.sampling.pairs import StepPair, step_pairs
 from nashalign.sampling.search import Expand, Node, Step, Value, tree_search
@@ -21,6 +22,7 @@ __all__ = [
     "Step",
     "StepPair",
     "Value",
+    "draw",
     "enumerate_responses",
     "enumerated_steps",
     "exact_log_probs",

@@ -10,6 +10,7 @@ nothing else: it survives another batch layout, padding, device count, and resum
 """
 
 import dataclasses
+import functools
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import checks, policies
-from nashalign.types import Array, Prompts, Responses, pytree
+from nashalign.sampling import rows
+from nashalign.sampling.drawing import draw
+from nashalign.types import Array, Prompts, Responses
 
 Behaviour = Callable[[Mapping[str, Array]], Array]
 
@@ -36,6 +39,9 @@ class Decoding:
       pad_id: what fills the space after the end; masked everywhere.
       temperature: of the behaviour, > 0 and finite; a very small one is greedy.
         Log-probabilities are always at 1.
+      slots: prompts that are written to at the same time; the others wait until a row's
+        response has ended, and take its place. Fewer need less memory, and lose less to
+        responses of unequal length. All at once where it is None.
 
     Raises:
       TypeError: if one of them is no number.
@@ -46,12 +52,15 @@ class Decoding:
     eos_id: tuple[int, ...] | int
     pad_id: int
     temperature: float = 1.0
+    slots: int | None = None
 
     def __post_init__(self):
         """Checks the numbers, and makes a tuple of one end token."""
         checks.whole(self.max_length, "max_length")
         checks.whole(self.pad_id, "pad_id", least=0)
         checks.setting(self.temperature, "temperature", above=0)
+        if self.slots is not None:
+            checks.whole(self.slots, "slots")
         given: Any = self.eos_id
         several = np.ndim(given) and not isinstance(given, str)
         ends = given if several else (given,)
@@ -92,60 +101,73 @@ def sample(
         exceeds the context. Traced, log-probabilities are NaN from there on.
     """
     checks.whole(num_responses, "num_responses")
-    batch = prompts.tokens.shape[0]
-    keys = _row_keys(key, prompts.ids, num_responses)
-    shape = (batch, num_responses, decoding.max_length)
     read = {name: contexts.get(name, prompts) for name in params}
     room = {
         name: _room(policy, own, decoding, _called(name, contexts))
         for name, own in read.items()
     }
-    begun = {
-        name: policies.prefill(
-            policy,
-            values,
-            read[name],
-            num_responses=num_responses,
-            room=decoding.max_length,
-        )
-        for name, values in params.items()
-    }
-    start = _Loop(
-        position=jnp.zeros((), jnp.int32),
-        last={name: first.astype(jnp.int32) for name, (_, first) in begun.items()},
-        alive=jnp.ones((batch, num_responses), bool),
-        tokens=jnp.full(shape, decoding.pad_id, jnp.int32),
-        mask=jnp.zeros(shape, bool),
-        log_probs={
-            name: jnp.zeros(shape, _precision(values))
-            for name, values in params.items()
-        },
-        caches={name: cache for name, (cache, _) in begun.items()},
+    batch = len(prompts.tokens)
+    size = batch if decoding.slots is None else min(decoding.slots, batch)
+    queue = rows.Queue(
+        keys=_row_keys(key, prompts.ids, num_responses),
+        room=room,
+        **_waiting(policy, params, read, size),
     )
-
-    def unfinished(loop):
-        return (loop.position < decoding.max_length) & jnp.any(loop.alive)
+    start = _start(policy, params, read, num_responses, decoding, size)
 
     def advance(loop):
-        return _advance(policy, params, behaviour, keys, room, decoding, loop)
+        loop = _advance(policy, params, behaviour, queue, decoding, loop)
+        if size == batch:
+            return loop
+        return rows.refill(policy, queue, loop, decoding.pad_id)
 
-    end = jax.lax.while_loop(unfinished, advance, start)
-    responses = Responses(tokens=end.tokens, mask=end.mask, truncated=end.alive)
-    return responses, end.log_probs
+    end = jax.lax.while_loop(lambda loop: jnp.any(loop.alive), advance, start)
+    found = rows.collect(end)
+    responses = Responses(
+        tokens=found.tokens, mask=found.mask, truncated=found.truncated
+    )
+    return responses, found.log_probs
 
 
-@pytree
-@dataclasses.dataclass(frozen=True)
-class _Loop:
-    """What the decoding loop carries."""
+def _waiting(policy, params, read, size):
+    """Caches and first tokens of the prompts behind the first rows'."""
+    caches, first = {}, {}
+    for name, values in params.items():
+        rest = jax.tree.map(lambda leaf: leaf[size:], read[name])
+        if len(rest.tokens):
+            caches[name], first[name] = policy.prefill(values, rest, room=0)
+    return {"caches": caches, "first": first}
 
-    position: Array
-    last: dict[str, Array]
-    alive: Array
-    tokens: Array
-    mask: Array
-    log_probs: dict[str, Array]
-    caches: dict[str, policies.Cache]
+
+def _start(policy, params, read, num_responses, decoding, size):
+    """The rows before the first token."""
+    batch = len(next(iter(read.values())).tokens)
+    shape, length = (size, num_responses), decoding.max_length
+    caches, last = {}, {}
+    for name, values in params.items():
+        first = jax.tree.map(lambda leaf: leaf[:size], read[name])
+        caches[name], token = policies.prefill(
+            policy, values, first, num_responses=num_responses, room=length
+        )
+        last[name] = token.astype(jnp.int32).reshape(shape)
+        if size < batch:
+            # The first put may change a cache's form, which a loop may not.
+            own = np.zeros(1, int)
+            caches[name] = policy.put(caches[name], own, policy.take(caches[name], own))
+    dtypes = {name: _precision(values) for name, values in params.items()}
+    empty = functools.partial(
+        rows.blank, length=length, dtypes=dtypes, pad_id=decoding.pad_id
+    )
+    return rows.Rows(
+        prompt=jnp.repeat(jnp.arange(size)[:, None], num_responses, 1),
+        position=jnp.zeros(shape, jnp.int32),
+        alive=jnp.ones(shape, bool),
+        last=last,
+        caches=caches,
+        written=empty(shape),
+        waiting=jnp.full(num_responses, size),
+        done=empty((batch, num_responses)) if size < batch else None,
+    )
 
 
 def _called(name, contexts):
@@ -161,44 +183,56 @@ def _room(policy, prompts, decoding, name):
     return jnp.where(fit, policy.context - jnp.sum(prompts.mask, -1), 0)
 
 
-def _advance(policy, params, behaviour, keys, room, decoding, loop):
-    """One position: every policy reads the last token, the behaviour draws the next."""
-    batch, num_responses = loop.alive.shape
+def _advance(policy, params, behaviour, queue, decoding, loop):
+    """One token: every policy reads the last one, the behaviour draws the next."""
     logits, caches = {}, {}
     for name, values in params.items():
         row_logits, caches[name] = policy.decode(
             values,
-            loop.last[name][:, None],
+            loop.last[name].reshape(-1, 1),
             loop.alive.reshape(-1, 1),
             loop.caches[name],
         )
-        logits[name] = row_logits.reshape(batch, num_responses, -1)
-    keys = _fold(keys, loop.position)
-    drawn = jax.vmap(jax.vmap(jax.random.categorical))(
-        keys, behaviour(logits) / decoding.temperature
-    )
+        logits[name] = row_logits.reshape(*loop.alive.shape, -1)
+    column = jnp.arange(loop.alive.shape[1])[None]
+    keys = _fold(queue.keys[loop.prompt, column], loop.position)
+    drawn = draw(keys, _sharpened(behaviour(logits), decoding.temperature))
     tokens = jnp.where(loop.alive, drawn, decoding.pad_id).astype(jnp.int32)
     chosen = {
         name: jnp.where(
-            loop.position < room[name][:, None], _log_prob(values, tokens), jnp.nan
+            loop.position < queue.room[name][loop.prompt],
+            _log_prob(values, tokens),
+            jnp.nan,
         )
         for name, values in logits.items()
     }
-    chosen = jax.tree.map(lambda x: jnp.where(loop.alive, x, 0.0), chosen)
-    ends = jnp.asarray(decoding.eos_id, jnp.int32)
+    going_on = loop.alive & ~jnp.isin(tokens, jnp.asarray(decoding.eos_id, jnp.int32))
+    cut = going_on & (loop.position + 1 == decoding.max_length)
+    places = jnp.arange(decoding.max_length)[None, None]
+    here = loop.alive[..., None] & (places == loop.position[..., None])
 
-    def write(row, column):
-        return row.at[:, :, loop.position].set(column)
+    def write(row, value):
+        return jnp.where(here, value[..., None], row)
 
-    return _Loop(
-        position=loop.position + 1,
-        last=dict.fromkeys(loop.last, tokens.reshape(-1)),
-        alive=loop.alive & ~jnp.isin(tokens, ends),
-        tokens=write(loop.tokens, tokens),
-        mask=write(loop.mask, loop.alive),
-        log_probs=jax.tree.map(write, loop.log_probs, chosen),
+    written = loop.written
+    return dataclasses.replace(
+        loop,
+        position=loop.position + loop.alive,
+        alive=going_on & ~cut,
+        last=dict.fromkeys(loop.last, tokens),
         caches=caches,
+        written=rows.Written(
+            tokens=write(written.tokens, tokens),
+            mask=written.mask | here,
+            truncated=written.truncated | cut,
+            log_probs=jax.tree.map(write, written.log_probs, chosen),
+        ),
     )
+
+
+def _sharpened(logits, temperature):
+    """Logits at a temperature, however low: the largest stays 0, none overflows."""
+    return (logits - jnp.max(logits, -1, keepdims=True)) / temperature
 
 
 def _precision(params):
@@ -219,6 +253,6 @@ def _row_keys(key, ids, num_responses):
     return jax.vmap(jax.vmap(jax.random.fold_in, (None, 0)), (0, None))(rows, indices)
 
 
-def _fold(keys, position):
-    """The same keys at one position of the response."""
-    return jax.vmap(jax.vmap(jax.random.fold_in, (0, None)), (0, None))(keys, position)
+def _fold(keys, positions):
+    """The keys `[B, N]` of rows at their positions in the response."""
+    return jax.vmap(jax.vmap(jax.random.fold_in))(keys, positions)

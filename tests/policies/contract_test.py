@@ -189,7 +189,7 @@ def test_a_mixture_is_sampled_and_enumerated_as_without_a_cache(family):
             key = KEY
             for number in (PROMPTS.ids[b], n, position):
                 key = jax.random.fold_in(key, number)
-            assert token == jax.random.categorical(key, mixture[b, row, position])
+            assert token == sampling.draw(key, mixture[b, row, position])
             for name, own in log_probs.items():
                 wanted = conditional[name][b, row, position, token]
                 np.testing.assert_allclose(own[b, n, position], wanted, atol=2e-5)

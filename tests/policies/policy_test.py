@@ -4,12 +4,14 @@ import dataclasses
 import functools
 import pathlib
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from nashalign import policies
+from nashalign.policies import scoring
 from nashalign.types import Prompts, Responses
 
 # Weights drawn with the initialiser's 0.02 give logits too flat to tell faults by.
@@ -205,20 +207,26 @@ def test_log_probs_do_not_depend_on_the_padding(log_probs, batch, token):
     np.testing.assert_array_equal(wider[..., RESPONSE_WIDTH:], 0.0)
 
 
-def test_log_probs_of_long_responses_are_those_of_their_chunks(start, batch):
-    policy = dataclasses.replace(start.policy, context=80)
-    prompts = jax.tree.map(lambda leaf: leaf[:1], batch[0])
-    tokens = np.random.default_rng(2).integers(0, 23, (1, 1, 70)).astype(np.int32)
-    responses = Responses(
-        tokens=tokens,
-        mask=np.ones(tokens.shape, bool),
-        truncated=np.ones((1, 1), bool),
-    )
-    ours, expected = (
-        jax.jit(functools.partial(function, policy))(start.params, prompts, responses)
-        for function in (policies.log_probs, gathered_log_probs)
-    )
-    np.testing.assert_allclose(ours, expected, atol=1e-4)
+@pytest.mark.parametrize("positions", [1, 15, 28, 66])
+def test_log_probs_in_chunks_are_those_of_all_logits_at_once(
+    start, batch, monkeypatch, positions
+):
+    """Of 3 x 2 responses of 6 tokens: 1, 2, 4 and all of the tokens at a time."""
+
+    def total(policy, params):
+        found = policies.log_probs(policy, params, *batch)
+        return jnp.sum(found**2), found
+
+    def found():
+        function = functools.partial(total, start.policy)
+        return jax.jit(jax.value_and_grad(function, has_aux=True))(start.params)
+
+    (_, whole), expected = found()
+    monkeypatch.setattr(scoring, "_LOGITS", 1)
+    monkeypatch.setattr(scoring, "_POSITIONS", positions)
+    (_, chunked), slopes = found()
+    np.testing.assert_allclose(chunked, whole, atol=1e-5)
+    chex.assert_trees_all_close(slopes, expected, atol=1e-4)
 
 
 # The forward pass.

@@ -214,7 +214,7 @@ def recomputed(mix, prompts):
             key = KEY
             for number in (prompts.ids[b], n, position):
                 key = jax.random.fold_in(key, number)
-            token = int(jax.random.categorical(key, jnp.asarray(mixed)))
+            token = int(sampling.draw(key, jnp.asarray(mixed)))
             tokens[b, n, position], mask[b, n, position] = token, True
             for name, values in own.items():
                 log_probs[name][b, n, position] = values[token]

@@ -1,0 +1,159 @@
+"""The rows of the decoding loop: what each writes, and who takes the place of the done.
+
+A loop has `S` rows for each of the `N` responses of a prompt. Where there are more
+prompts than rows the others wait: a row whose response has ended takes the next prompt
+of its column, and the loop goes on at full width. What a row draws depends on its own
+prompt, index and position alone, so that waiting changes no response.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from nashalign import policies
+from nashalign.types import Array, pytree
+
+
+@pytree
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """Responses as far as they are written.
+
+    Attributes:
+      tokens: `[*B, N, T]`.
+      mask: `[*B, N, T]` bool.
+      truncated: `[*B, N]` bool, cut at the maximal length.
+      log_probs: name -> `[*B, N, T]` nats.
+    """
+
+    tokens: Array
+    mask: Array
+    truncated: Array
+    log_probs: dict[str, Array]
+
+
+@pytree
+@dataclasses.dataclass(frozen=True)
+class Queue:
+    """The prompts that wait behind the first `S`.
+
+    Attributes:
+      keys: `[B, N]`, one a response.
+      room: name -> `[B]` tokens that fit behind each prompt.
+      caches: name -> of those that wait, `B - S` rows.
+      first: name -> `[B - S]` the token that each is read on from.
+    """
+
+    keys: chex.PRNGKey
+    room: Mapping[str, Array]
+    caches: dict[str, policies.Cache]
+    first: dict[str, Array]
+
+
+@pytree
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """What the decoding loop carries.
+
+    Attributes:
+      prompt: `[S, N]` the prompt that a row writes to.
+      position: `[S, N]` tokens that the row has written.
+      alive: `[S, N]` bool, rows that go on.
+      last: name -> `[S, N]` the token that is read next.
+      caches: name -> of `S N` rows.
+      written: what the rows have written.
+      waiting: `[N]` the next prompt of each column; `B` where none waits.
+      done: `[B, N]` responses that have left their row; None where no prompt waits.
+    """
+
+    prompt: Array
+    position: Array
+    alive: Array
+    last: dict[str, Array]
+    caches: dict[str, policies.Cache]
+    written: Written
+    waiting: Array
+    done: Written | None
+
+
+def blank(
+    shape: tuple[int, ...], length: int, dtypes: Mapping[str, jnp.dtype], pad_id: int
+) -> Written:
+    """Returns responses of which nothing is written."""
+    return Written(
+        tokens=jnp.full((*shape, length), pad_id, jnp.int32),
+        mask=jnp.zeros((*shape, length), bool),
+        truncated=jnp.zeros(shape, bool),
+        log_probs={
+            name: jnp.zeros((*shape, length), dtype) for name, dtype in dtypes.items()
+        },
+    )
+
+
+def refill(policy: policies.Policy, queue: Queue, rows: Rows, pad_id: int) -> Rows:
+    """Puts the next prompts into rows that have ended, one row after another."""
+
+    def free(rows):
+        return ~rows.alive & (rows.waiting < len(queue.keys))[None]
+
+    def replace(rows):
+        row = jnp.argmax(free(rows).reshape(-1))
+        place = jnp.divmod(row, rows.alive.shape[1])
+        return _replaced(policy, queue, _left(rows, place), row, place, pad_id)
+
+    return jax.lax.while_loop(lambda rows: jnp.any(free(rows)), replace, rows)
+
+
+def collect(rows: Rows) -> Written:
+    """Returns all responses `[B, N]`, of which the last are still in their rows."""
+    if rows.done is None:
+        return rows.written
+    column = jnp.arange(rows.prompt.shape[1])[None]
+    return jax.tree.map(
+        lambda all_of_them, own: all_of_them.at[rows.prompt, column].set(own),
+        rows.done,
+        rows.written,
+    )
+
+
+def _left(rows, place):
+    """The rows, one of whose responses is put where the done ones are."""
+    prompt, column = rows.prompt[place], place[1]
+    done = jax.tree.map(
+        lambda all_of_them, own: all_of_them.at[prompt, column].set(own[place]),
+        rows.done,
+        rows.written,
+    )
+    return dataclasses.replace(rows, done=done)
+
+
+def _replaced(policy, queue, rows, row, place, pad_id):
+    """The rows, one of which begins with the next prompt of its column."""
+    prompt = rows.waiting[place[1]]
+    own = (prompt - (len(queue.keys) - len(next(iter(queue.first.values())))))[None]
+    length = rows.written.tokens.shape[-1]
+    dtypes = {name: value.dtype for name, value in rows.written.log_probs.items()}
+    empty = blank((), length, dtypes, pad_id)
+    return dataclasses.replace(
+        rows,
+        prompt=rows.prompt.at[place].set(prompt),
+        position=rows.position.at[place].set(0),
+        alive=rows.alive.at[place].set(True),
+        last={
+            name: tokens.at[place].set(queue.first[name][own[0]])
+            for name, tokens in rows.last.items()
+        },
+        caches={
+            name: policy.put(cache, row[None], policy.take(queue.caches[name], own))
+            for name, cache in rows.caches.items()
+        },
+        written=jax.tree.map(
+            lambda all_of_them, new: all_of_them.at[place].set(new),
+            rows.written,
+            empty,
+        ),
+        waiting=rows.waiting.at[place[1]].add(1),
+    )
