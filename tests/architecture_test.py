@@ -17,6 +17,7 @@ FLOORS = {
     "types": 0,
     "terminal": 0,
     "conventions": 0,
+    "compiling": 0,
     "options": 0,
     "writing": 0,
     "json_file": -1,

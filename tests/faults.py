@@ -158,7 +158,7 @@ FAULTS = [
         "ended responses marked as cut",
         DECODING,
         "cut = going_on & (loop.position + 1 == decoding.max_length)",
-        "cut = loop.alive & (loop.position + 1 == decoding.max_length)",
+        "cut = loop.alive & ~going_on",
         f"{DECODING_TEST} -k first_eos",
     ),
     Fault(

@@ -11,6 +11,7 @@ from nashalign.algorithms import (
 )
 from nashalign.algorithms.columns import Draw, Step, draw, epochs, extragradient, plain
 from nashalign.algorithms.conditioning import Conditioning
+from nashalign.algorithms.memory import Memory
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.objectives import (
     labels,
@@ -45,6 +46,7 @@ __all__ = [
     "Context",
     "Dimension",
     "Draw",
+    "Memory",
     "Method",
     "Range",
     "Round",

@@ -168,6 +168,12 @@ class Method:
         return tuple(sorted(names - {"policy"}))
 
     @property
+    def still(self) -> tuple[str, ...]:
+        """Names of the frozen policies that no step moves, sorted."""
+        moving = {name for name, _, _ in self.refresh} | {"ahead"}
+        return tuple(name for name in self.frozen if name not in moving)
+
+    @property
     def example_settings(self) -> Settings:
         """The settings before the first step, to learn which policies are named."""
         return {"step": 0, **self.settings}

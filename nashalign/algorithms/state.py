@@ -10,6 +10,7 @@ import optax
 from nashalign import checks, policies, sampling
 from nashalign.algorithms import authors
 from nashalign.algorithms.conditioning import Levels, condition
+from nashalign.algorithms.memory import Memory
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Prompts, pytree
 
@@ -24,12 +25,14 @@ class Setup:
       decoding: how responses are drawn.
       levels: `[L, C]` token strings of scores, lowest first, for rows that condition
         prompts; None where none does.
+      memory: what is traded for memory.
     """
 
     policy: policies.Policy
     optimizer: optax.GradientTransformation
     decoding: sampling.Decoding
     levels: Levels | None = None
+    memory: Memory = Memory()
 
 
 @pytree
@@ -80,7 +83,10 @@ def init(
         trained[name] = head(jax.random.fold_in(key, number), setup.policy)
     return State(
         players=trained,
-        frozen={name: params for name in method.frozen},
+        frozen={
+            name: setup.memory.freeze(params) if name in method.still else params
+            for name in method.frozen
+        },
         opt_state=setup.optimizer.init(trained),
         step=jnp.zeros((), jnp.int32),
         key=key,

@@ -16,6 +16,7 @@ import optax
 
 from nashalign import policies, preferences
 from nashalign.algorithms.columns import Reduce
+from nashalign.algorithms.memory import value_and_grad
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
 from nashalign.algorithms.state import Setup, State, looking, step_keys
@@ -166,13 +167,19 @@ def _move(
 ) -> tuple[dict[str, policies.Params], optax.OptState, dict[str, Array]]:
     """One optimizer step: players, optimizer state and metrics."""
 
-    def total_loss(players):
-        read = _read(method, setup, players, frozen, groups)
-        per_group, counted = group_losses(method, read, reduce)
-        return jnp.sum(groups.probability * per_group), (read.log_probs, counted)
+    def read(players, groups):
+        found = _read(method, setup, players, frozen, groups)
+        return found.log_probs, found.statistics
 
-    slope = jax.value_and_grad(total_loss, has_aux=True)
-    (loss, (log_probs, counted)), gradient = slope(players)
+    def total_loss(found):
+        log_probs, statistics = found
+        own = dataclasses.replace(groups, log_probs=log_probs, statistics=statistics)
+        per_group, counted = group_losses(method, own, reduce)
+        return jnp.sum(groups.probability * per_group), (log_probs, counted)
+
+    loss, (log_probs, counted), gradient = value_and_grad(
+        read, total_loss, players, groups, setup.memory.num_microbatches
+    )
     loss, gradient, weight = reduce((loss, gradient, jnp.sum(groups.probability)))
     gradient = jax.tree.map(lambda g: g / weight, gradient)
     updates, opt_state = setup.optimizer.update(gradient, opt_state, players)
@@ -188,7 +195,9 @@ def _move(
 def _read(method, setup, players, frozen, groups):
     """The groups with what the row's loss reads of the players."""
     params = players["policy"]
-    hidden = policies.read(setup.policy, params, groups.prompts, groups.responses)
+    model = setup.policy if setup.memory.remat else setup.policy.without_remat
+    model = model or setup.policy
+    hidden = policies.read(model, params, groups.prompts, groups.responses)
     log_probs = policies.log_probs_of(setup.policy, params, hidden, groups.responses)
     found = {
         name: statistic(setup, players, frozen, hidden, groups)

@@ -11,7 +11,6 @@ def make_optimizer(
     learning_rate: float,
     num_steps: int,
     *,
-    decay_steps: int | None = None,
     schedule: Schedule = "cosine",
 ) -> optax.GradientTransformation:
     """Returns Adam behind a clipped gradient, with a warm-up of a tenth of the steps.
@@ -19,14 +18,17 @@ def make_optimizer(
     Args:
       learning_rate: the peak.
       num_steps: steps of the optimizer in the whole run.
-      decay_steps: at which a cosine has come down to zero; `num_steps` by default.
-      schedule: what follows the warm-up: a cosine down to zero, or the peak for good.
+      schedule: what follows the warm-up: a cosine that is down to zero behind the last
+        step, or the peak for good. No step has learning rate zero.
     """
     warmup = max(1, num_steps // 10)
     if schedule == "constant":
         rate = optax.linear_schedule(0.0, learning_rate, warmup)
     else:
         rate = optax.warmup_cosine_decay_schedule(
-            0.0, learning_rate, warmup, decay_steps or num_steps
+            0.0, learning_rate, warmup, max(num_steps, warmup) + 1
         )
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
+    # Counted from one: an update at learning rate zero would be thrown away.
+    return optax.chain(
+        optax.clip_by_global_norm(1.0), optax.adam(lambda count: rate(count + 1))
+    )

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -23,7 +23,7 @@ class Training:
     """How a policy is aligned."""
 
     num_steps: int = 60
-    """Updates of a method, at least two: the warm-up begins at learning rate zero."""
+    """Updates of a method."""
     batch_size: int = 32
     """Prompts of an update; how many responses each has is up to the row."""
     schedule: optimizers.Schedule = "cosine"
@@ -36,6 +36,24 @@ class Training:
     kl_budget: float | None = None
     """Nats a response from the start policy: training ends at the first look at the
     validation prompts that finds as many. None is no limit."""
+    remat: bool = True
+    """Whether the backward pass computes each layer again instead of keeping it: less
+    memory for a tenth more time."""
+    microbatches: int = 1
+    """Pieces in which a batch's responses are read for the gradient: less memory for a
+    third more time. They must divide the batch."""
+    frozen_dtype: Literal["float32", "bfloat16"] | None = None
+    """In what policies are kept that stay where they are, such as the reference; None
+    is what the policy itself is in."""
+
+    @property
+    def memory(self) -> algorithms.Memory:
+        """What is traded for memory."""
+        return algorithms.Memory(
+            remat=self.remat,
+            num_microbatches=self.microbatches,
+            frozen_dtype=self.frozen_dtype,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -97,7 +97,7 @@ class Several:
         return dataclasses.replace(self, methods=methods, settings=every)
 
 
-_AT_LEAST_TWO = ("num_steps", "num_prompts", "num_validation_prompts")
+_AT_LEAST_TWO = ("num_prompts", "num_validation_prompts")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

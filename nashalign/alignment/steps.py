@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from nashalign import algorithms, policies, preferences, sampling, training
+from nashalign import algorithms, compiling, policies, preferences, sampling, training
 from nashalign.alignment import examples, optimizers
 from nashalign.types import Array, Examples, Groups, Prompts
 
@@ -39,6 +39,7 @@ def compile_step(
     learning_rate: float,
     num_steps: int,
     schedule: optimizers.Schedule,
+    memory: algorithms.Memory,
     mesh: jax.sharding.Mesh,
     on_host: bool,
 ) -> tuple[algorithms.Setup, Step]:
@@ -53,16 +54,18 @@ def compile_step(
       learning_rate: peak of the optimizer's schedule.
       num_steps: steps of the optimizer.
       schedule: what follows the warm-up.
+      memory: what is traded for memory.
       mesh: the devices.
       on_host: whether the annotator is asked between two programs.
     """
     setup = algorithms.Setup(
         policy=policy,
         optimizer=optimizers.make_optimizer(
-            learning_rate, num_steps, decay_steps=num_steps + 1, schedule=schedule
+            learning_rate, num_steps, schedule=schedule
         ),
         decoding=decoding,
         levels=levels,
+        memory=memory,
     )
     return setup, (_split if on_host else _whole)(setup, mesh)
 
@@ -79,7 +82,11 @@ def _whole(setup: algorithms.Setup, mesh: jax.sharding.Mesh) -> Step:
 def _split(setup: algorithms.Setup, mesh: jax.sharding.Mesh) -> Step:
     """An update that asks an annotator on the host between two programs."""
 
-    @functools.partial(jax.jit, out_shardings=training.batched(mesh))
+    @functools.partial(
+        jax.jit,
+        out_shardings=training.batched(mesh),
+        compiler_options=compiling.compiler_options(mesh.devices.flat[0].platform),
+    )
     def rollout(method, state, batch):
         return algorithms.rollout(method, setup, state, batch)
 

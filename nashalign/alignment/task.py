@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nashalign import data, policies, preferences, sampling, terminal
+from nashalign import compiling, data, policies, preferences, sampling, terminal
 from nashalign.types import Array, Indices, Prompts, Responses, pytree
 
 _BATCH = 64
@@ -138,7 +138,11 @@ class Task:
     def _write(self):
         """The compiled sampler, with the policy's and the reference's log-probs."""
 
-        @functools.partial(jax.jit, static_argnames="num_responses")
+        @functools.partial(
+            jax.jit,
+            static_argnames="num_responses",
+            compiler_options=compiling.compiler_options(),
+        )
         def write(params, reference, key, prompts, shown, num_responses):
             responses, log_probs = sampling.sample(
                 self.start.policy,

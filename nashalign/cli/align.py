@@ -109,7 +109,7 @@ def check(config: Config) -> None:
     options.require("settings.learning_rate", config.settings.learning_rate)
     for group in ("text", "training", "evaluation", "data_set", "mesh"):
         own = getattr(config, group)
-        at_least = ("num_steps", "num_prompts", "num_validation_prompts")
+        at_least = ("num_prompts", "num_validation_prompts")
         options.require_all(own, group, at_least=(*at_least, "num_responses"))
 
 

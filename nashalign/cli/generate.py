@@ -7,6 +7,7 @@ line of the answers has them, and `responses`, a list of texts.
 """
 
 import dataclasses
+import functools
 import json
 import pathlib
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ import tyro
 from nashalign import (
     alignment,
     command_line,
+    compiling,
     data,
     options,
     sampling,
@@ -110,7 +112,7 @@ def _writer(config: Config, task: alignment.Task):
             logits["policy"], temperature=config.temperature, top_p=config.top_p
         )
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=compiling.compiler_options())
     def write(params, prompts: Prompts):
         responses, _ = sampling.sample(
             task.start.policy,

@@ -96,10 +96,8 @@ class Attention(nnx.Module):
         seen = jnp.tile(visible, (1, heads // k.shape[1], 1))[:, None]
         weights = jax.nn.softmax(jnp.where(seen, scores, _lowest(scores.dtype)), -1)
         weights = jnp.split(weights.astype(v.dtype), [kept_k.shape[-1]], -1)
-        mixed = sum(
-            dot("bkqc,bkch->bkqh", weight, values)
-            for weight, values in zip(weights, (kept_v, v), strict=True)
-        )
+        mixed = dot("bkqc,bkch->bkqh", weights[0], kept_v)
+        mixed = mixed + dot("bkqc,bkch->bkqh", weights[1], v)
         mixed = mixed.reshape(batch, heads, size, head).transpose(0, 2, 1, 3)
         mixed = mixed.reshape(*x.shape[:2], -1).astype(x.dtype)
         return self.o_proj(mixed), (k, v)
@@ -151,7 +149,14 @@ class Decoder(nnx.Module):
 
 def decoder(config: Shape) -> Policy:
     """Returns the pure functions of a decoder of one shape."""
+    kept = _decoder(config, lambda layer: layer)
+    return dataclasses.replace(_decoder(config, jax.checkpoint), without_remat=kept)
+
+
+def _decoder(config, remat):
+    """The functions, with layers whose backward pass is made by `remat`."""
     graph, _ = nnx.split(nnx.eval_shape(lambda: Decoder(config, nnx.Rngs(0))))
+    read = functools.partial(_read, config, remat)
 
     def init(key):
         return nnx.to_pure_dict(nnx.state(Decoder(config, nnx.Rngs(key))))
@@ -162,7 +167,7 @@ def decoder(config: Shape) -> Policy:
         cache = _empty(config, len(tokens), dtype)
         if tokens.shape[1]:
             model = nnx.merge(graph, params)
-            _, cache = _read(model, config, tokens, mask, cache)
+            _, cache = read(model, tokens, mask, cache)
         return _widened(cache, room), prompts.tokens[:, -1]
 
     def hidden(params, tokens, mask, cache):
@@ -170,8 +175,8 @@ def decoder(config: Shape) -> Policy:
         model = nnx.merge(graph, params)
         if cache is None:
             start = _empty(config, len(tokens), model.embed_tokens.embedding.dtype)
-            return _read(model, config, tokens, mask, start)[0], None
-        states, own = _read(model, config, tokens, mask, cache)
+            return read(model, tokens, mask, start)[0], None
+        states, own = read(model, tokens, mask, cache)
         return states, _keep(cache, own)
 
     def logits(params, hidden):
@@ -282,7 +287,7 @@ def _put(cache, rows, other):
     }
 
 
-def _read(model, config, tokens, mask, cache):
+def _read(config, remat, model, tokens, mask, cache):
     """Reads tokens after those of a cache.
 
     Returns:
@@ -297,7 +302,7 @@ def _read(model, config, tokens, mask, cache):
     rotation = _rotation(jnp.maximum(positions, 0), config)
     graph, layers = nnx.split(model.layers)
 
-    @jax.checkpoint
+    @remat
     def layer(x, inputs):
         params, *kept = inputs
         return nnx.merge(graph, params)(x, rotation, visible, kept)

@@ -69,6 +69,8 @@ class Policy:
       vocabulary: `V`.
       width: `D`.
       context: the largest number of tokens in a row, prompt and response together.
+      without_remat: the same model whose backward pass keeps what it needs instead of
+        computing it again; None where that makes no difference.
     """
 
     init: Callable[[chex.PRNGKey], Params]
@@ -83,6 +85,7 @@ class Policy:
     vocabulary: int
     width: int
     context: int
+    without_remat: "Policy | None" = None
 
     def apply(self, params: Params, tokens: Array, mask: Array) -> jax.Array:
         """Returns next-token logits `[B, S, V]` of whole sequences `[B, S]`.

@@ -31,6 +31,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from nashalign import compiling
+
 PyTree = Any
 # jax.Device, of which jax's own annotations do not say that it is a class.
 Device = Any
@@ -145,6 +147,7 @@ def data_parallel(
         functools.partial(step, reduce=_identity),
         out_shardings=(state_sharding, whole, shared),
         donate_argnums=0,
+        compiler_options=compiling.compiler_options(mesh.devices.flat[0].platform),
     )
     left = weakref.WeakValueDictionary()
 

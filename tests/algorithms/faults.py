@@ -28,6 +28,7 @@ ROLLOUTS = "nashalign/algorithms/rollouts.py"
 SETTINGS = "nashalign/algorithms/settings.py"
 STATE = "nashalign/algorithms/state.py"
 TABLE = "nashalign/algorithms/rows/table.py"
+MEMORY_TEST = "tests/algorithms/memory_test.py"
 UPDATE = "nashalign/algorithms/update.py"
 WEIGHING = "nashalign/algorithms/weighing.py"
 NASH = "nashalign/algorithms/rows/nash.py"
@@ -245,11 +246,46 @@ ALGORITHMS = [
         f"{UPDATE_TEST} -k complement",
     ),
     Fault(
+        "microbatches whose gradient is of the first piece",
+        "nashalign/algorithms/memory.py",
+        "jax.tree.map(jnp.add, gradient, follow(own)[0]), None",
+        "jax.tree.map(lambda a, b: b, gradient, follow(own)[0]), None",
+        f"{MEMORY_TEST} -k whole_batch",
+    ),
+    Fault(
+        "microbatches each with a loss of their own",
+        "nashalign/algorithms/memory.py",
+        "slopes = jax.tree.map(lambda leaf: _split(leaf, num_pieces), slope)",
+        "slopes = jax.tree.map(lambda leaf: _split(leaf, num_pieces), slope)\n"
+        "    slopes = jax.tree.map(lambda leaf: leaf[::-1], slopes)",
+        f"{MEMORY_TEST} -k whole_batch",
+    ),
+    Fault(
+        "neighbours torn apart",
+        "nashalign/algorithms/memory.py",
+        "block = 2 - size % 2\n    leaf = leaf.reshape",
+        "block = 1\n    leaf = leaf.reshape",
+        MEMORY_TEST,
+    ),
+    Fault(
+        "policies that move kept in few digits",
+        "nashalign/algorithms/state.py",
+        "if name in method.still else params",
+        "if name else params",
+        f"{MEMORY_TEST} -k stay_are_kept",
+    ),
+    Fault(
+        "a first update at learning rate zero",
+        "nashalign/alignment/optimizers.py",
+        "rate(count + 1)",
+        "rate(count)",
+        "tests/alignment/optimizers_test.py",
+    ),
+    Fault(
         "probabilities that are trained through",
         UPDATE,
-        "return jnp.sum(groups.probability * per_group), (read.log_probs, counted)",
-        "log_probs = read.log_probs\n"
-        "        ratio = jnp.sum(log_probs - jax.lax.stop_gradient(log_probs), -1)\n"
+        "return jnp.sum(groups.probability * per_group), (log_probs, counted)",
+        "ratio = jnp.sum(log_probs - jax.lax.stop_gradient(log_probs), -1)\n"
         "        ratio = jax.vmap(lambda r, i: r[i])(ratio, groups.members)\n"
         "        trained = groups.probability * jnp.exp(jnp.sum(ratio, -1))\n"
         "        return jnp.sum(trained * per_group), (log_probs, counted)",

@@ -15,7 +15,7 @@ from optax.contrib import MuonDimensionNumbers, muon
 from experiments.docstrings.pretrain import card
 from experiments.docstrings.pretrain.config import Config
 from experiments.docstrings.pretrain.sequences import Batches, Sequences, filled
-from nashalign import policies, terminal, training
+from nashalign import compiling, policies, terminal, training
 from nashalign.types import Array, pytree
 
 
@@ -175,7 +175,9 @@ def _optimizer(config: Config) -> optax.GradientTransformation:
 def _update(policy: policies.Policy, optimizer: optax.GradientTransformation):
     """Returns the compiled step."""
 
-    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    @functools.partial(
+        jax.jit, donate_argnums=(0, 1), compiler_options=compiling.compiler_options()
+    )
     def update(params, opt_state, rate, tokens, scored, weights):
         def loss(params):
             losses = token_losses(policy, params, tokens, scored)
