@@ -41,6 +41,8 @@ ROOMS = [room for room in FLOORS if (ROOT / f"nashalign/{room}/__init__.py").is_
 FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}
 # Heavy frameworks that must not be needed at run time.
 FORBIDDEN_PACKAGES = {"torch", "tensorflow", "transformers", "trl"}
+# Scripts that other environments run, which have nothing but a peer's frameworks.
+PEERS = re.compile(r"experiments/benchmarks/peers/workers/(torch|tunix)_tools\.py")
 # Words of the task in experiments/docstrings: the library knows no task.
 TENANT = re.compile(
     r"harvest|docstring|reviewer|\bterse\b|\bthorough|summari[sz]"
@@ -91,6 +93,8 @@ def faults(path, source):
     own = room_of(path.removesuffix(".py").replace("/", "."))
     for line, module, name in imports(path, source):
         sentence = _fault(own, module, name)
+        if PEERS.fullmatch(path):
+            sentence = room_of(module) and f"its environment has no {module}"
         if sentence:
             found.append(f"{path}:{line}: {sentence}")
     return found + _unexported(path, source, own)
@@ -240,6 +244,8 @@ def test_the_floor_plan_of_readme_is_this_one():
         ("nashalign/policies/a.py", "def f():\n    import torch.nn"),
         ("nashalign/policies/a.py", "from transformers import LlamaForCausalLM"),
         ("nashalign/losses/a.py", "from nashalign import nowhere"),
+        ("experiments/benchmarks/peers/workers/own.py", "import torch"),
+        ("experiments/benchmarks/peers/workers/torch_tools.py", "import nashalign"),
     ],
 )
 def test_forbidden_import_is_found_in_every_form(path, source):
@@ -259,6 +265,7 @@ def test_forbidden_import_is_found_in_every_form(path, source):
         ("nashalign/algorithms/a.py", "import nashalign.losses"),
         ("experiments/a.py", "from nashalign import losses, games\ngames.nash"),
         ("experiments/b/a.py", "from experiments.b import c\nfrom . import d"),
+        ("experiments/benchmarks/peers/workers/torch_tools.py", "import torch"),
     ],
 )
 def test_import_that_the_plan_allows_is_allowed(path, source):

@@ -1,0 +1,1 @@
+"""nashalign beside the tools that one would use instead."""
