@@ -10,8 +10,8 @@ import pytest
 
 from experiments.benchmarks.peers import __main__ as peers
 from experiments.benchmarks.peers import checks, environments, measures, rounds, table
-from experiments.benchmarks.peers.measures import Measure, Peer
-from experiments.benchmarks.peers.rounds import BEFORE, OURS, Figures, Row
+from experiments.benchmarks.peers.measures import BEFORE, OURS, Measure, Peer
+from experiments.benchmarks.peers.rounds import Figures, Row
 from experiments.benchmarks.peers.tools import Failed, Tool, Worker, Workers
 
 PEER = Peer("theirs", "tool", "decode", 1.5)
@@ -68,8 +68,8 @@ def test_a_figure_that_is_to_be_reached_has_a_line_of_its_own():
 def test_missing_tools_are_reported_and_not_timed(nothing, tmp_path):
     measure = row([], Figures()).measure
     with nothing:
-        found = checks.run([measure], nothing, tmp_path)
-        assert [each.right for each in found] == [False, False]
+        found = checks.run([measure], nothing, tmp_path, before=True)
+        assert [each.right for each in found] == [False] * 4
         (measured,) = rounds.run(
             [measure], nothing, tmp_path, rounds=1, before=True, found=found
         )

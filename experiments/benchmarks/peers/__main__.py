@@ -108,14 +108,15 @@ def compare(config: Config, measures, tell=lambda text: None, *, limits: Any = L
         for given in models(measures, folder):
             workers["own"].ask("answer", name="write", given=given)
         of_core = workers["own"].ask("answer", name="limits", given=limits)
-        found = checks.run(measures, workers, folder)
+        before = config.baseline is not None
+        found = checks.run(measures, workers, folder, before=before)
         tell(f"{sum(each.right for each in found)} of {len(found)} checks are right")
         rows = rounds.run(
             measures,
             workers,
             folder,
             rounds=config.rounds,
-            before=config.baseline is not None,
+            before=before,
             found=found,
             tell=tell,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.peers.measures import CHECKS, Measure, Peer
+from experiments.benchmarks.peers.measures import CHECKS, Measure, Peer, competitors
 from experiments.benchmarks.peers.tools import Failed, Workers
 
 _DEVIATION = 1e-4
@@ -39,19 +39,24 @@ class Found:
 
 
 def run(
-    measures: Sequence[Measure], workers: Workers, folder: pathlib.Path
+    measures: Sequence[Measure],
+    workers: Workers,
+    folder: pathlib.Path,
+    *,
+    before: bool,
 ) -> list[Found]:
-    """Asks every peer of measures what its checks are, about every model of its rows.
+    """Asks whoever competes what its checks are, about every model of its rows.
 
     Args:
       measures: the rows.
       workers: of the tools.
       folder: where the models are.
+      before: whether another checkout competes.
     """
     wanted = {
         (peer.tool, measure.model, check)
         for measure in measures
-        for peer in measure.peers
+        for peer in competitors(measure, before)
         for check in peer.checks
     }
     return [_found(*each, workers, folder) for each in sorted(wanted)]

@@ -140,6 +140,22 @@ def config(model: str) -> dict[str, Any]:
     return MODELS[model] | settings
 
 
+OURS, BEFORE = "nashalign", "before"
+"""Titles of our own figures, and of those of another checkout."""
+
+
+def competitors(measure: Measure, before: bool) -> list[Peer]:
+    """Who is measured in a row: we, another checkout if there is one, and the peers.
+
+    Args:
+      measure: the row.
+      before: whether another checkout competes.
+    """
+    ours = [Peer(OURS, "own", measure.name, checks=())]
+    checkout = [Peer(BEFORE, "before", measure.name)] if before else []
+    return [*ours, *checkout, *measure.peers]
+
+
 def models(measures: Sequence[Measure], folder: pathlib.Path) -> list[dict[str, Any]]:
     """What our worker is given to write the models, and references, of measures."""
     found = []
@@ -265,7 +281,7 @@ TABLE = (
                 ("logits", "uncached mixture"),
             ),
             Peer(
-                "TRL, Nash-MD, cached",
+                "TRL, Nash-MD, checkpointing off",
                 "trl_nash",
                 "nash step",
                 None,

@@ -5,10 +5,8 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 from experiments.benchmarks.peers import checks
-from experiments.benchmarks.peers.measures import Measure, Peer
+from experiments.benchmarks.peers.measures import Measure, Peer, competitors
 from experiments.benchmarks.peers.tools import Failed, Worker, Workers
-
-OURS, BEFORE = "nashalign", "before"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,26 +58,23 @@ def run(
     """
     rows = []
     for measure in measures:
-        competitors = [Peer(OURS, "own", measure.name, checks=())]
-        if before:
-            competitors.append(Peer(BEFORE, "before", measure.name, checks=()))
-        competitors += measure.peers
-        faults = {peer: checks.fault(found, measure, peer) for peer in competitors}
-        right = [peer for peer in competitors if not faults[peer]]
+        competing = competitors(measure, before)
+        faults = {peer: checks.fault(found, measure, peer) for peer in competing}
+        right = [peer for peer in competing if not faults[peer]]
         measured = _KINDS[measure.kind](measure, right, workers, folder, rounds)
         figures = {
             peer.title: measured.get(peer.title, Figures(reason=faults[peer]))
-            for peer in competitors
+            for peer in competing
         }
         rows.append(Row(measure, figures))
         tell(measure.title)
     return rows
 
 
-def _timed(measure, competitors, workers, folder, rounds) -> dict[str, Figures]:
+def _timed(measure, competing, workers, folder, rounds) -> dict[str, Figures]:
     """CPU seconds of each competitor's runs, after those that compile."""
     found, ready = {}, []
-    for peer in competitors:
+    for peer in competing:
         given = measure.given(folder) | peer.others
         try:
             workers[peer.tool].ask(
@@ -104,11 +99,11 @@ def _timed(measure, competitors, workers, folder, rounds) -> dict[str, Figures]:
     return found
 
 
-def _peaks(measure, competitors, workers, folder, rounds) -> dict[str, Figures]:
+def _peaks(measure, competing, workers, folder, rounds) -> dict[str, Figures]:
     """Bytes that a fresh process of each has held at most, after some steps."""
     del rounds
     found = {}
-    for peer in competitors:
+    for peer in competing:
         given = measure.given(folder) | peer.others
         try:
             found[peer.title] = Figures([_peak(workers.fresh(peer.tool), peer, given)])
@@ -128,11 +123,11 @@ def _peak(worker: Worker, peer: Peer, given) -> float:
         worker.close()
 
 
-def _answered(measure, competitors, workers, folder, rounds) -> dict[str, Figures]:
+def _answered(measure, competing, workers, folder, rounds) -> dict[str, Figures]:
     """What each answers: a number that does not vary."""
     del rounds
     found = {}
-    for peer in competitors:
+    for peer in competing:
         given = measure.given(folder) | peer.others
         try:
             answer = workers[peer.tool].ask("answer", name=peer.name, given=given)

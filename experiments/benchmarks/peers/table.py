@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from experiments.benchmarks.peers.checks import Found
-from experiments.benchmarks.peers.measures import Measure
-from experiments.benchmarks.peers.rounds import OURS, Figures, Row
+from experiments.benchmarks.peers.measures import OURS, Measure
+from experiments.benchmarks.peers.rounds import Figures, Row
 
 _COLUMNS = ("measure", "peer", "its figure", "ours", "ratio", "to reach", "reached")
 _BYTES = ("peak", "answer")

@@ -1,5 +1,6 @@
 """What is measured of nashalign, by its public names, as `align` uses them."""
 
+import dataclasses
 import functools
 import time
 from typing import Any
@@ -114,7 +115,8 @@ def learn(given):
     """The training half of a step: given responses, with reference log-probs."""
     method, setup, state, prompts = _begun(given)
     tokens = jnp.asarray(given["completions"])
-    groups = _groups(method, setup, state, prompts, tokens)
+    make = jax.jit(functools.partial(_groups, method, setup))
+    groups = make(state, prompts, tokens)
 
     def update(state, groups, *, reduce):
         return (*algorithms.learn(method, setup, state, groups, reduce), groups)
@@ -124,20 +126,20 @@ def learn(given):
 
 def _groups(method, setup, state, prompts, tokens):
     """Annotated groups of given responses."""
-    groups = jax.jit(lambda *given: algorithms.rollout(method, setup, *given))(
-        state, prompts
-    )
     responses = Responses(
         tokens=tokens,
         mask=jnp.ones(tokens.shape, bool),
         truncated=jnp.ones(tokens.shape[:2], bool),
     )
-    frozen = {
-        name: policies.log_probs(setup.policy, params, prompts, responses)
-        for name, params in state.frozen.items()
-    }
-    groups = groups.__class__(
-        **{**vars(groups), "responses": responses, "frozen_log_probs": frozen}
+    # What is drawn is replaced, so that nothing is drawn where it is compiled.
+    groups = algorithms.rollout(method, setup, state, prompts)
+    groups = dataclasses.replace(
+        groups,
+        responses=responses,
+        frozen_log_probs={
+            name: policies.log_probs(setup.policy, params, prompts, responses)
+            for name, params in state.frozen.items()
+        },
     )
     return algorithms.annotate(method, _Indifferent(), state, groups)
 

@@ -271,12 +271,12 @@ class _Reward(torch.nn.Module):
 
 
 class _Backbone(torch.nn.Module):
-    """Hidden states of zeros."""
+    """Hidden states that tell odd tokens from even ones."""
 
     def forward(self, input_ids, **others):
         del others
-        zeros = torch.zeros(*input_ids.shape, 8)
-        return transformers.modeling_outputs.BaseModelOutput(last_hidden_state=zeros)
+        odd = (input_ids % 2).float()[..., None].expand(-1, -1, 8)
+        return transformers.modeling_outputs.BaseModelOutput(last_hidden_state=odd)
 
 
 def _tokenizer(given):
