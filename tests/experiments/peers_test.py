@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from experiments.benchmarks.peers import __main__ as peers
-from experiments.benchmarks.peers import checks, environments, measures, rounds, table
+from experiments.benchmarks.peers import checks, environments, rounds, rows, table
 from experiments.benchmarks.peers.measures import BEFORE, OURS, Measure, Peer
 from experiments.benchmarks.peers.rounds import Figures, Row
 from experiments.benchmarks.peers.tools import Failed, Tool, Worker, Workers
@@ -103,7 +103,7 @@ def test_an_error_of_a_worker_is_told_by_its_name(tmp_path):
 
 
 def test_rows_are_chosen_by_words_of_their_titles():
-    assert len(peers.select(())) == len(measures.TABLE)
+    assert len(peers.select(())) == len(rows.TABLE)
     assert [each.model for each in peers.select(("50 M",))] == ["50M"]
     with pytest.raises(ValueError, match="training half"):
         peers.select(("decoed",))
@@ -113,20 +113,20 @@ def test_every_row_asks_for_what_the_workers_have():
     folder = pathlib.Path(environments.__file__).parent / "workers"
     sources = {path.stem: path.read_text() for path in folder.glob("*_tools.py")}
     sources["own"] = (folder / "own.py").read_text()
-    for measure in measures.TABLE:
+    for measure in rows.TABLE:
         for peer in measure.peers:
             module = peers._MODULES.get(peer.tool, "own")
             assert f'"{peer.name}": ' in sources[module]
-            assert all(check in measures.CHECKS for check in peer.checks)
+            assert all(check in rows.CHECKS for check in peer.checks)
             assert peer.tool == "own" or peer.tool in environments.PINS
         assert f'"{measure.name}": ' in sources["own"]
         json.dumps(measure.given(pathlib.Path()))
 
 
 def test_titles_tell_rows_and_their_competitors_apart():
-    titles = [measure.title for measure in measures.TABLE]
+    titles = [measure.title for measure in rows.TABLE]
     assert len(set(titles)) == len(titles)
-    for measure in measures.TABLE:
+    for measure in rows.TABLE:
         names = [OURS, BEFORE, *(peer.title for peer in measure.peers)]
         assert len(set(names)) == len(names)
 
@@ -144,17 +144,17 @@ def test_own_rows_run_where_no_peer_is_installed(tmp_path, monkeypatch):
         environments=tmp_path / "none", output=tmp_path, rounds=2, core=core
     )
     limits = {"products": {"small": (8, 8, 8)}, "copied": 64, "seconds": 0}
-    rows, found, about = peers.compare(config, measures.smoke(), limits=limits)
+    measured, found, about = peers.compare(config, rows.smoke(), limits=limits)
     assert not found and about["limits"]["small, jax, GFLOP/s"] > 0
     assert {name for name in about["versions"]} >= {"own", "trl", "tunix"}
     assert about["versions"]["trl"].startswith("missing")
     seconds = {}
-    for row in rows:
-        own = row.figures[OURS]
+    for each in measured:
+        own = each.figures[OURS]
         assert not own.reason and len(own.samples) == 2
-        seconds[row.measure.title] = statistics.median(own.samples)
+        seconds[each.measure.title] = statistics.median(own.samples)
     # No time is asserted: only that what is whole takes as long as something does.
     assert seconds["mixture"] / seconds["decode"] > 0
     assert seconds["step"] / (seconds["draws"] + seconds["learns"]) > 0
-    text = table.markdown(rows, found, about)
+    text = table.markdown(measured, found, about)
     assert all(f"| {name} |" in text for name in seconds)

@@ -25,7 +25,8 @@ import sys
 from typing import Any
 
 from experiments.benchmarks.peers import checks, environments, rounds, table
-from experiments.benchmarks.peers.measures import LIMITS, TABLE, Measure, models
+from experiments.benchmarks.peers.measures import Measure, models
+from experiments.benchmarks.peers.rows import LIMITS, TABLE
 from experiments.benchmarks.peers.tools import Failed, Tool, Workers
 from nashalign import command_line, options, terminal
 

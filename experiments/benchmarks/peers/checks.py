@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.peers.measures import CHECKS, Measure, Peer, competitors
+from experiments.benchmarks.peers.measures import Measure, Peer, competitors
+from experiments.benchmarks.peers.rows import CHECKS
 from experiments.benchmarks.peers.tools import Failed, Workers
 
 _DEVIATION = 1e-4
