@@ -164,8 +164,10 @@ FAULTS = [
     Fault(
         "no early exit",
         DECODING,
-        "lambda loop: jnp.any(loop.alive), advance",
-        "lambda loop: jnp.any(loop.position < decoding.max_length), advance",
+        "jax.lax.while_loop(lambda loop: jnp.any(loop.alive), advance, start)",
+        "jax.lax.fori_loop(\n"
+        "        0, decoding.max_length, lambda _, loop: advance(loop), start\n"
+        "    )",
         f"{DECODING_TEST} -k stops",
     ),
     Fault(
