@@ -4,6 +4,7 @@ import functools
 import time
 from typing import Any
 
+import compiled
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,8 +34,8 @@ def temporary_memory(given):
     function = score
     if given["gradient"]:
         function = jax.grad(lambda *given: jnp.sum(score(*given)))
-    compiled = jax.jit(function).lower(params, prompts, responses).compile()
-    analysis: Any = compiled.memory_analysis()
+    program = compiled.jit(function).lower(params, prompts, responses).compile()
+    analysis: Any = program.memory_analysis()
     return int(analysis.temp_size_in_bytes)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import compiled
 import jax
 import jax.numpy as jnp
 import limits
@@ -67,7 +68,7 @@ def _sampler(given, temperature):
         params["reference"] = _load(given["reference"]).params
         behaviour = functools.partial(_mixture, given["mix"])
 
-    @jax.jit
+    @compiled.jit
     def sample(params, prompts):
         return sampling.sample(
             model.policy,
@@ -106,7 +107,7 @@ def step(given):
 def rollout(given):
     """What a step draws, with the log-probabilities of the frozen policies."""
     method, setup, state, prompts = _begun(given)
-    draw = jax.jit(lambda *given: algorithms.rollout(method, setup, *given))
+    draw = compiled.jit(lambda *given: algorithms.rollout(method, setup, *given))
     return lambda: _wait(draw(state, prompts))
 
 
@@ -114,7 +115,7 @@ def learn(given):
     """The training half of a step: given responses, with reference log-probs."""
     method, setup, state, prompts = _begun(given)
     tokens = jnp.asarray(given["completions"])
-    make = jax.jit(functools.partial(_groups, method, setup))
+    make = compiled.jit(functools.partial(_groups, method, setup))
     groups = make(state, prompts, tokens)
 
     def update(state, groups, *, reduce):
@@ -149,7 +150,7 @@ def compile_step(given):
 
     def run():
         jax.clear_caches()
-        jax.jit(
+        compiled.jit(
             lambda *given: algorithms.update(method, setup, _Indifferent(), *given)
         ).lower(state, prompts).compile()
 
