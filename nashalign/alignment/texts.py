@@ -26,6 +26,9 @@ class Text:
     leaves beside a response."""
     response_length: int = 64
     """Most tokens of a response, end of sequence included; longer ones are cut."""
+    slots: int | None = None
+    """Prompts that are written to at the same time; the others wait until a response
+    has ended and take its row. By default all of a batch are."""
     suffix: str = ""
     """What follows every prompt, such as a line that asks for an answer."""
     too_long: Literal["end", "beginning", "drop"] = "end"
@@ -134,6 +137,7 @@ def text_task(
             max_length=text.response_length,
             eos_id=tokenizer.eos_id,
             pad_id=tokenizer.pad_id,
+            slots=text.slots,
         ),
         prompts=_split(encoded, records, splits),
         prompt_length=max(map(len, encoded.tokens)),
