@@ -1,7 +1,7 @@
 """Compiled updates, for annotators on the device and on the host."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -9,7 +9,7 @@ import numpy as np
 
 from nashalign import algorithms, compiling, policies, preferences, sampling, training
 from nashalign.alignment import examples, optimizers
-from nashalign.types import Array, Examples, Groups, Prompts
+from nashalign.types import Array, Examples, Groups, Numeric, Prompts
 
 
 class Step(Protocol):
@@ -30,8 +30,10 @@ class Step(Protocol):
 # Programs of rows that are done with would fill the memory of a small machine.
 _PROGRAMS = 8
 
+# What stays of a run, given the peak of its learning rate: a number, or a traced one.
+MakeSetup = Callable[[Numeric], algorithms.Setup]
 
-@functools.lru_cache(_PROGRAMS)
+
 def compile_step(
     policy: policies.Policy,
     decoding: sampling.Decoding,
@@ -43,9 +45,10 @@ def compile_step(
     mesh: jax.sharding.Mesh,
     on_host: bool,
 ) -> tuple[algorithms.Setup, Step]:
-    """Returns the setup of a run and its step; the same ones for the same arguments.
+    """Returns the setup of a run and its step.
 
-    One step serves every seed and every value of the settings of a row.
+    One program serves every seed, every value of the settings of a row, every learning
+    rate, and every row of one structure.
 
     Args:
       policy: the model family.
@@ -58,29 +61,47 @@ def compile_step(
       mesh: the devices.
       on_host: whether the annotator is asked between two programs.
     """
-    setup = algorithms.Setup(
-        policy=policy,
-        optimizer=optimizers.make_optimizer(
-            learning_rate, num_steps, schedule=schedule
-        ),
-        decoding=decoding,
-        levels=levels,
-        memory=memory,
+    make_setup, step = _compiled(
+        policy, decoding, levels, num_steps, schedule, memory, mesh, on_host
     )
-    return setup, (_split if on_host else _whole)(setup, mesh)
+
+    def at_rate(state, batch, method, annotator):
+        return step(state, batch, method, annotator, np.float32(learning_rate))
+
+    return make_setup(learning_rate), at_rate
 
 
-def _whole(setup: algorithms.Setup, mesh: jax.sharding.Mesh) -> Step:
-    """An update in one program."""
+@functools.lru_cache(_PROGRAMS)
+def _compiled(policy, decoding, levels, num_steps, schedule, memory, mesh, on_host):
+    """What `compile_step` makes of everything but the learning rate."""
 
-    def step(state, batch, method, annotator, *, reduce):
+    def make_setup(learning_rate):
+        return algorithms.Setup(
+            policy=policy,
+            optimizer=optimizers.make_optimizer(
+                learning_rate, num_steps, schedule=schedule
+            ),
+            decoding=decoding,
+            levels=levels,
+            memory=memory,
+        )
+
+    return make_setup, (_split if on_host else _whole)(make_setup, mesh)
+
+
+def _whole(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
+    """An update in one program; its last argument is the learning rate."""
+
+    def step(state, batch, method, annotator, learning_rate, *, reduce):
+        setup = make_setup(learning_rate)
         return algorithms.update(method, setup, annotator, state, batch, reduce)
 
     return _placed(step, mesh)
 
 
-def _split(setup: algorithms.Setup, mesh: jax.sharding.Mesh) -> Step:
+def _split(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
     """An update that asks an annotator on the host between two programs."""
+    drawing = make_setup(0.0)
 
     @functools.partial(
         jax.jit,
@@ -88,9 +109,10 @@ def _split(setup: algorithms.Setup, mesh: jax.sharding.Mesh) -> Step:
         compiler_options=compiling.compiler_options(mesh.devices.flat[0].platform),
     )
     def rollout(method, state, batch):
-        return algorithms.rollout(method, setup, state, batch)
+        return algorithms.rollout(method, drawing, state, batch)
 
-    def learn(state, groups, method, *, reduce, look_ahead=False):
+    def learn(state, groups, method, learning_rate, *, reduce, look_ahead=False):
+        setup = make_setup(learning_rate)
         groups = algorithms.label(method, state, groups)
         state, metrics = algorithms.learn(
             method, setup, state, groups, reduce, look_ahead=look_ahead
@@ -105,13 +127,13 @@ def _split(setup: algorithms.Setup, mesh: jax.sharding.Mesh) -> Step:
         groups = rollout(method, state, batch)
         return algorithms.ask(method, annotator, state, jax.device_get(groups))
 
-    def step(state, batch, method, annotator):
+    def step(state, batch, method, annotator, learning_rate):
         state = jax.device_put(state, _sharding(state, mesh))
         if method.step.looks_ahead:
             groups = asked(method, annotator, algorithms.looking(state), batch)
-            state, _, _ = learn_first(state, groups, method)
+            state, _, _ = learn_first(state, groups, method, learning_rate)
         groups = asked(method, annotator, state, batch)
-        return learn_last(state, groups, method)
+        return learn_last(state, groups, method, learning_rate)
 
     return step
 

@@ -277,8 +277,8 @@ ALGORITHMS = [
     Fault(
         "a first update at learning rate zero",
         "nashalign/alignment/optimizers.py",
-        "rate(count + 1)",
-        "rate(count)",
+        "share(count + 1)",
+        "share(count)",
         "tests/alignment/optimizers_test.py",
     ),
     Fault(
