@@ -116,6 +116,10 @@ class Examples:
         nobody has compared them.
       rewards: `[B, N]` their rewards; None where nobody has scored them.
       probability: `[B]` weight of each example in the batch; None for equal ones.
+      frozen_log_probs: name of a frozen policy -> `[B, N, T]` per-token log-probability
+        (nats) of these responses to these prompts under it. A row whose steps do not
+        move that policy reads them instead of computing them. Nobody can see that they
+        are another policy's: whoever puts them here answers for it.
     """
 
     prompts: Prompts
@@ -123,6 +127,7 @@ class Examples:
     preference: Array | None = None
     rewards: Array | None = None
     probability: Array | None = None
+    frozen_log_probs: dict[str, Array] = dataclasses.field(default_factory=dict)
 
 
 @pytree

@@ -5,7 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
-from nashalign import preferences
+from nashalign import checks, preferences
 from nashalign.algorithms import authors
 from nashalign.algorithms.method import Method
 from nashalign.types import Array, Examples, Prompts
@@ -14,7 +14,8 @@ from nashalign.types import Array, Examples, Prompts
 def checked(batch: Prompts | Examples) -> Prompts | Examples:
     """Returns the batch, and what a data set says in it in the precision of floats.
 
-    Traced, it is NaN where it is no probability, or not finite.
+    Traced, it is NaN where it is no probability, or not finite. Log-probabilities are
+    zero where a response is masked, as those are that a step computes.
 
     Raises:
       ValueError: a number is out of range, or there is not one for each response.
@@ -38,7 +39,40 @@ def checked(batch: Prompts | Examples) -> Prompts | Examples:
                 )
             dtype = jnp.promote_types(jnp.asarray(answer).dtype, jnp.float32)
             lawful[name] = check(answer, where, dtype=dtype)
-    return dataclasses.replace(batch, **lawful)
+    log_probs = {
+        name: _checked_log_probs(name, found, batch.responses.mask)
+        for name, found in batch.frozen_log_probs.items()
+    }
+    return dataclasses.replace(batch, frozen_log_probs=log_probs, **lawful)
+
+
+def _checked_log_probs(name, log_probs, mask):
+    """Log-probabilities `[B, N, T]` under a frozen policy, zero where masked."""
+    where = f"frozen_log_probs[{name!r}] of the examples"
+    if np.shape(log_probs) != mask.shape:
+        raise ValueError(
+            f"{where} must have shape {list(mask.shape)}, as their responses have, not "
+            f"{list(np.shape(log_probs))}"
+        )
+    dtype = jnp.promote_types(jnp.asarray(log_probs).dtype, jnp.float32)
+    found = jnp.asarray(checks.number(log_probs, where), dtype)
+    return jnp.where(mask, found, 0.0)
+
+
+def log_probs(method: Method, batch: Prompts | Examples) -> dict[str, Array]:
+    """Returns the log-probabilities that examples bring along, and the row may read.
+
+    Args:
+      method: the row.
+      batch: what it is given, before its own `prompts` make others of it.
+    """
+    if not isinstance(batch, Examples):
+        return {}
+    return {
+        name: batch.frozen_log_probs[name][:, : method.num_data]
+        for name in method.precomputed
+        if name in batch.frozen_log_probs
+    }
 
 
 def require_examples(batch: Prompts | Examples) -> Examples:

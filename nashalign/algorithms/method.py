@@ -174,6 +174,16 @@ class Method:
         return tuple(name for name in self.frozen if name not in moving)
 
     @property
+    def precomputed(self) -> tuple[str, ...]:
+        """Names of frozen policies whose log-probabilities examples may bring along.
+
+        They are those that no step moves, where the row reads the responses of a data
+        set alone, and behind the prompts that it has them for.
+        """
+        as_they_are = self.num_data == len(self.authors) and not self.remakes_examples
+        return self.still if as_they_are else ()
+
+    @property
     def example_settings(self) -> Settings:
         """The settings before the first step, to learn which policies are named."""
         return {"step": 0, **self.settings}

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import policies, sampling
-from nashalign.algorithms import authors
-from nashalign.algorithms.given import answers, checked, require_responses
+from nashalign.algorithms import authors, given
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.state import Setup, State, step_keys, writers
 from nashalign.types import Array, Examples, Groups, Prompts, Responses
@@ -35,8 +34,9 @@ def rollout(
 
     Returns:
       Groups not yet annotated, unless the data set has answers to what the row asks.
-      Log-probabilities of frozen policies that write come from decoding, the others
-      from a forward pass each.
+      Log-probabilities of frozen policies that write come from decoding; those that
+      the examples bring along are read, where the row may (`Method.precomputed`); the
+      others come from a forward pass each.
 
     Raises:
       ValueError: the row needs a data set's responses, and the batch has too few; an
@@ -44,20 +44,24 @@ def rollout(
         context. Traced, wrong numbers become NaN.
     """
     method = method.at(state.step)
-    batch = method.prompts(method, setup, checked(batch))
-    require_responses(method, batch)
-    given = isinstance(batch, Examples)
-    prompts = batch.prompts if given else batch
+    batch = given.checked(batch)
+    known = given.log_probs(method, batch)
+    batch = method.prompts(method, setup, batch)
+    given.require_responses(method, batch)
+    examples = batch if isinstance(batch, Examples) else None
+    prompts = batch.prompts if isinstance(batch, Examples) else batch
     drawn, log_probs = _drawn(method, setup, state, prompts)
-    responses = _in_order(method, drawn, batch.responses if given else None)
+    responses = _in_order(method, drawn, examples and examples.responses)
+    if not method.num_data:
+        known = jax.lax.stop_gradient(log_probs)
     frozen_log_probs = {
-        name: jax.lax.stop_gradient(log_probs[name])
-        if name in log_probs and not method.num_data
+        name: known[name]
+        if name in known
         else policies.log_probs(setup.policy, state.frozen[name], prompts, responses)
         for name in method.frozen
     }
     size, dtype = len(prompts.ids), _dtype(state)
-    weight = batch.probability if given else None
+    weight = None if examples is None else examples.probability
     indices = jnp.arange(len(method.authors))
     members, opponents = _members(
         method, jnp.broadcast_to(indices, (size, 1, len(indices)))
@@ -70,7 +74,7 @@ def rollout(
         members=members,
         opponents=opponents,
     )
-    return dataclasses.replace(groups, **answers(method, batch))
+    return dataclasses.replace(groups, **given.answers(method, batch))
 
 
 def expected_rollout(

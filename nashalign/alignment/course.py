@@ -13,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from nashalign import algorithms, data, preferences, terminal, training
-from nashalign.alignment import best, examples, rollouts, runs, steps
+from nashalign.alignment import best, examples, log_probs, rollouts, runs, steps
 from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
 from nashalign.types import Examples
@@ -60,7 +60,8 @@ def through(
             say(f"{called}: none of the examples is for it, and it is left out")
             continue
         method = last if own.settle is None else own.settle(context())
-        batch = _batches(run, method, found, done)
+        learnt = _with_log_probs(run, own, method, state, found, done, place, called)
+        batch = _batches(run, method, learnt, done)
         state = _train(run, own, method, step, state, batch, place, called)
         done += own.num_steps
         if int(state.step) < done:
@@ -208,6 +209,27 @@ def _spent(budget: float | None, measured: Mapping[str, float]) -> bool:
     return budget is not None and measured.get("kl", -math.inf) >= budget
 
 
+def _with_log_probs(
+    run: runs.Run, own, method, state, found: Examples | None, done, folder, label
+) -> Examples | None:
+    """The examples of a round, with what policies that stay through it say of them."""
+    if found is None and method.num_data:
+        found = (run.data_set or examples.DataSet()).of(method)
+    if found is None or not method.precomputed:
+        return found
+    size, updates = run.training.batch_size, range(done, done + own.num_steps)
+    return log_probs.beside(
+        folder / log_probs.FILE,
+        run.task.start.policy,
+        {name: state.frozen[name] for name in method.precomputed},
+        found,
+        examples.drawn(found, updates, batch_size=size, seed=run.seed),
+        batch_size=size,
+        mesh=run.mesh,
+        name=f"{label}: frozen policies read the examples",
+    )
+
+
 def _batches(
     run: runs.Run, method: algorithms.Method, found: Examples | None, done: int
 ) -> Callable[[int], Any]:
@@ -216,7 +238,7 @@ def _batches(
     They are of what a round has found to learn from, where it has looked.
     """
     size = run.training.batch_size
-    if found is None and not method.num_data:
+    if found is None:
         return data.prompt_batches(
             run.task.prompts["train"],
             batch_size=size,
@@ -224,8 +246,6 @@ def _batches(
             pad_id=run.task.tokenizer.pad_id,
             seed=run.seed,
         )
-    if found is None:
-        found = (run.data_set or examples.DataSet()).of(method)
     batch = examples.batches(found, batch_size=size, seed=run.seed)
     if method.num_data:
         return lambda step: batch(done + step)

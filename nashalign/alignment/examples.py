@@ -123,9 +123,35 @@ def batches(
       seed: of the shuffles.
     """
     number = len(examples.prompts.ids)
-    rows = np.resize(np.arange(number), max(number, batch_size, 2)).tolist()
-    draw = data.batches(rows, batch_size=batch_size, seed=seed)
-    return lambda step: algorithms.take(examples, np.asarray(draw(step)))
+    draw = _rows(number, batch_size, seed)
+    return lambda step: algorithms.take(examples, draw(step))
+
+
+def drawn(
+    examples: Examples, steps: range, *, batch_size: int, seed: int
+) -> np.ndarray:
+    """Returns which examples the batches of some steps have, as indices.
+
+    They are all of them where as many are drawn as there are, whatever is left over.
+
+    Args:
+      examples: all of them.
+      steps: numbers of the steps.
+      batch_size: of a step.
+      seed: of the shuffles.
+    """
+    number = len(examples.prompts.ids)
+    if len(steps) * batch_size >= number:
+        return np.arange(number)
+    draw = _rows(number, batch_size, seed)
+    return np.concatenate([draw(step) for step in steps])
+
+
+def _rows(number: int, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:
+    """`rows(step)`: which of so many examples the batch of a step has."""
+    every = np.resize(np.arange(number), max(number, batch_size, 2)).tolist()
+    draw = data.batches(every, batch_size=batch_size, seed=seed)
+    return lambda step: np.asarray(draw(step))
 
 
 def of_votes(
@@ -246,10 +272,14 @@ def in_one_order(votes: Array) -> np.ndarray:
 
 
 def keep(path: pathlib.Path, make: Callable[[], Examples]) -> Examples:
-    """Returns examples from a file, made and written down first if there is none."""
+    """Returns examples from a file, made and written down first if there is none.
+
+    Log-probabilities are of policies that the file says nothing of, and are not kept.
+    """
 
     def named():
-        leaves = jax.tree_util.tree_flatten_with_path(make())[0]
+        made = dataclasses.replace(make(), frozen_log_probs={})
+        leaves = jax.tree_util.tree_flatten_with_path(made)[0]
         return {jax.tree_util.keystr(key)[1:]: leaf for key, leaf in leaves}
 
     again = "Delete it to have the examples made again"
@@ -264,5 +294,6 @@ def keep(path: pathlib.Path, make: Callable[[], Examples]) -> Examples:
     return Examples(
         prompts=Prompts(**own["prompts"]),
         responses=Responses(**own["responses"]),
-        **{name: stored[name] for name in _LABELS if name in stored},
+        preference=stored.get("preference"),
+        rewards=stored.get("rewards"),
     )

@@ -128,7 +128,7 @@ def _split(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]
         return algorithms.ask(method, annotator, state, jax.device_get(groups))
 
     def step(state, batch, method, annotator, learning_rate):
-        state = jax.device_put(state, _sharding(state, mesh))
+        state = jax.device_put(state, sharding(state, mesh))
         if method.step.looks_ahead:
             groups = asked(method, annotator, algorithms.looking(state), batch)
             state, _, _ = learn_first(state, groups, method, learning_rate)
@@ -138,8 +138,15 @@ def _split(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]
     return step
 
 
-def _sharding(state: algorithms.State, mesh: jax.sharding.Mesh) -> Any:
-    """Where a state is kept: whole on every device, or shared out over `fsdp`."""
+def sharding(state: Any, mesh: jax.sharding.Mesh) -> Any:
+    """Returns where a state, or a part of one, is kept.
+
+    It is whole on every device, or shared out over `fsdp`.
+
+    Args:
+      state: a pytree of arrays.
+      mesh: the devices.
+    """
     if mesh.shape["fsdp"] == 1:
         return training.replicated(mesh)
     return training.fully_sharded(state, mesh)
@@ -152,9 +159,8 @@ def _placed(step: training.Step, mesh: jax.sharding.Mesh) -> training.Placed:
     def call(state, batch, *others):
         structure = jax.tree.structure(state)
         if structure not in made:
-            sharding = _sharding(state, mesh)
             made[structure] = training.data_parallel(
-                step, mesh, state_sharding=sharding
+                step, mesh, state_sharding=sharding(state, mesh)
             )
         return made[structure](state, batch, *others)
 

@@ -18,6 +18,9 @@ SURROGATES = "nashalign/algorithms/objectives/surrogates.py"
 UNPAIRED = "nashalign/algorithms/objectives/unpaired.py"
 ROBUST = "nashalign/algorithms/rows/robust.py"
 SCORE = "nashalign/losses/policy_gradient.py"
+GIVEN = "nashalign/algorithms/given.py"
+COURSE = "nashalign/alignment/course.py"
+LOG_PROBS = "nashalign/alignment/log_probs.py"
 EASY_FIRST = "nashalign/algorithms/rounds/easy_first.py"
 REGENERATION = "nashalign/algorithms/rounds/regeneration.py"
 SELF_REWARDS = "nashalign/algorithms/rounds/self_rewards.py"
@@ -44,6 +47,8 @@ DECODING = "nashalign/sampling/decoding.py"
 ENUMERATION = "nashalign/sampling/enumeration.py"
 
 FIXED_POINTS_TEST = "tests/algorithms/fixed_points_test.py"
+GIVEN_TEST = "tests/algorithms/given_test.py"
+LOG_PROBS_TEST = "tests/alignment/log_probs_test.py"
 UPDATE_TEST = "tests/algorithms/update_test.py"
 WEIGHING_TEST = "tests/algorithms/weighing_test.py"
 DEVICES_TEST = "tests/algorithms/devices_test.py"
@@ -695,8 +700,106 @@ ALGORITHMS = [
         "tests/alignment/rounds_test.py -k each_period",
     ),
     Fault(
+        "log-probabilities kept of a policy that moves",
+        METHOD,
+        "name for name in self.frozen if name not in moving",
+        "name for name in self.frozen",
+        f"{GIVEN_TEST} -k policies_that_stay",
+    ),
+    Fault(
+        "log-probabilities kept of where an extragradient step looks",
+        METHOD,
+        'moving = {name for name, _, _ in self.refresh} | {"ahead"}',
+        "moving = {name for name, _, _ in self.refresh}",
+        f"{GIVEN_TEST} -k extragradient",
+    ),
+    Fault(
+        "log-probabilities of other prompts than are shown",
+        METHOD,
+        "self.num_data == len(self.authors) and not self.remakes_examples",
+        "self.num_data == len(self.authors)",
+        f"{GIVEN_TEST} -k policies_that_stay",
+    ),
+    Fault(
+        "log-probabilities of a part of the table for all of it",
+        METHOD,
+        "self.num_data == len(self.authors) and not self.remakes_examples",
+        "self.num_data > 0 and not self.remakes_examples",
+        f"{GIVEN_TEST} -k policies_that_stay",
+    ),
+    Fault(
+        "log-probabilities of the last responses for the first",
+        GIVEN,
+        "[:, : method.num_data]\n for name in method.precomputed",
+        "[:, -method.num_data :]\n for name in method.precomputed",
+        f"{GIVEN_TEST} -k policies_that_stay",
+    ),
+    Fault(
+        "log-probabilities of padding",
+        GIVEN,
+        "return jnp.where(mask, found, 0.0)",
+        "return found",
+        f"{GIVEN_TEST} -k policies_that_stay",
+    ),
+    Fault(
+        "log-probabilities that stay with all responses",
+        "nashalign/algorithms/rounds/round.py",
+        "name: found[:, :number] for name",
+        "name: found for name",
+        f"{GIVEN_TEST} -k go_where",
+    ),
+    Fault(
+        "a reference that reads at every step what it has read before",
+        ROLLOUTS,
+        "known = given.log_probs(method, batch)",
+        "known = {}",
+        "tests/algorithms/cost_test.py -k costs_no_pass",
+    ),
+    Fault(
+        "log-probabilities of whatever policy is in the file",
+        LOG_PROBS,
+        "of_others = not np.array_equal(stored.pop(_HASH), own)",
+        "of_others = stored.pop(_HASH) is None",
+        f"{LOG_PROBS_TEST} -k refused",
+    ),
+    Fault(
+        "a hash of the policies' names alone",
+        LOG_PROBS,
+        "texts = (dict(frozen), examples.prompts, examples.responses)",
+        "texts = (list(frozen), examples.prompts, examples.responses)",
+        f"{LOG_PROBS_TEST} -k refused",
+    ),
+    Fault(
+        "a stage that is measured from the start policy",
+        COURSE,
+        "{name: state.frozen[name] for name in method.precomputed}",
+        "{name: run.task.start.params for name in method.precomputed}",
+        f"{LOG_PROBS_TEST} -k after_a_stage",
+    ),
+    Fault(
+        "a round that reads the examples of the first one",
+        COURSE,
+        "range(done, done + own.num_steps)",
+        "range(own.num_steps)",
+        f"{LOG_PROBS_TEST} -k after_a_stage",
+    ),
+    Fault(
+        "examples read again though the file has them",
+        LOG_PROBS,
+        "missing = wanted & ~_known(found, wanted)",
+        "missing = wanted",
+        f"{LOG_PROBS_TEST} -k read_once",
+    ),
+    Fault(
+        "log-probabilities kept beside whatever is made of the examples",
+        "nashalign/alignment/examples.py",
+        "made = dataclasses.replace(make(), frozen_log_probs={})",
+        "made = make()",
+        f"{LOG_PROBS_TEST} -k kept_without",
+    ),
+    Fault(
         "epochs that are no steps of the optimizer",
-        "nashalign/alignment/course.py",
+        COURSE,
         "return int(method.num_epochs) * num_steps",
         "return num_steps",
         "tests/alignment/logs_test.py -k steps_of_the_optimizer",

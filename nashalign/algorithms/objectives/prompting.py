@@ -33,6 +33,7 @@ def on_own_reward(method: Method, setup: Setup, batch: Prompts | Examples) -> Ex
         rewards=rewards.reshape(-1, 1),
         preference=None,
         probability=_spread(examples.probability, number),
+        frozen_log_probs={},
     )
 
 
@@ -53,6 +54,7 @@ def on_each_reward(method: Method, setup: Setup, batch: Prompts | Examples) -> E
         prompts=condition(twice.prompts, levels, level),
         preference=preference.astype(twice.rewards.dtype),
         probability=_spread(examples.probability, 2),
+        frozen_log_probs={},
     )
 
 
@@ -79,7 +81,9 @@ def with_corrupted_responses(
     if preference is not None:
         preference = preference[:, :2, :2]
         preference = jnp.pad(preference, ((0, 0), (0, 2), (0, 2)), constant_values=0.5)
-    return dataclasses.replace(examples, responses=responses, preference=preference)
+    return dataclasses.replace(
+        examples, responses=responses, preference=preference, frozen_log_probs={}
+    )
 
 
 def _without_rarest(responses: Responses, parts, number) -> Responses:

@@ -107,4 +107,6 @@ def regenerate(
         return old
 
     old = {"responses": examples.responses, "rewards": examples.rewards}
-    return dataclasses.replace(examples, preference=None, **jax.tree.map(put, old, new))
+    again = jax.tree.map(put, old, new)
+    # What the data set says of its own responses is not true of these.
+    return dataclasses.replace(examples, preference=None, frozen_log_probs={}, **again)

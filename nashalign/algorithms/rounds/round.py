@@ -144,6 +144,9 @@ def first(examples: Examples, number: int) -> Examples:
         responses=jax.tree.map(lambda x: x[:, :number], examples.responses),
         preference=None if preference is None else preference[:, :number, :number],
         rewards=None if rewards is None else rewards[:, :number],
+        frozen_log_probs={
+            name: found[:, :number] for name, found in examples.frozen_log_probs.items()
+        },
     )
 
 
