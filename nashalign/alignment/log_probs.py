@@ -102,7 +102,7 @@ def _read_by(
     """
     own = np.flatnonzero(chosen)
     params = jax.device_put(dict(frozen), steps.sharding(dict(frozen), mesh))
-    parts, say = [], _compiled(mesh.devices.flat[0].platform)
+    read, parts = _compiled(mesh.devices.flat[0].platform), []
     with terminal.progress_bar(name, len(own)) as advance:
         for begin in range(0, len(own), batch_size):
             rows = own[begin : begin + batch_size]
@@ -110,7 +110,7 @@ def _read_by(
             texts = jax.device_put(
                 (batch.prompts, batch.responses), training.batched(mesh)
             )
-            parts.append(jax.device_get(say(policy, params, *texts)))
+            parts.append(jax.device_get(read(policy, params, *texts)))
             advance(len(rows), "")
     return {key: np.concatenate([p[key] for p in parts])[: len(own)] for key in frozen}
 
