@@ -159,7 +159,7 @@ def test_the_penalty_is_that_of_the_iterates_own_finished_responses():
         state = token_game.moved_state(method, token_game.TABULAR, scale=0.3)
         prompts = token_game.prompts(range(60))
         examples = token_game.drawn_examples(method, prompts)
-        grid = np.linspace(0, 2, 9)
+        grid = np.linspace(-1, 1, 9)
         found = algorithms.length_corrected(method, setup, state, examples, grid)
         key = jax.random.fold_in(state.key, 2**32 - 1)
         searching = dataclasses.replace(state, key=key)
