@@ -26,6 +26,7 @@ ENUMERATION = "nashalign/sampling/enumeration.py"
 SCORING = "nashalign/policies/scoring.py"
 LOGITS = "nashalign/policies/logits.py"
 DECODER = "nashalign/policies/decoder.py"
+RING = "nashalign/policies/ring.py"
 PAIRWISE = "nashalign/losses/pairwise.py"
 POLICY_GRADIENT = "nashalign/losses/policy_gradient.py"
 
@@ -193,7 +194,7 @@ FAULTS = [
     ),
     Fault(
         "a ring that is not turned to where the other's next token goes",
-        DECODER,
+        RING,
         'turn = cache["next"] - other["next"]',
         'turn = 0 * (cache["next"] - other["next"])',
         "tests/policies/contract_test.py -k refilled",
@@ -310,7 +311,7 @@ FAULTS = [
     ),
     Fault(
         "a row that is put goes on from the place of the one it replaces",
-        DECODER,
+        RING,
         '_ROWS = {"keys": 1, "values": 1, "mask": 0, "count": 0}',
         '_ROWS = {"keys": 1, "values": 1, "mask": 0}',
         "tests/policies/contract_test.py -k refilled",

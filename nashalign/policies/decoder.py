@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from nashalign.policies import ring
 from nashalign.policies.policy import Policy
-from nashalign.policies.rows import put_rows, take_rows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -157,6 +157,11 @@ def _decoder(config, remat):
     """The functions, with layers whose backward pass is made by `remat`."""
     graph, _ = nnx.split(nnx.eval_shape(lambda: Decoder(config, nnx.Rngs(0))))
     read = functools.partial(_read, config, remat)
+    num_heads = (
+        config.num_hidden_layers,
+        config.num_key_value_heads,
+        config.head_dim,
+    )
 
     def init(key):
         return nnx.to_pure_dict(nnx.state(Decoder(config, nnx.Rngs(key))))
@@ -164,20 +169,21 @@ def _decoder(config, remat):
     def prefill(params, prompts, *, room):
         tokens, mask = prompts.tokens[:, :-1], prompts.mask[:, :-1]
         dtype = params["embed_tokens"]["embedding"].dtype
-        cache = _empty(config, len(tokens), dtype)
+        kept = ring.empty(num_heads, len(tokens), dtype)
         if tokens.shape[1]:
             model = nnx.merge(graph, params)
-            _, cache = read(model, tokens, mask, cache)
-        return _widened(cache, room), prompts.tokens[:, -1]
+            _, kept = read(model, tokens, mask, kept)
+        return ring.widen(kept, room), prompts.tokens[:, -1]
 
     def hidden(params, tokens, mask, cache):
         chex.assert_equal_shape([tokens, mask])
         model = nnx.merge(graph, params)
         if cache is None:
-            start = _empty(config, len(tokens), model.embed_tokens.embedding.dtype)
+            dtype = model.embed_tokens.embedding.dtype
+            start = ring.empty(num_heads, len(tokens), dtype)
             return read(model, tokens, mask, start)[0], None
         states, own = read(model, tokens, mask, cache)
-        return states, _keep(cache, own)
+        return states, ring.keep(cache, own)
 
     def logits(params, hidden):
         tied = config.tie_word_embeddings
@@ -193,98 +199,14 @@ def _decoder(config, remat):
     return Policy(
         init=init,
         prefill=prefill,
-        take=_take,
-        put=_put,
+        take=ring.take,
+        put=ring.put,
         hidden=hidden,
         logits=logits,
         vocabulary=config.vocab_size,
         width=config.hidden_size,
         context=config.max_position_embeddings,
     )
-
-
-def _empty(config, batch, dtype):
-    """A cache without a slot: that of rows of which nothing has been read.
-
-    A cache holds in each row `C` slots of keys and values, of which `mask` tells those
-    of real tokens; all of them come before what is read next, in whatever order they
-    are. `count` is how many real tokens were read, and `next` the slot that is written
-    next, the same in all rows: the slots are a ring, whose oldest token makes room.
-    """
-    heads = (config.num_hidden_layers, batch, config.num_key_value_heads)
-    return {
-        "keys": jnp.zeros((*heads, config.head_dim, 0), dtype),
-        "values": jnp.zeros((*heads, 0, config.head_dim), dtype),
-        "mask": jnp.zeros((batch, 0), bool),
-        "count": jnp.zeros(batch, jnp.int32),
-        "next": jnp.zeros((), jnp.int32),
-    }
-
-
-# Of what is in a cache, the axis of the rows, and that of the slots from the end.
-_ROWS = {"keys": 1, "values": 1, "mask": 0, "count": 0}
-_SLOTS = {"keys": -1, "values": -2, "mask": -1}
-
-
-def _widened(cache, room):
-    """A cache with so many slots more behind those it has."""
-
-    def widen(array, axis):
-        padding = [(0, 0)] * array.ndim
-        padding[axis] = (0, room)
-        return jnp.pad(array, padding)
-
-    return cache | {name: widen(cache[name], axis) for name, axis in _SLOTS.items()}
-
-
-def _keep(cache, own):
-    """A cache with what was read written into its ring of slots."""
-    slots, size = (one["mask"].shape[1] for one in (cache, own))
-    after = {"count": own["count"], "next": cache["next"] + size}
-    if not slots:
-        return cache | after
-    # What is longer than the ring would be overwritten by its own end.
-    size = min(size, slots)
-    places = (cache["next"] + own["mask"].shape[1] - size + jnp.arange(size)) % slots
-
-    def write(array, new, axis):
-        new = jax.lax.slice_in_dim(
-            new, new.shape[axis] - size, new.shape[axis], axis=axis
-        )
-        if size == 1:
-            return jax.lax.dynamic_update_slice_in_dim(array, new, places[0], axis)
-        before = (slice(None),) * (array.ndim + axis)
-        return array.at[(*before, places)].set(new, unique_indices=True)
-
-    written = {
-        name: write(cache[name], own[name], axis) for name, axis in _SLOTS.items()
-    }
-    return written | after
-
-
-def _take(cache, rows):
-    """Rows of a cache; see `Policy.take`."""
-    taken = {name: take_rows(cache[name], rows, axis) for name, axis in _ROWS.items()}
-    return cache | taken
-
-
-def _put(cache, rows, other):
-    """A cache with rows of another; see `Policy.put`."""
-    slots, others = cache["mask"].shape[1], other["mask"].shape[1]
-    if others > slots:
-        raise ValueError(
-            f"rows of {others} slots do not fit into a cache of {slots}: prefill the "
-            "one with less room, or the other with more"
-        )
-    # Both rings are turned to where the next token is written.
-    turn = cache["next"] - other["next"]
-    other = _widened(other, slots - others)
-    turned = {n: jnp.roll(other[n], turn, axis) for n, axis in _SLOTS.items()}
-    other = other | turned
-    return cache | {
-        name: put_rows(cache[name], rows, other[name], axis)
-        for name, axis in _ROWS.items()
-    }
 
 
 def _read(config, remat, model, tokens, mask, cache):

@@ -61,9 +61,9 @@ def _after_prompts(policy, params, prompts, tokens, mask):
       mask: `[B, N, S]` bool: that of the first tokens and of these.
     """
     batch, num_responses, length = mask.shape
-    cache, first = prefill(
-        policy, params, prompts, num_responses=num_responses, room=length
-    )
+    # Nothing is read behind these tokens: a cache with room for them would be read,
+    # empty as it is, with every token.
+    cache, first = prefill(policy, params, prompts, num_responses=num_responses, room=0)
     following = tokens.reshape(batch * num_responses, length - 1)
     inputs = jnp.concatenate([first[:, None], following], 1)
     hidden, _ = policy.hidden(params, inputs, mask.reshape(inputs.shape), cache)
