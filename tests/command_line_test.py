@@ -14,10 +14,12 @@ from experiments.docstrings import sample
 from nashalign import command_line, options, training
 
 ROOT = pathlib.Path(experiments.__file__).parent
+# All that can be run, but for what commands start for themselves.
 MODULES = sorted(
     ".".join(("experiments", *path.relative_to(ROOT).with_suffix("").parts))
     for path in ROOT.rglob("*.py")
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    and path.parent.name != "workers"
 )
 
 

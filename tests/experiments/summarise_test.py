@@ -342,7 +342,7 @@ def test_another_configuration_on_an_old_folder_shows_the_difference(
         (["--methods"], "no method"),
         (["--seed", "-1"], "--seed is -1; it must be at least 0"),
         (["--seeds", "0"], "--seeds is 0; it must be at least 1"),
-        (["--training.num-steps", "1"], "--training.num-steps is 1"),
+        (["--training.num-steps", "0"], "--training.num-steps is 0"),
         (["--training.evaluate-every", "0"], "--training.evaluate-every is 0"),
         (["--evaluation.num-prompts", "1"], "--evaluation.num-prompts is 1"),
         (["--evaluation.num-validation-prompts", "1"], "validation-prompts is 1"),
