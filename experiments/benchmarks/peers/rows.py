@@ -149,7 +149,7 @@ TABLE = (
         others=_ONLINE,
     ),
     Measure(
-        title="peak memory, three steps of online IPO",
+        title="peak memory, four steps of online IPO",
         kind="peak",
         name="step",
         responses=2,
