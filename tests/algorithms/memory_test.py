@@ -39,9 +39,17 @@ def learnt(name, memory):
 # A pair loss; a statistic of the whole batch; tokens' KL and a critic beside the
 # policy; weights; a regulariser; several epochs with old statistics.
 @pytest.mark.parametrize(
-    "name", ["online_ipo", "kto", "tdpo2", "ppo", "optune", "iterative_rpo", "grpo"]
+    ("name", "pieces"),
+    [
+        ("kto", 2),
+        ("ppo", 6),
+        *(
+            pytest.param(name, pieces, marks=pytest.mark.full)
+            for name in ("online_ipo", "tdpo2", "optune", "iterative_rpo", "grpo")
+            for pieces in (2, 6)
+        ),
+    ],
 )
-@pytest.mark.parametrize("pieces", [2, 6])
 def test_microbatches_have_the_gradient_of_the_whole_batch(name, pieces):
     with jax.enable_x64(True):
         whole, metrics = learnt(name, algorithms.Memory())

@@ -49,7 +49,9 @@ def drawn(policy, slots, params, prompts=PROMPTS, num_responses=2, **contexts):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("slots", [1, 5, 30])
+@pytest.mark.parametrize(
+    "slots", [5, *(pytest.param(n, marks=pytest.mark.full) for n in (1, 30))]
+)
 def test_slots_change_no_response(family, slots):
     with jax.enable_x64(True):
         policy = FAMILIES[family]
