@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import rich.table
 
+from experiments.benchmarks.model import small_llama
 from nashalign import command_line, options, policies, sampling, terminal
 from nashalign.types import Prompts
 
@@ -50,20 +51,7 @@ def main(config: Config) -> None:
     options.require_all(config)
     if config.mix > 1:
         raise ValueError(f"--mix is a weight in (0, 1], not {config.mix}.")
-    if config.width % 64:
-        raise ValueError(f"--width must be a multiple of 64, not {config.width}.")
-    policy = policies.llama(
-        policies.LlamaConfig(
-            vocab_size=config.vocabulary,
-            hidden_size=config.width,
-            intermediate_size=2 * config.width,
-            num_hidden_layers=config.num_layers,
-            num_attention_heads=config.width // 64,
-            num_key_value_heads=max(1, config.width // 128),
-            head_dim=64,
-            tie_word_embeddings=True,
-        )
-    )
+    policy = small_llama(config.width, config.num_layers, config.vocabulary)
     keys = jax.random.split(jax.random.key(0), 3)
     params = {"policy": policy.init(keys[0]), "reference": policy.init(keys[1])}
     shape = (config.batch_size, config.prompt_length)

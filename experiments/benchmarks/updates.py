@@ -24,7 +24,8 @@ import jax.numpy as jnp
 import optax
 import rich.table
 
-from nashalign import algorithms, command_line, options, policies, sampling, terminal
+from experiments.benchmarks.model import small_llama
+from nashalign import algorithms, command_line, options, sampling, terminal
 from nashalign.types import Examples, Prompts, Responses
 
 BASELINE = "online_ipo"
@@ -131,18 +132,7 @@ def _timed(config: Config, name: str, usual: Callable, tokens: int) -> Cost:
 def _prepared(config: Config, name: str):
     """A compiled update that waits for its end, its tokens, and the row."""
     method = algorithms.configure(name)
-    policy = policies.llama(
-        policies.LlamaConfig(
-            vocab_size=config.vocabulary,
-            hidden_size=config.width,
-            intermediate_size=2 * config.width,
-            num_hidden_layers=config.num_layers,
-            num_attention_heads=config.width // 64,
-            num_key_value_heads=max(1, config.width // 128),
-            head_dim=64,
-            tie_word_embeddings=True,
-        )
-    )
+    policy = small_llama(config.width, config.num_layers, config.vocabulary)
     setup = algorithms.Setup(
         policy=policy,
         optimizer=optax.adam(1e-4),
