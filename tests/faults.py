@@ -207,13 +207,6 @@ FAULTS = [
         DRAWING_TEST,
     ),
     Fault(
-        "the unit interval's end drawn",
-        DRAWING,
-        "astype(jnp.float32) + 0.5",
-        "astype(jnp.float32) + 1.0",
-        DRAWING_TEST,
-    ),
-    Fault(
         "blocks without their last outcome",
         DRAWING,
         "jnp.sum(blocks, -1)",
