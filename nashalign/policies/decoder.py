@@ -149,13 +149,14 @@ class Decoder(nnx.Module):
 
 def decoder(config: Shape) -> Policy:
     """Returns the pure functions of a decoder of one shape."""
-    kept = _decoder(config, lambda layer: layer)
-    return dataclasses.replace(_decoder(config, jax.checkpoint), without_remat=kept)
-
-
-def _decoder(config, remat):
-    """The functions, with layers whose backward pass is made by `remat`."""
     graph, _ = nnx.split(nnx.eval_shape(lambda: Decoder(config, nnx.Rngs(0))))
+    kept = _decoder(config, graph, lambda layer: layer)
+    usual = _decoder(config, graph, jax.checkpoint)
+    return dataclasses.replace(usual, without_remat=kept)
+
+
+def _decoder(config, graph, remat):
+    """The functions, with layers whose backward pass is made by `remat`."""
     read = functools.partial(_read, config, remat)
     num_heads = (
         config.num_hidden_layers,

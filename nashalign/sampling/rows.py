@@ -112,22 +112,19 @@ def collect(rows: Rows) -> Written:
     if rows.done is None:
         return rows.written
     column = jnp.arange(rows.prompt.shape[1])[None]
-    return jax.tree.map(
-        lambda all_of_them, own: all_of_them.at[rows.prompt, column].set(own),
-        rows.done,
-        rows.written,
-    )
+    return _set(rows.done, (rows.prompt, column), rows.written)
 
 
 def _left(rows, place):
     """The rows, one of whose responses is put where the done ones are."""
-    prompt, column = rows.prompt[place], place[1]
-    done = jax.tree.map(
-        lambda all_of_them, own: all_of_them.at[prompt, column].set(own[place]),
-        rows.done,
-        rows.written,
-    )
+    own = jax.tree.map(lambda leaf: leaf[place], rows.written)
+    done = _set(rows.done, (rows.prompt[place], place[1]), own)
     return dataclasses.replace(rows, done=done)
+
+
+def _set(written: Written, place, own: Written) -> Written:
+    """Responses with others in some of their places."""
+    return jax.tree.map(lambda leaf, new: leaf.at[place].set(new), written, own)
 
 
 def _replaced(policy, queue, rows, row, place, pad_id):
@@ -150,10 +147,6 @@ def _replaced(policy, queue, rows, row, place, pad_id):
             name: policy.put(cache, row[None], policy.take(queue.caches[name], own))
             for name, cache in rows.caches.items()
         },
-        written=jax.tree.map(
-            lambda all_of_them, new: all_of_them.at[place].set(new),
-            rows.written,
-            empty,
-        ),
+        written=_set(rows.written, place, empty),
         waiting=rows.waiting.at[place[1]].add(1),
     )

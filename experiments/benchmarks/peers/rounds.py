@@ -1,12 +1,13 @@
 """Rounds: every competitor of a row in turn, so that what else goes on meets all."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 
 from experiments.benchmarks.peers import checks
 from experiments.benchmarks.peers.measures import Measure, Peer, competitors
-from experiments.benchmarks.peers.tools import Failed, Worker, Workers
+from experiments.benchmarks.peers.tools import Failed, Workers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,20 +103,14 @@ def _timed(measure, competing, workers, folder, rounds) -> dict[str, Figures]:
 def _peaks(measure, competing, workers, folder, rounds) -> dict[str, Figures]:
     """Bytes that a fresh process of each has held at most, after some steps."""
     del rounds
-    found = {}
-    for peer in competing:
-        given = measure.given(folder) | peer.others
-        try:
-            found[peer.title] = Figures([_peak(workers.fresh(peer.tool), peer, given)])
-        except Failed as failed:
-            found[peer.title] = Figures(reason=str(failed))
-    return found
+    return _once(measure, competing, folder, functools.partial(_peak, workers))
 
 
-def _peak(worker: Worker, peer: Peer, given) -> float:
+def _peak(workers: Workers, peer: Peer, given) -> float:
     """The same of one process."""
+    worker = workers.fresh(peer.tool)
     try:
-        # Two steps, and a third.
+        # Three steps, and a fourth.
         worker.ask("prepare", name=peer.name, key=peer.title, given=given)
         worker.ask("run", key=peer.title)
         return worker.ask("peak")["value"]
@@ -126,15 +121,23 @@ def _peak(worker: Worker, peer: Peer, given) -> float:
 def _answered(measure, competing, workers, folder, rounds) -> dict[str, Figures]:
     """What each answers: a number that does not vary."""
     del rounds
+
+    def answer(peer, given):
+        return workers[peer.tool].ask("answer", name=peer.name, given=given)["value"]
+
+    return _once(measure, competing, folder, answer)
+
+
+def _once(measure, competing, folder, answer) -> dict[str, Figures]:
+    """What `answer(peer, given)` says of each competitor, or why it does not."""
     found = {}
     for peer in competing:
-        given = measure.given(folder) | peer.others
         try:
-            answer = workers[peer.tool].ask("answer", name=peer.name, given=given)
+            own = answer(peer, measure.given(folder) | peer.others)
         except Failed as failed:
             found[peer.title] = Figures(reason=str(failed))
         else:
-            found[peer.title] = Figures([answer["value"]])
+            found[peer.title] = Figures([own])
     return found
 
 
