@@ -16,10 +16,10 @@ class Memory:
 
     Attributes:
       remat: whether the backward pass computes each layer again instead of keeping all
-        that it needs: a tenth more time, and no memory that grows with the depth.
+        that it needs, in memory that grows with the depth.
       num_microbatches: in how many pieces, which must divide the prompts of a batch,
-        responses are read for a gradient. Each is read twice, so that several take a
-        third more time; memory is that of one. The gradient is that of the whole batch
+        responses are read for a gradient. Each is read once more than a whole batch
+        is; memory is that of one. The gradient is that of the whole batch
         for every row, up to the order of its sums; KTO, which reads a neighbour's
         response, needs pieces of pairs for that.
       frozen_dtype: name of the type in which frozen policies that stay where they are

@@ -37,11 +37,11 @@ class Training:
     """Nats a response from the start policy: training ends at the first look at the
     validation prompts that finds as many. None is no limit."""
     remat: bool = True
-    """Whether the backward pass computes each layer again instead of keeping it: less
-    memory for a tenth more time."""
+    """Whether the backward pass computes each layer again instead of keeping it, which
+    takes less memory."""
     microbatches: int = 1
-    """Pieces in which a batch's responses are read for the gradient: less memory for a
-    third more time. They must divide the batch."""
+    """Pieces in which a batch's responses are read for the gradient: less memory for
+    one more reading. They must divide the batch."""
     frozen_dtype: Literal["float32", "bfloat16"] | None = None
     """In what policies are kept that stay where they are, such as the reference; None
     is what the policy itself is in."""
