@@ -22,13 +22,14 @@ import os
 import pathlib
 import platform
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from experiments.benchmarks.peers import checks, environments, rounds, table
 from experiments.benchmarks.peers.measures import Measure, models
 from experiments.benchmarks.peers.rows import LIMITS, TABLE
 from experiments.benchmarks.peers.tools import Failed, Tool, Workers
-from nashalign import command_line, options, terminal
+from nashalign import command_line, options, terminal, training
 
 _ROOT = pathlib.Path(__file__).parents[3]
 _MODULES = {"trl": "torch_tools", "trl_nash": "torch_tools", "tunix": "tunix_tools"}
@@ -53,22 +54,25 @@ class Config:
 
 
 def main(config: Config) -> None:
-    """Measures, and writes the results."""
+    """Measures, and writes the results after each row."""
     options.require("rounds", config.rounds)
     options.require("core", config.core, at_least=0)
     chosen = select(config.measures)
     config.output.mkdir(parents=True, exist_ok=True)
     console = terminal.console()
-    rows, found, about = compare(config, chosen, console.print)
-    text = table.markdown(rows, found, about)
-    results = {
-        **about,
-        "checks": [dataclasses.asdict(each) for each in found],
-        "rows": [dataclasses.asdict(row) for row in rows],
-    }
-    (config.output / "peers.json").write_text(json.dumps(results, indent=1) + "\n")
-    (config.output / "peers.md").write_text(text)
-    console.print(text, soft_wrap=True)
+    text = ""
+    for rows, found, about in compare(config, chosen):
+        text = table.markdown(rows, found, about)
+        results = {
+            **about,
+            "checks": [dataclasses.asdict(each) for each in found],
+            "rows": [dataclasses.asdict(row) for row in rows],
+        }
+        content = json.dumps(results, indent=1) + "\n"
+        training.write_text(config.output / "peers.json", content)
+        training.write_text(config.output / "peers.md", text)
+        console.print(rows[-1].measure.title, markup=False)
+    console.print(text, soft_wrap=True, markup=False)
 
 
 def select(words: tuple[str, ...]) -> list[Measure]:
@@ -91,17 +95,18 @@ def select(words: tuple[str, ...]) -> list[Measure]:
     ]
 
 
-def compare(config: Config, measures, tell=lambda text: None, *, limits: Any = LIMITS):
-    """Measures rows.
+def compare(
+    config: Config, measures: Sequence[Measure], *, limits: Any = LIMITS
+) -> Iterator[tuple[list[rounds.Row], list[checks.Found], dict[str, Any]]]:
+    """Measures rows, and yields after each of them what there is.
 
     Args:
       config: where tools are found, and how often each is timed.
       measures: the rows.
-      tell: is told what has been done.
       limits: what those of the core are measured with; see `LIMITS`.
 
-    Returns:
-      The rows, what checks have found, and the machine, limits and versions.
+    Yields:
+      The rows so far, what checks have found, and the machine, limits and versions.
     """
     folder = (config.output / "models").absolute()
     tools = _tools(config)
@@ -110,24 +115,18 @@ def compare(config: Config, measures, tell=lambda text: None, *, limits: Any = L
             workers["own"].ask("answer", name="write", given=given)
         of_core = workers["own"].ask("answer", name="limits", given=limits)
         before = config.baseline is not None
+        about = {
+            "machine": _machine(config),
+            "limits": of_core["value"],
+            "versions": {name: _versions(workers, name) for name in tools},
+        }
         found = checks.run(measures, workers, folder, before=before)
-        tell(f"{sum(each.right for each in found)} of {len(found)} checks are right")
-        rows = rounds.run(
-            measures,
-            workers,
-            folder,
-            rounds=config.rounds,
-            before=before,
-            found=found,
-            tell=tell,
-        )
-        versions = {name: _versions(workers, name) for name in tools}
-    about = {
-        "machine": _machine(config),
-        "limits": of_core["value"],
-        "versions": versions,
-    }
-    return rows, found, about
+        measured = []
+        for row in rounds.run(
+            measures, workers, folder, rounds=config.rounds, before=before, found=found
+        ):
+            measured.append(row)
+            yield measured, found, about
 
 
 def _tools(config: Config) -> dict[str, Tool]:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 from experiments.benchmarks.peers import checks
 from experiments.benchmarks.peers.measures import Measure, Peer, competitors
@@ -44,9 +44,8 @@ def run(
     rounds: int,
     before: bool,
     found: Sequence[checks.Found] = (),
-    tell: Callable[[str], None] = lambda text: None,
-) -> list[Row]:
-    """Measures every row.
+) -> Iterator[Row]:
+    """Measures rows, one after another.
 
     Args:
       measures: the rows.
@@ -55,9 +54,10 @@ def run(
       rounds: how often each competitor is measured, in turn.
       before: whether another checkout competes.
       found: what checks have found; who is wrong is not timed.
-      tell: is told what has been measured.
+
+    Yields:
+      Each row once it is measured.
     """
-    rows = []
     for measure in measures:
         competing = competitors(measure, before)
         faults = {peer: checks.fault(found, measure, peer) for peer in competing}
@@ -67,9 +67,7 @@ def run(
             peer.title: measured.get(peer.title, Figures(reason=faults[peer]))
             for peer in competing
         }
-        rows.append(Row(measure, figures))
-        tell(measure.title)
-    return rows
+        yield Row(measure, figures)
 
 
 def _timed(measure, competing, workers, folder, rounds) -> dict[str, Figures]:

@@ -1,14 +1,18 @@
 """Programs that are compiled as nashalign compiles its own."""
 
+import importlib.machinery
 from collections.abc import Callable
 from typing import Any
 
 import jax
 
-try:
+import nashalign
+
+# Another checkout may be of before there were options; where it lacks them, an import
+# would find those of the one that is installed.
+if importlib.machinery.PathFinder.find_spec("compiling", nashalign.__path__):
     from nashalign import compiling
-except ImportError:
-    # Another checkout, of before there were options.
+else:
     compiling = None
 
 
