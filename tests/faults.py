@@ -721,9 +721,30 @@ FAULTS = [
     Fault(
         "preference model that reads one order only",
         "nashalign/preferences/models.py",
-        "return (y_alone + y_after - z_alone - z_after) / 2",
-        "return y_alone - z_after",
+        "difference = u[:, y] + u_behind[:, y_after] - u[:, z] - u_behind[:, z_after]",
+        "difference = 2 * (u[:, y] - u_behind[:, z_after])",
         "tests/preferences/models_test.py -k complements",
+    ),
+    Fault(
+        "a response is read behind itself in the place of the other",
+        SCORING,
+        "[:, None] * number + before).reshape(-1)",
+        "[:, None] * number + behind).reshape(-1)",
+        "tests/policies/contract_test.py -k behind",
+    ),
+    Fault(
+        "a response is compared with a reading behind the wrong other",
+        "nashalign/preferences/models.py",
+        "for own in ((z, y), (y, z))",
+        "for own in ((y, z), (z, y))",
+        "tests/preferences/models_test.py -k each_response_alone",
+    ),
+    Fault(
+        "pairs that share readings are those of their place, not of their responses",
+        "nashalign/preferences/models.py",
+        "[turns.index(turn) for turn in zip(*own, strict=True)]",
+        "[place for place, _ in enumerate(zip(*own, strict=True))]",
+        "tests/preferences/models_test.py -k alone",
     ),
     Fault(
         "an ensemble with one member on the host is asked on the device",

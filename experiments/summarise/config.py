@@ -97,7 +97,7 @@ def smoke() -> Config:
         methods=("ipo_md",),
         output=pathlib.Path("runs/summarise-smoke"),
         text=docstrings.Text(packages="standard_library"),
-        judges=alignment.Judges(num_prompts=16, num_held_out=16, batch_size=16),
+        judges=alignment.Judges(num_prompts=16, num_held_out=16, batch_size=8),
         training=alignment.Training(
             num_steps=2, batch_size=16, save_every=1, evaluate_every=2
         ),

@@ -8,10 +8,12 @@ with an extragradient step does so twice, with draws of each half's own: first f
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from nashalign import policies, preferences
@@ -223,14 +225,15 @@ def _compared(annotator, key, groups):
     """P(row beats column) `[B, N, N]` of the unique responses."""
     responses = groups.responses
     num_responses = responses.tokens.shape[1]
-    first, second = jnp.triu_indices(num_responses, 1)
-    y = jax.tree.map(lambda x: x[:, first], responses)
-    z = jax.tree.map(lambda x: x[:, second], responses)
-    preferred = preferences.preferred_by(
-        annotator, key, groups.prompts, y, z, dtype=groups.probability.dtype
+    pairs = tuple(itertools.combinations(range(num_responses), 2))
+    answers = preferences.preferred_among(
+        annotator, key, groups.prompts, responses, pairs
     )
+    dtype = groups.probability.dtype
+    preferred = preferences.probabilities(answers, "the annotator", dtype=dtype)
     shape = (preferred.shape[0], num_responses, num_responses)
     preference = jnp.full(shape, 0.5, preferred.dtype)
+    first, second = np.asarray(pairs).T
     preference = preference.at[:, first, second].set(preferred)
     return preference.at[:, second, first].set(1 - preferred)
 

@@ -5,13 +5,13 @@ One on the device is compiled once; one on the host is asked as it is.
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from nashalign import preferences, terminal
+from nashalign import compiling, preferences, terminal
 from nashalign.alignment import task as tasks
 from nashalign.types import Prompts, Responses
 
@@ -41,7 +41,7 @@ def compare(
       size: prompts in one call.
       name: of the progress bar; none is shown without one.
     """
-    ask = _asked(annotator, _prefer, _compiled_prefer)
+    ask = _asked(annotator, _prefer)
     return _in_batches(ask, (prompts, y, z), size, name)
 
 
@@ -68,14 +68,12 @@ def compare_all(
       P(row beats column), 1/2 on the diagonal; NaN where nobody was asked.
     """
     number = responses.tokens.shape[1]
-    if pairs is None:
-        pairs = list(itertools.combinations(range(number), 2))
-    first, second = np.asarray(pairs).T
-    y, z = (
-        jax.tree.map(lambda x, at=at: x[:, at], responses) for at in (first, second)
-    )
-    size = max(1, _PAIRS_AT_ONCE // len(pairs))
-    answers = compare(annotator, prompts, y, z, size=size, name=name)
+    every = itertools.combinations(range(number), 2)
+    chosen = tuple(every if pairs is None else pairs)
+    first, second = np.asarray(chosen).T
+    size = max(1, _PAIRS_AT_ONCE // len(chosen))
+    ask = _asked(annotator, _prefer_pairs, chosen)
+    answers = _in_batches(ask, (prompts, responses), size, name)
     found = np.full((len(answers), number, number), np.nan)
     found[:, range(number), range(number)] = 0.5
     found[:, first, second], found[:, second, first] = answers, 1 - answers
@@ -97,7 +95,7 @@ def score(
       responses: `[B, N, T]`.
       name: of the progress bar; none is shown without one.
     """
-    ask = _asked(annotator, _score, _compiled_score)
+    ask = _asked(annotator, _score)
     return _in_batches(ask, (prompts, responses), 64, name)
 
 
@@ -106,18 +104,33 @@ def _prefer(annotator, prompts, y, z):
     return annotator.prefer(None, prompts, y, z)
 
 
+def _prefer_pairs(pairs, annotator, prompts, responses):
+    """P(y beats z) of pairs, `[B, len(pairs)]`."""
+    return preferences.preferred_among(annotator, None, prompts, responses, pairs)
+
+
 def _score(annotator, prompts, responses):
     """Rewards `[B, N]`."""
     return annotator.score(None, prompts, responses)
 
 
-_compiled_prefer, _compiled_score = jax.jit(_prefer), jax.jit(_score)
-
-
-def _asked(annotator: preferences.Annotator, plain: Callable, compiled: Callable):
+def _asked(
+    annotator: preferences.Annotator, function: Callable, *settings: Hashable
+) -> Callable:
     """How an annotator is asked: by a compiled program, or on the host as it is."""
-    call = plain if preferences.on_host(annotator) else compiled
-    return functools.partial(call, annotator)
+    if preferences.on_host(annotator):
+        return functools.partial(function, *settings, annotator)
+    return functools.partial(_compiled(function, *settings), annotator)
+
+
+# Programs of pairs that are asked about no more would fill the memory.
+@functools.lru_cache(16)
+def _compiled(function: Callable, *settings: Hashable) -> Callable:
+    """The program of a function that is given settings first."""
+    return jax.jit(
+        functools.partial(function, *settings),
+        compiler_options=compiling.compiler_options(),
+    )
 
 
 def _in_batches(ask: Callable, texts: Any, size: int, name: str) -> np.ndarray:

@@ -8,6 +8,7 @@ the voters' probabilities.
 
 import dataclasses
 import functools
+import itertools
 import json
 import pathlib
 from collections.abc import Callable, Collection
@@ -22,7 +23,7 @@ import optax
 from nashalign import data, games, preferences, terminal, training
 from nashalign.alignment import asking, optimizers, votes
 from nashalign.alignment import task as tasks
-from nashalign.types import Array, Prompts, Responses, pytree
+from nashalign.types import pytree
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,8 +38,8 @@ class Judges:
     """Ways in which the four are paired up; each gives two pairs a prompt."""
     num_voters: int = 5
     """Voters drawn for each pair."""
-    batch_size: int = 32
-    """Prompts of a training step."""
+    batch_size: int = 16
+    """Prompts of a training step, each with all of its pairs."""
     learning_rate: float = 4e-4
     """Peak of Adam's schedule."""
 
@@ -48,32 +49,11 @@ class Judges:
         Raises:
           ValueError: naming the options and their values.
         """
-        votes = self.num_prompts * self.num_pairings
-        if votes < 2 * self.batch_size:
+        if self.num_prompts < 2 * self.batch_size:
             raise ValueError(
                 f"--judges.batch-size is {self.batch_size}; a judge is trained for two "
-                f"batches or more, and there are {votes} prompts with a pairing."
+                f"batches or more, and --judges.num-prompts is {self.num_prompts}."
             )
-
-
-@pytree
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Comparisons:
-    """Some comparisons for each of `B` prompts.
-
-    Attributes:
-      prompts: the prompts.
-      y: `[B, M, T]` one response of each comparison.
-      z: `[B, M, T]` the other.
-      preferred: `[B, M]` the voters' P(y beats z).
-      votes: `[B, M]` the share of the hard votes that y won.
-    """
-
-    prompts: Prompts
-    y: Responses
-    z: Responses
-    preferred: Array
-    votes: Array
 
 
 @pytree
@@ -120,16 +100,14 @@ def learn(
             f"voters: {share:.1%} of the triples of sampled responses ({split}) are "
             "intransitive"
         )
-    seen = _comparisons(train, settings.num_pairings)
-    unseen = _comparisons(held_out, len(votes.PAIRINGS))
-    best = preferences.best_attainable_accuracy(unseen.preferred)
+    best = preferences.best_attainable_accuracy(_of_pairs(held_out.preference))
     report["best_attainable_accuracy"] = best
     judges = {}
     for number, kind in enumerate(preferences.JUDGES):
         if kind in wanted:
             key = tasks.stage_key(seed, 10 + number)
-            judges[kind] = fit(task, kind, seen, settings, key, folder / kind)
-            accuracy = expected_accuracy(judges[kind], unseen)
+            judges[kind] = fit(task, kind, train, settings, key, folder / kind)
+            accuracy = expected_accuracy(judges[kind], held_out)
             say(
                 f"{kind} model: held-out accuracy {accuracy:.3f} "
                 f"(best attainable {best:.3f}, coin 0.500)"
@@ -139,27 +117,10 @@ def learn(
     return judges
 
 
-def _comparisons(voted: votes.Votes, num_pairings: int) -> Comparisons:
-    """The comparisons of so many pairings, one after another."""
-    found = []
-    for y, z in votes.PAIRINGS[:num_pairings]:
-        first, second = np.asarray(y), np.asarray(z)
-        found.append(
-            Comparisons(
-                prompts=voted.prompts,
-                y=jax.tree.map(lambda x, at=first: x[:, at], voted.responses),
-                z=jax.tree.map(lambda x, at=second: x[:, at], voted.responses),
-                preferred=voted.preference[:, first, second],
-                votes=voted.votes[:, first, second],
-            )
-        )
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
-
-
 def fit(
     task: tasks.Task,
     kind: str,
-    comparisons: Comparisons,
+    voted: votes.Votes,
     settings: Judges,
     key: chex.PRNGKey,
     folder: pathlib.Path,
@@ -169,14 +130,15 @@ def fit(
     Args:
       task: whose start policy the judge begins with.
       kind: of judge, of `preferences.JUDGES`.
-      comparisons: what it learns from.
+      voted: what it learns from.
       settings: size and rate of the updates.
       key: of its head.
       folder: where its run is kept.
     """
-    num_rows = len(comparisons.votes)
-    draw = data.batches(range(num_rows), batch_size=settings.batch_size, seed=0)
-    num_steps = num_rows // settings.batch_size
+    num_prompts = len(voted.votes)
+    draw = data.batches(range(num_prompts), batch_size=settings.batch_size, seed=0)
+    num_steps = num_prompts // settings.batch_size
+    pairs = tuple(itertools.chain(*votes.PAIRINGS[: settings.num_pairings]))
     optimizer = optimizers.make_optimizer(settings.learning_rate, num_steps)
     policy = task.start.policy
     model = preferences.JUDGES[kind](
@@ -186,10 +148,10 @@ def fit(
     )
     state = training.run(
         training.data_parallel(
-            functools.partial(_fit_step, optimizer), training.make_mesh()
+            functools.partial(_fit_step, optimizer, pairs), training.make_mesh()
         ),
         Fit(model=model, opt_state=optimizer.init(model)),
-        lambda step: tasks.rows_of(comparisons, np.asarray(draw(step))),
+        lambda step: tasks.rows_of(voted, np.asarray(draw(step))),
         num_steps,
         folder=folder,
         name=f"{kind} model",
@@ -201,21 +163,22 @@ def fit(
 
 def _fit_step(
     optimizer: optax.GradientTransformation,
+    pairs: preferences.Pairs,
     state: Fit,
-    batch: Comparisons,
+    batch: votes.Votes,
     *,
     reduce: Callable[[Any], Any],
 ) -> tuple[Fit, dict[str, Any], None]:
     """One step on the mean cross-entropy of the votes."""
+    first, second = np.asarray(pairs).T
+    won = batch.votes[:, first, second]
 
     def total(model):
-        loss = preferences.vote_loss(
-            model, batch.prompts, batch.y, batch.z, batch.votes
-        )
+        loss = preferences.vote_loss(model, batch.prompts, batch.responses, pairs, won)
         return jnp.sum(loss)
 
     loss, gradient = jax.value_and_grad(total)(state.model)
-    loss, gradient, count = reduce((loss, gradient, jnp.asarray(batch.votes.size)))
+    loss, gradient, count = reduce((loss, gradient, jnp.asarray(won.size)))
     gradient = jax.tree.map(lambda g: g / count, gradient)
     model: Any = state.model  # a pytree, which optax takes as such alone
     updates, opt_state = optimizer.update(gradient, state.opt_state, model)
@@ -225,14 +188,21 @@ def _fit_step(
 
 
 def expected_accuracy(
-    judge: preferences.PreferenceAnnotator, comparisons: Comparisons
+    judge: preferences.PreferenceAnnotator, voted: votes.Votes
 ) -> float:
     """Returns the expected accuracy of a judge on votes drawn by their probabilities.
 
     Args:
       judge: whom to ask.
-      comparisons: with the probabilities.
+      voted: responses, with the voters' probabilities.
     """
-    said = asking.compare(judge, comparisons.prompts, comparisons.y, comparisons.z)
-    right = np.where(said > 0.5, comparisons.preferred, 1 - comparisons.preferred)
+    said = asking.compare_all(judge, voted.prompts, voted.responses)
+    preferred = _of_pairs(voted.preference)
+    right = np.where(_of_pairs(said) > 0.5, preferred, 1 - preferred)
     return float(right.mean())
+
+
+def _of_pairs(preference):
+    """Of preferences `[B, N, N]`, those `[B, M]` of every two different responses."""
+    first, second = np.triu_indices(preference.shape[-1], 1)
+    return preference[:, first, second]

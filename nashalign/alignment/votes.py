@@ -9,10 +9,10 @@ import numpy as np
 from nashalign import preferences, training
 from nashalign.alignment import asking
 from nashalign.alignment import task as tasks
-from nashalign.types import Array, Prompts, Responses
+from nashalign.types import Array, Prompts, Responses, pytree
 
 # Three ways to pair up four responses, so that every two meet once.
-PAIRINGS = (((0, 2), (1, 3)), ((0, 1), (2, 3)), ((0, 1), (3, 2)))
+PAIRINGS = (((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2)))
 NUM_RESPONSES = 4
 """Responses to each prompt that is voted on."""
 
@@ -28,6 +28,7 @@ class Voters(Protocol):
         ...
 
 
+@pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Votes:
     """Responses `[B, N, T]` to prompts, and what was said of every two of a prompt's.

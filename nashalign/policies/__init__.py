@@ -20,6 +20,7 @@ from nashalign.policies.policy import Cache, Params, Policy, prefill
 from nashalign.policies.pretrained import Pretrained, load_pretrained, save_pretrained
 from nashalign.policies.scoring import (
     extend,
+    extend_pairs,
     log_collision,
     log_probs,
     log_probs_of,
@@ -38,6 +39,7 @@ __all__ = [
     "Pretrained",
     "check_vocabulary",
     "extend",
+    "extend_pairs",
     "extrapolate",
     "fits",
     "geometric_mixture",

@@ -40,8 +40,8 @@ class Prefill(Protocol):
 
         The cache has read all of a prompt that comes before its first token: `hidden`
         reads the first token next, and after it the response's own, `room` tokens
-        together. With no room it is read on from once, by any number of tokens, and
-        what comes back beside their states is good for nothing.
+        together. Once it may read any number beyond them: what comes back beside their
+        states is good for nothing.
         """
         ...
 

@@ -5,9 +5,11 @@ after it.
 """
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nashalign.policies import capacity
 from nashalign.policies.logits import precise
@@ -48,6 +50,60 @@ def extend(
     mask_read = jnp.concatenate([first, mask], -1)
     hidden = _after_prompts(policy, params, prompts, tokens, mask_read)[:, :, 1:]
     return capacity.states(capacity.fits_behind(policy, prompts, tokens, mask), hidden)
+
+
+def extend_pairs(
+    policy: Policy,
+    params: Params,
+    prompts: Prompts,
+    tokens: Array,
+    mask: Array,
+    pairs: Sequence[tuple[int, int]],
+) -> tuple[jax.Array, jax.Array]:
+    """Hidden states of continuations, and of some that are read behind another.
+
+    Each continuation is read once after its prompt, however many are read behind it.
+    Where it is as many for each, and pairs are in order, a sharded batch stays where
+    it is.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      prompts: `B` prompts of `P` tokens, read once each.
+      tokens: `[B, N, S]` continuations.
+      mask: `[B, N, S]` bool, false on padding.
+      pairs: places of two continuations, of which the second is read behind the first.
+
+    Returns:
+      `[B, N, S, D]`, the state after each token of a continuation, and
+      `[B, len(pairs), S, D]`, that after each token of the second one of a pair.
+
+    Raises:
+      ValueError: a token is outside the vocabulary, or beyond the context. Traced, its
+        state and all after it are NaN.
+    """
+    before, behind = np.asarray(pairs).T
+    number, size = tokens.shape[1:]
+    both, both_mask = (
+        jnp.concatenate([x[:, before], x[:, behind]], -1) for x in (tokens, mask)
+    )
+    capacity.require_continued(policy, prompts, both, both_mask, "tokens of a pair")
+    cache, first = prefill(policy, params, prompts, num_responses=number, room=size + 1)
+    inputs = jnp.concatenate([first[:, None], tokens.reshape(-1, size)], 1)
+    seen = jnp.pad(mask.reshape(-1, size), [(0, 0), (1, 0)], constant_values=True)
+    hidden, cache = policy.hidden(params, inputs, seen, cache)
+    hidden = hidden[:, 1:].reshape(*mask.shape, -1)
+    rows = (np.arange(len(tokens))[:, None] * number + before).reshape(-1)
+    more, _ = policy.hidden(
+        params,
+        tokens[:, behind].reshape(-1, size),
+        mask[:, behind].reshape(-1, size),
+        policy.take(cache, rows),
+    )
+    more = more.reshape(len(tokens), -1, size, more.shape[-1])
+    fit = capacity.fits_behind(policy, prompts, tokens, mask)
+    fit_pairs = capacity.fits_behind(policy, prompts, both, both_mask)[..., size:]
+    return capacity.states(fit, hidden), capacity.states(fit_pairs, more)
 
 
 def _after_prompts(policy, params, prompts, tokens, mask):

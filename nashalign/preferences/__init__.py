@@ -2,13 +2,14 @@
 
 from nashalign.preferences.annotators import (
     Annotator,
+    Pairs,
     PreferenceAnnotator,
     RewardAnnotator,
     check_preferred,
     check_rewards,
     finite_rewards,
     on_host,
-    preferred_by,
+    preferred_among,
     probabilities,
     scored_by,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "GamePreference",
     "GameReward",
     "LengthPenalised",
+    "Pairs",
     "PairwiseModel",
     "Population",
     "PopulationAnnotator",
@@ -74,7 +76,7 @@ __all__ = [
     "locate",
     "mean",
     "on_host",
-    "preferred_by",
+    "preferred_among",
     "probabilities",
     "save_judge",
     "scored_by",

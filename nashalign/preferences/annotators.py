@@ -6,12 +6,19 @@ of two methods, or both:
     prefer(key, prompts, y, z) -> [B, M]   P(y beats z), and P(z beats y) = 1 - that
     score(key, prompts, responses) -> [B, N]   a reward
 
-`y` and `z` are Responses of equal shape, M comparisons to a prompt. Annotators that
+`y` and `z` are Responses of equal shape, M comparisons to a prompt. One that would read
+a response once for all comparisons that it is in may have a third method beside them:
+
+    prefer_pairs(key, prompts, responses, pairs) -> [B, len(pairs)]   P(y beats z)
+
+for pairs of places in `[B, N, T]` responses; whoever compares more than two at a time
+asks for it first. Annotators that
 compute with JAX are pytrees whose leaves are their weights, and can be traced. Those
 that read text run on the host: they take and return numpy arrays, between two compiled
 programs. `on_host` says of any annotator which of the two it is.
 """
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import chex
@@ -70,36 +77,42 @@ def on_host(annotator: Annotator | None) -> bool:
     return jax.tree_util.all_leaves([annotator])
 
 
-def preferred_by(
+Pairs = Sequence[tuple[int, int]]
+
+
+def preferred_among(
     annotator: Annotator | None,
-    key: chex.PRNGKey,
+    key: chex.PRNGKey | None,
     prompts: Prompts,
-    y: Responses,
-    z: Responses,
-    *,
-    dtype: jax.typing.DTypeLike,
+    responses: Responses,
+    pairs: Pairs,
 ) -> Array:
-    """Return what an annotator says of pairs.
+    """Return what an annotator answers about pairs of responses.
 
     Args:
-      annotator: has a `prefer`; one that has none is refused.
-      key: consumed.
+      annotator: has a `prefer`, or a `prefer_pairs`, which is then asked.
+      key: consumed; None where it draws nothing.
       prompts: `B` prompts.
-      y: `[B, M, T]`.
-      z: `[B, M, T]`.
-      dtype: of what is returned.
+      responses: `[B, N, T]`.
+      pairs: `(y, z)` places of the responses that are compared.
 
     Returns:
-      `[B, M]` P(y beats z), detached; votes may be integers or truth values. Traced, it
-      is NaN where it is no probability.
+      `[B, len(pairs)]` P(y beats z), as it came.
 
     Raises:
-      ValueError: an answer is no probability, or there is not one for each pair.
+      ValueError: there is not an answer for each pair.
       TypeError: the annotator answers other questions, or it runs on the host, and is
         asked in a compiled program.
     """
-    answer = _ask(annotator, "prefer", key, prompts, y, z)
-    return probabilities(answer, "the annotator", dtype=dtype)
+    shape = (len(responses.tokens), len(pairs))
+    if callable(getattr(annotator, "prefer_pairs", None)):
+        texts = (prompts, responses, pairs)
+        return _ask(annotator, "prefer_pairs", key, *texts, shape=shape)
+    places = np.asarray(pairs)
+    y, z = (
+        jax.tree.map(lambda x, at=at: x[:, places[:, at]], responses) for at in (0, 1)
+    )
+    return _ask(annotator, "prefer", key, prompts, y, z, shape=shape)
 
 
 def scored_by(
@@ -127,7 +140,8 @@ def scored_by(
       TypeError: the annotator answers other questions, or it runs on the host, and is
         asked in a compiled program.
     """
-    answer = _ask(annotator, "score", key, prompts, responses)
+    shape = responses.tokens.shape[:2]
+    answer = _ask(annotator, "score", key, prompts, responses, shape=shape)
     return finite_rewards(answer, "the annotator", dtype=dtype)
 
 
@@ -159,8 +173,8 @@ def finite_rewards(
     return jnp.where(jnp.isfinite(rewards), rewards, jnp.nan)
 
 
-def _ask(annotator, question, key, prompts, *texts) -> Array:
-    """An annotator's answer as it came: numbers or truth values `[B, M]`."""
+def _ask(annotator, question, key, prompts, *texts, shape) -> Array:
+    """An annotator's answer as it came: numbers or truth values of a shape."""
     who = f"the annotator ({type(annotator).__name__}.{question})"
     if not callable(getattr(annotator, question, None)):
         raise TypeError(f"{who} is what the row asks for, and there is no such method")
@@ -175,7 +189,6 @@ def _ask(annotator, question, key, prompts, *texts) -> Array:
             "algorithms.rollout, annotate and learn in turn, and compile the first and "
             "the last alone"
         ) from error
-    shape = texts[0].tokens.shape[:2]
     real = [np.bool_, np.integer, np.floating]
     kind = np.asarray(answer).dtype if not hasattr(answer, "dtype") else answer.dtype
     if answer is None or not any(jnp.issubdtype(kind, one) for one in real):

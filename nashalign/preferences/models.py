@@ -19,7 +19,6 @@ A model is a pytree whose leaves are its parameters: differentiate `vote_loss` b
 
 import abc
 import dataclasses
-import itertools
 
 import chex
 import jax
@@ -27,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashalign import policies
+from nashalign.preferences.annotators import Pairs
 from nashalign.types import Array, Prompts, Responses, pytree
 
 
@@ -34,8 +34,25 @@ class _Judge(abc.ABC):
     """An annotator whose preference is the logistic function of its `logit`."""
 
     @abc.abstractmethod
+    def logits(self, prompts: Prompts, responses: Responses, pairs: Pairs) -> Array:
+        """Log-odds that one response to a prompt beats another, `[B, len(pairs)]`."""
+
     def logit(self, prompts: Prompts, y: Responses, z: Responses) -> Array:
-        """Log-odds that y beats z, `[B, M]`."""
+        """Log-odds that y beats z.
+
+        Args:
+          prompts: `B` prompts.
+          y: `[B, M, T]`.
+          z: `[B, M, T]`.
+
+        Returns:
+          `[B, M]`; changes sign when y and z change places.
+        """
+        chex.assert_equal_shape([y.tokens, z.tokens])
+        both = jax.tree.map(lambda *p: jnp.concatenate(p, 1), y, z)
+        number = y.tokens.shape[1]
+        pairs = [(index, number + index) for index in range(number)]
+        return self.logits(prompts, both, pairs)
 
     def prefer(
         self, key: chex.PRNGKey, prompts: Prompts, y: Responses, z: Responses
@@ -54,6 +71,27 @@ class _Judge(abc.ABC):
         del key
         return jax.nn.sigmoid(self.logit(prompts, y, z))
 
+    def prefer_pairs(
+        self,
+        key: chex.PRNGKey,
+        prompts: Prompts,
+        responses: Responses,
+        pairs: Pairs,
+    ) -> Array:
+        """P(y beats z) = sigmoid(logit) of pairs of responses, which share readings.
+
+        Args:
+          key: not used.
+          prompts: `B` prompts.
+          responses: `[B, N, T]`.
+          pairs: `(y, z)` places of the responses that are compared.
+
+        Returns:
+          `[B, len(pairs)]` in [0, 1].
+        """
+        del key
+        return jax.nn.sigmoid(self.logits(prompts, responses, pairs))
+
 
 @pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,27 +108,35 @@ class PairwiseModel(_Judge):
     policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
     eos_id: int | tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
 
-    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> Array:
-        r"""Log-odds that y beats z, `[B, M]`.
+    def logits(self, prompts: Prompts, responses: Responses, pairs: Pairs) -> Array:
+        r"""Log-odds that y beats z, for pairs of responses.
 
         .. math:: (u(y | x) + u(y | x, z) - u(z | x) - u(z | x, y)) / 2
 
         Args:
           prompts: `B` prompts, each read once.
-          y: `[B, M, T]`.
-          z: `[B, M, T]`.
+          responses: `[B, N, T]`, each read once after its prompt, and once after each
+            other one that it is compared with.
+          pairs: `(y, z)` places of the responses that are compared.
 
         Returns:
-          `[B, M]`; changes sign when y and z change places.
+          `[B, len(pairs)]`.
         """
-        chex.assert_equal_shape([y.tokens, z.tokens])
-        ours, theirs = _closed(y, self.eos_id), _closed(z, self.eos_id)
-        first = [jnp.concatenate(p, 1) for p in zip(ours, theirs, strict=True)]
-        second = [jnp.concatenate(p, 1) for p in zip(theirs, ours, strict=True)]
-        alone, after = _read(self.policy, self.params, prompts, first, second)
-        y_alone, z_alone = jnp.split(alone, 2, axis=1)
-        z_after, y_after = jnp.split(after, 2, axis=1)
-        return (y_alone + y_after - z_alone - z_after) / 2
+        tokens, mask = _closed(responses, self.eos_id)
+        turns = sorted({*pairs, *((z, y) for y, z in pairs)})
+        params, head = self.params["policy"], self.params["head"]
+        alone, behind = policies.extend_pairs(
+            self.policy, params, prompts, tokens, mask, turns
+        )
+        u = _last(alone @ head, mask)
+        u_behind = _last(behind @ head, mask[:, np.asarray([z for _, z in turns])])
+        y, z = np.asarray(pairs).T
+        y_after, z_after = (
+            np.asarray([turns.index(turn) for turn in zip(*own, strict=True)])
+            for own in ((z, y), (y, z))
+        )
+        difference = u[:, y] + u_behind[:, y_after] - u[:, z] - u_behind[:, z_after]
+        return difference / 2
 
 
 @pytree
@@ -122,26 +168,28 @@ class RewardModel(_Judge):
         del key
         return self._rewards(prompts, responses)
 
-    def logit(self, prompts: Prompts, y: Responses, z: Responses) -> Array:
-        """Log-odds r(y) - r(z) that y beats z, `[B, M]`.
+    def logits(self, prompts: Prompts, responses: Responses, pairs: Pairs) -> Array:
+        """Log-odds r(y) - r(z) that y beats z, for pairs of responses.
 
         Args:
           prompts: `B` prompts, each read once.
-          y: `[B, M, T]`.
-          z: `[B, M, T]`.
+          responses: `[B, N, T]`, each read once.
+          pairs: `(y, z)` places of the responses that are compared.
 
         Returns:
-          `[B, M]`.
+          `[B, len(pairs)]`.
         """
-        chex.assert_equal_shape([y.tokens, z.tokens])
-        both = jax.tree.map(lambda *p: jnp.concatenate(p, 1), y, z)
-        r_y, r_z = jnp.split(self._rewards(prompts, both), 2, axis=1)
-        return r_y - r_z
+        rewards = self._rewards(prompts, responses)
+        y, z = np.asarray(pairs).T
+        return rewards[:, y] - rewards[:, z]
 
     def _rewards(self, prompts, responses):
         """`score`, which needs no key."""
-        closed = _closed(responses, self.eos_id)
-        return _read(self.policy, self.params, prompts, closed)[0]
+        tokens, mask = _closed(responses, self.eos_id)
+        states = policies.extend(
+            self.policy, self.params["policy"], prompts, tokens, mask
+        )
+        return _last(states @ self.params["head"], mask)
 
 
 def init_params(
@@ -164,8 +212,8 @@ def init_params(
 def vote_loss(
     model: PairwiseModel | RewardModel,
     prompts: Prompts,
-    y: Responses,
-    z: Responses,
+    responses: Responses,
+    pairs: Pairs,
     votes: Array,
 ) -> Array:
     r"""Cross-entropy of the model's preference to the votes, one number per comparison.
@@ -175,14 +223,14 @@ def vote_loss(
     Args:
       model: what is trained; differentiate by it.
       prompts: `B` prompts.
-      y: `[B, M, T]`.
-      z: `[B, M, T]`.
-      votes: `[B, M]`, one where y won, zero where z did; or a probability.
+      responses: `[B, N, T]`.
+      pairs: `(y, z)` places of the responses that were compared.
+      votes: `[B, len(pairs)]`, one where y won, zero where z did; or a probability.
 
     Returns:
-      `[B, M]` nats, at least the entropy of the votes; the caller averages.
+      `[B, len(pairs)]` nats, at least the entropy of the votes; the caller averages.
     """
-    logit = model.logit(prompts, y, z)
+    logit = model.logits(prompts, responses, pairs)
     chex.assert_equal_shape([logit, votes])
     # log sigmoid(-l) = log sigmoid(l) - l leaves one softplus, exact at both ends.
     return (1 - votes) * logit - jax.nn.log_sigmoid(logit)
@@ -196,18 +244,7 @@ def _closed(responses, eos_id):
     return tokens, mask
 
 
-def _read(policy, params, prompts, *texts):
-    """The head's values `[B, N]` after each of some continuations read in a row.
-
-    A continuation is its tokens and mask, `[B, N, T]`.
-    """
-    tokens, mask = (jnp.concatenate(parts, -1) for parts in zip(*texts, strict=True))
-    # Real tokens first, in order: then an end's place is a count, and padding between
-    # two texts is padding at the end.
-    order = jnp.argsort(~mask, axis=-1, stable=True)
-    tokens = jnp.take_along_axis(tokens, order, -1)
-    mask = jnp.take_along_axis(mask, order, -1)
-    hidden = policies.extend(policy, params["policy"], prompts, tokens, mask)
-    values = hidden @ params["head"]
-    ends = itertools.accumulate(own.sum(-1) for _, own in texts)
-    return [jnp.take_along_axis(values, end[..., None] - 1, -1)[..., 0] for end in ends]
+def _last(values, mask):
+    """Of values `[B, N, S]`, those `[B, N]` at the last real tokens."""
+    end = mask.shape[-1] - 1 - jnp.argmax(mask[..., ::-1], -1)
+    return jnp.take_along_axis(values, end[..., None], -1)[..., 0]

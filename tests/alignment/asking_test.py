@@ -49,3 +49,32 @@ def test_every_pair_of_every_prompt_is_asked_about_once(num_prompts):
     expected = [[0.5, 0.75, 0.25], [0.25, 0.5, 1.0], [0.75, 0.0, 0.5]]
     np.testing.assert_array_equal(table, np.broadcast_to(expected, table.shape))
     assert table.shape == (num_prompts, 3, 3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Thrifty(Known):
+    """Reads a response once for all comparisons."""
+
+    def prefer_pairs(self, key, prompts, responses, pairs):
+        assert responses.tokens.shape[1:] == (3, 1)
+        found = [ANSWERS[pair] for pair in pairs]
+        return np.broadcast_to(found, (len(prompts.ids), len(found)))
+
+    def prefer(self, key, prompts, y, z):
+        raise AssertionError("it is asked about all pairs at once")
+
+
+@pytest.mark.parametrize("num_prompts", [1, 337])
+def test_who_answers_about_all_pairs_is_asked_about_them_at_once(num_prompts):
+    table = asking.compare_all(Thrifty(), *texts(num_prompts))
+    expected = asking.compare_all(Known(), *texts(num_prompts))
+    np.testing.assert_array_equal(table, expected)
+
+
+def test_an_answer_that_lacks_pairs_is_refused():
+    class Short(Thrifty):
+        def prefer_pairs(self, key, prompts, responses, pairs):
+            return np.full((len(prompts.ids), 1), 0.5)
+
+    with pytest.raises(ValueError, match="shape \\[1, 3\\]"):
+        asking.compare_all(Short(), *texts(1))

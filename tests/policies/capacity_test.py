@@ -75,6 +75,24 @@ def test_a_row_beyond_the_context_is_refused(policy):
 
 
 @FAMILIES
+def test_two_continuations_in_a_row_fit_or_are_refused_and_traced_become_nan(policy):
+    prompts, responses = batch([1, 2], [4, 1])
+    params = token_game.parameters(policy, 0)
+
+    def states(prompts):
+        own = (responses.tokens, responses.mask)
+        return policies.extend_pairs(policy, params, prompts, *own, [(0, 0)])[1]
+
+    found = np.isnan(states(prompts)[0, 0, :2]).all(-1)
+    assert not found.any()
+    longer, _ = batch([1, 2, 3], [4, 1])
+    with pytest.raises(ValueError, match="up to 7 tokens together, exceed"):
+        states(longer)
+    found = np.isnan(jax.jit(states)(longer)[0, 0, :2]).all(-1)
+    np.testing.assert_array_equal(found, [False, True])
+
+
+@FAMILIES
 def test_traced_positions_beyond_the_context_become_nan_and_no_others(policy):
     prompts, responses = batch([1, 2, 3, 4], [4, 1, 2])
     found = jax.jit(lambda *args: log_probs(policy, *args))(prompts, responses)

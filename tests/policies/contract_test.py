@@ -207,6 +207,30 @@ def test_states_after_continuations_are_those_without_a_cache(family):
 
 
 @by_family
+@pytest.mark.parametrize("pairs", [((0, 3), (1, 0), (3, 1)), ((2, 2),)])
+def test_what_is_read_behind_a_continuation_is_as_if_they_were_one(family, pairs):
+    # Some continuations end before their last column, and have padding in the middle.
+    tokens, mask = table().tokens, np.array(table().mask)
+    policy = FAMILIES[family]
+    alone, behind = token_game.compiled(
+        lambda *own: policies.extend_pairs(policy, *own, pairs)
+    )(params(family), PROMPTS, tokens, mask)
+    first, second = np.asarray(pairs).T
+    joined = [np.concatenate([x[:, first], x[:, second]], -1) for x in (tokens, mask)]
+    extend = token_game.compiled(functools.partial(policies.extend, policy))
+    size = mask.shape[-1]
+    wanted = extend(params(family), PROMPTS, *joined)[:, :, size:]
+    own = mask[:, second]
+    np.testing.assert_allclose(
+        np.asarray(behind)[own], np.asarray(wanted)[own], atol=2e-5
+    )
+    wanted = extend(params(family), PROMPTS, tokens, mask)
+    np.testing.assert_allclose(
+        np.asarray(alone)[mask], np.asarray(wanted)[mask], atol=2e-5
+    )
+
+
+@by_family
 def test_a_judge_reads_with_any_family(family):
     policy = FAMILIES[family]
     model = preferences.RewardModel(

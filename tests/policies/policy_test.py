@@ -289,8 +289,9 @@ def test_a_cache_is_a_value_that_decoding_does_not_change(start, decode):
 # Continuations.
 
 
-def test_extend_equals_separate_forward_passes_and_reads_each_prompt_once(start, batch):
-    prompts, responses = batch
+@pytest.fixture
+def watched(start):
+    """A policy, and the shapes of what it is given to read."""
     shapes = []
 
     def hidden(params, tokens, mask, cache):
@@ -301,7 +302,14 @@ def test_extend_equals_separate_forward_passes_and_reads_each_prompt_once(start,
         shapes.append(prompts.tokens.shape)
         return start.policy.prefill(params, prompts, room=room)
 
-    policy = dataclasses.replace(start.policy, hidden=hidden, prefill=prefill)
+    return dataclasses.replace(start.policy, hidden=hidden, prefill=prefill), shapes
+
+
+def test_extend_equals_separate_forward_passes_and_reads_each_prompt_once(
+    start, batch, watched
+):
+    prompts, responses = batch
+    policy, shapes = watched
     ours = jax.jit(lambda *args: policies.extend(policy, start.params, *args))(
         prompts, responses.tokens, responses.mask
     )
@@ -312,6 +320,21 @@ def test_extend_equals_separate_forward_passes_and_reads_each_prompt_once(start,
     np.testing.assert_allclose(
         ours[responses.mask], expected[responses.mask], atol=2e-5
     )
+
+
+def test_pairs_read_each_continuation_once_whatever_follows_it(start, batch, watched):
+    prompts, responses = batch
+    policy, shapes = watched
+    pairs = ((0, 1), (0, 0), (1, 0), (1, 1))
+    jax.eval_shape(
+        lambda *args: policies.extend_pairs(policy, start.params, *args, pairs),
+        *(prompts, responses.tokens, responses.mask),
+    )
+    assert shapes == [
+        (3, PROMPT_WIDTH),
+        (6, 1 + RESPONSE_WIDTH),
+        (12, RESPONSE_WIDTH),
+    ]
 
 
 def test_prefill_puts_the_responses_of_a_prompt_side_by_side(

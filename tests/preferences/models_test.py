@@ -170,13 +170,36 @@ def test_a_cut_response_is_read_as_if_it_had_ended(model):
     )
 
 
+@pytest.mark.parametrize(
+    "pairs", [[(2, 0)], [(0, 1), (1, 2), (2, 0)], [(0, 1), (0, 2)]]
+)
+@pytest.mark.parametrize("model", MODELS)
+def test_pairs_that_share_readings_are_answered_as_if_alone(model, pairs):
+    prompts, y, _ = data()
+    model = make(model)
+    first, second = (
+        jax.tree.map(lambda x, own=own: x[:, jnp.asarray(own)], y)
+        for own in zip(*pairs, strict=True)
+    )
+    np.testing.assert_allclose(
+        model.logits(prompts, y, pairs),
+        logit(model, prompts, first, second),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_loss_is_the_cross_entropy_of_the_votes(model):
     prompts, y, z = data()
     model = make(model)
     votes = jnp.asarray([[1.0, 0.0, 0.3], [0.0, 1.0, 0.5]])
     p = prefer(model, prompts, y, z)
-    loss = jax.jit(preferences.vote_loss)(model, prompts, y, z, votes)
+    both = jax.tree.map(lambda *p: jnp.concatenate(p, 1), y, z)
+    pairs = ((0, 3), (1, 4), (2, 5))
+    loss = jax.jit(preferences.vote_loss, static_argnums=3)(
+        model, prompts, both, pairs, votes
+    )
     np.testing.assert_allclose(
         loss, -votes * jnp.log(p) - (1 - votes) * jnp.log(1 - p), rtol=1e-4
     )
@@ -191,6 +214,8 @@ def test_model_learns_which_response_is_shorter(model):
         tokens=jnp.full((16, 1), 2), mask=jnp.ones((16, 1), bool), ids=jnp.arange(16)
     )
     votes = jnp.asarray(np.sign(lengths[1] - lengths[0]) / 2 + 0.5)
+    both = jax.tree.map(lambda *p: jnp.concatenate(p, 1), y, z)
+    pairs = [(index, 4 + index) for index in range(4)]
     optimizer = optax.adam(1e-2)
     model = dataclasses.replace(
         make(model),
@@ -200,7 +225,7 @@ def test_model_learns_which_response_is_shorter(model):
     @jax.jit
     def step(model, state):
         def loss(model):
-            return preferences.vote_loss(model, prompts, y, z, votes).mean()
+            return preferences.vote_loss(model, prompts, both, pairs, votes).mean()
 
         value, gradient = jax.value_and_grad(loss)(model)
         updates, state = optimizer.update(gradient, state, model)

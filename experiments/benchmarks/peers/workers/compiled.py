@@ -1,16 +1,17 @@
 """Programs that are compiled as nashalign compiles its own."""
 
-import importlib.machinery
+import importlib.util
 from collections.abc import Callable
+from importlib.machinery import PathFinder
 from typing import Any
 
 import jax
 
-import nashalign
-
 # Another checkout may be of before there were options; where it lacks them, an import
 # would find those of the one that is installed.
-if importlib.machinery.PathFinder.find_spec("compiling", nashalign.__path__):
+_checkout = importlib.util.find_spec("nashalign")
+assert _checkout
+if PathFinder.find_spec("compiling", _checkout.submodule_search_locations):
     from nashalign import compiling
 else:
     compiling = None
