@@ -90,18 +90,18 @@ def quick() -> Config:
 def smoke() -> Config:
     """Two steps of one method, nearly all of it compiling: does it run?
 
-    Prompts are the standard library's, and taken sixteen at a time everywhere, so that
+    Prompts are the standard library's, and taken eight at a time everywhere, so that
     each program is compiled once.
     """
     return Config(
         methods=("ipo_md",),
         output=pathlib.Path("runs/summarise-smoke"),
         text=docstrings.Text(packages="standard_library"),
-        judges=alignment.Judges(num_prompts=16, num_held_out=16, batch_size=8),
+        judges=alignment.Judges(num_prompts=8, num_held_out=8, batch_size=4),
         training=alignment.Training(
-            num_steps=2, batch_size=16, save_every=1, evaluate_every=2
+            num_steps=2, batch_size=8, save_every=1, evaluate_every=2
         ),
         evaluation=alignment.Evaluation(
-            num_prompts=16, num_validation_prompts=16, num_samples=3
+            num_prompts=8, num_validation_prompts=8, num_samples=3
         ),
     )
