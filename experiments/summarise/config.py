@@ -90,14 +90,14 @@ def quick() -> Config:
 def smoke() -> Config:
     """Two steps of one method, nearly all of it compiling: does it run?
 
-    Prompts are the standard library's, and taken eight at a time everywhere, so that
-    each program is compiled once.
+    Prompts are the standard library's, and few of them, as many at a time wherever
+    the same is done, so that each program is compiled once.
     """
     return Config(
         methods=("ipo_md",),
         output=pathlib.Path("runs/summarise-smoke"),
         text=docstrings.Text(packages="standard_library"),
-        judges=alignment.Judges(num_prompts=8, num_held_out=8, batch_size=4),
+        judges=alignment.Judges(num_prompts=16, num_held_out=16, batch_size=8),
         training=alignment.Training(
             num_steps=2, batch_size=8, save_every=1, evaluate_every=2
         ),
