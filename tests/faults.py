@@ -25,7 +25,8 @@ DECODING = "nashalign/sampling/decoding.py"
 ENUMERATION = "nashalign/sampling/enumeration.py"
 SCORING = "nashalign/policies/scoring.py"
 LOGITS = "nashalign/policies/logits.py"
-DECODER = "nashalign/policies/decoder.py"
+DECODER, LAYERS = "nashalign/policies/decoder.py", "nashalign/policies/layers.py"
+ROTARY = "nashalign/policies/rotary.py"
 RING = "nashalign/policies/ring.py"
 PAIRWISE = "nashalign/losses/pairwise.py"
 POLICY_GRADIENT = "nashalign/losses/policy_gradient.py"
@@ -305,8 +306,15 @@ FAULTS = [
     Fault(
         "a row that is put goes on from the place of the one it replaces",
         RING,
-        '_ROWS = {"keys": 1, "values": 1, "mask": 0, "count": 0}',
-        '_ROWS = {"keys": 1, "values": 1, "mask": 0}',
+        '{"keys": 1, "values": 1, "mask": 0, "count": 0, "positions": 0}',
+        '{"keys": 1, "values": 1, "mask": 0, "positions": 0}',
+        "tests/policies/contract_test.py -k refilled",
+    ),
+    Fault(
+        "a row that is put keeps the positions of the one it replaces",
+        RING,
+        '{"keys": 1, "values": 1, "mask": 0, "count": 0, "positions": 0}',
+        '{"keys": 1, "values": 1, "mask": 0, "count": 0}',
         "tests/policies/contract_test.py -k refilled",
     ),
     Fault(
@@ -339,17 +347,75 @@ FAULTS = [
     ),
     Fault(
         "wrong base of the rotary positions",
-        DECODER,
-        "config.rope_theta ** (",
-        "1_000.0 ** (",
+        ROTARY,
+        "theta ** (-jnp",
+        "1_000.0 ** (-jnp",
         "tests/policies/pretrained_test.py -k equal_those_of_transformers",
     ),
     Fault(
         "rotation the wrong way round",
-        DECODER,
+        LAYERS,
         "[a * cosine - b * sine, b * cosine + a * sine]",
         "[a * cosine - b * sine, b * cosine - a * sine]",
         "tests/policies/pretrained_test.py -k equal_those_of_transformers",
+    ),
+    Fault(
+        "a window that is off by one",
+        DECODER,
+        "visible & (distance < window)",
+        "visible & (distance <= window)",
+        "tests/policies/pretrained_test.py -k equal_those_of_transformers",
+    ),
+    Fault(
+        "a window in every layer",
+        DECODER,
+        "[window or whole for window in options.windows]",
+        "[max(w or 0 for w in options.windows) for window in options.windows]",
+        "tests/policies/pretrained_test.py -k equal_those_of_transformers",
+    ),
+    Fault(
+        "heads are normalised after they turn",
+        LAYERS,
+        "q, k = self.q_norm(q), self.k_norm(k)",
+        "q, k = _rotate(q, rotation), _rotate(k, rotation)\n"
+        "            q, k = self.q_norm(q), self.k_norm(k)\n"
+        "            rotation = jnp.ones_like(rotation[0]), 0 * rotation[1]",
+        "tests/policies/pretrained_test.py -k equal_those_of_transformers",
+    ),
+    Fault(
+        "the norms of queries and keys are exchanged",
+        LAYERS,
+        "self.q_norm(q), self.k_norm(k)",
+        "self.k_norm(q), self.q_norm(k)",
+        "tests/policies/pretrained_test.py -k equal_those_of_transformers",
+    ),
+    Fault(
+        "frequencies between low and high are blended the other way",
+        ROTARY,
+        "kept * frequencies + (1 - kept) * frequencies / self.factor",
+        "(1 - kept) * frequencies + kept * frequencies / self.factor",
+        "tests/policies/pretrained_test.py -k equal_those_of_transformers",
+    ),
+    Fault(
+        "the magnitude of YaRN is left out",
+        ROTARY,
+        "        magnitude = scaling.magnitude\n",
+        "        magnitude = 1.0\n",
+        "tests/policies/pretrained_test.py -k equal_those_of_transformers",
+    ),
+    Fault(
+        "places of YaRN are not rounded outwards",
+        ROTARY,
+        "np.floor(first), np.ceil(last)",
+        "np.ceil(first), np.floor(last)",
+        "tests/policies/pretrained_test.py -k equal_those_of_transformers",
+    ),
+    Fault(
+        "windows begin one layer late",
+        "nashalign/policies/families/windows.py",
+        "layer >= begin",
+        "layer > begin",
+        "tests/policies/pretrained_test.py -k named_or_counted",
     ),
     # Losses.
     Fault(

@@ -6,14 +6,19 @@ option that would change the numbers, and one that nobody here knows, are errors
 model that is silently not the one that was trained is worse than none.
 """
 
-import dataclasses
 import difflib
 import pathlib
 import typing
 from typing import Any
 
 from nashalign import json_file
-from nashalign.policies.families import Config, Family, family_of, known_families
+from nashalign.policies.families import (
+    Config,
+    Family,
+    family_of,
+    known_families,
+    option_names,
+)
 
 NAME = "config.json"
 # The largest numbers: ids, positions and sizes are counted in 32 bits, and computed so.
@@ -80,7 +85,7 @@ def config_options(
     return {
         "architectures": [family.architecture],
         "model_type": family.model_type,
-        **dataclasses.asdict(shape),
+        **{name: getattr(shape, name) for name in option_names(type(shape))},
         **family.written(config),
         **{f"{role}_token_id": token_ids.get(role) for role in ("bos", "eos", "pad")},
         "dtype": dtype,
@@ -137,8 +142,8 @@ def _require_supported(family, options, path):
                 f"{path}: {name} {value!r:.60} is not supported, "
                 f"only {family.only[name][0]!r}."
             )
-        fields = (field.name for field in dataclasses.fields(family.config))
-        known = (*fields, *family.only, *_WITHOUT_EFFECT)
+        fields = option_names(family.config)
+        known = (*fields, *family.only, *family.known, *_WITHOUT_EFFECT)
         if name not in known and not name.startswith("_") and value is not None:
             near = difflib.get_close_matches(name, known)
             hint = f"Did you mean {' or '.join(near)}? " if near else ""
@@ -153,11 +158,11 @@ def _complete(family, options, path):
     missing = [name for name in family.required if options.get(name) is None]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
-    kinds = typing.get_type_hints(family.config)
-    values = {name: options[name] for name in kinds if options.get(name) is not None}
+    kinds, names = typing.get_type_hints(family.config), option_names(family.config)
+    values = {name: options[name] for name in names if options.get(name) is not None}
     values |= family.gather(options, path)
-    for name, value in values.items():
-        values[name] = _number(path, name, value, kinds[name])
+    for name in values.keys() & set(names):
+        values[name] = _number(path, name, values[name], kinds[name])
     return family.complete(values, path)
 
 

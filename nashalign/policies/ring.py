@@ -4,7 +4,8 @@ A cache holds in each row `C` slots of keys and values, of which `mask` tells th
 real tokens; all of them come before what is read next, in whatever order they are.
 `count` is how many real tokens a row has read, which gives the next one its position,
 and `next` the slot that is written next, the same in all rows. The oldest token makes
-room for the newest: where a row is refilled, others' places need not be known.
+room for the newest: where a row is refilled, others' places need not be known. Models
+with windows keep the tokens' `positions` as well.
 """
 
 from typing import Any
@@ -18,16 +19,21 @@ from nashalign.types import Array
 Cache = dict[str, jax.Array]
 
 
-def empty(num_heads: tuple[int, int, int], batch: int, dtype: Any) -> Cache:
+def empty(
+    num_heads: tuple[int, int, int], batch: int, dtype: Any, *, positions: bool = False
+) -> Cache:
     """Returns a cache without a slot: that of rows of which nothing has been read.
 
     Args:
       num_heads: layers, heads of keys and values, and the width of each.
       batch: rows.
       dtype: of keys and values.
+      positions: whether the tokens' positions are kept, for who asks how far they are.
     """
     layers, heads, width = num_heads
+    own = {"positions": jnp.zeros((batch, 0), jnp.int32)} if positions else {}
     return {
+        **own,
         "keys": jnp.zeros((layers, batch, heads, width, 0), dtype),
         "values": jnp.zeros((layers, batch, heads, 0, width), dtype),
         "mask": jnp.zeros((batch, 0), bool),
@@ -37,8 +43,13 @@ def empty(num_heads: tuple[int, int, int], batch: int, dtype: Any) -> Cache:
 
 
 # Of what is in a cache, the axis of the rows, and that of the slots from the end.
-_ROWS = {"keys": 1, "values": 1, "mask": 0, "count": 0}
-_SLOTS = {"keys": -1, "values": -2, "mask": -1}
+_ROWS = {"keys": 1, "values": 1, "mask": 0, "count": 0, "positions": 0}
+_SLOTS = {"keys": -1, "values": -2, "mask": -1, "positions": -1}
+
+
+def _axes(cache: Cache, axes: dict[str, int]) -> list[tuple[str, int]]:
+    """Those of what is in this cache, by name."""
+    return [(name, axis) for name, axis in axes.items() if name in cache]
 
 
 def widen(cache: Cache, room: int) -> Cache:
@@ -49,7 +60,7 @@ def widen(cache: Cache, room: int) -> Cache:
         padding[axis] = (0, room)
         return jnp.pad(array, padding)
 
-    return cache | {name: pad(cache[name], axis) for name, axis in _SLOTS.items()}
+    return cache | {name: pad(cache[name], axis) for name, axis in _axes(cache, _SLOTS)}
 
 
 def keep(cache: Cache, own: Cache) -> Cache:
@@ -77,14 +88,16 @@ def keep(cache: Cache, own: Cache) -> Cache:
         return array.at[(*before, places)].set(new, unique_indices=True)
 
     written = {
-        name: write(cache[name], own[name], axis) for name, axis in _SLOTS.items()
+        name: write(cache[name], own[name], axis) for name, axis in _axes(cache, _SLOTS)
     }
     return written | after
 
 
 def take(cache: Cache, rows: Array) -> Cache:
     """Returns rows of a cache; see `Policy.take`."""
-    taken = {name: take_rows(cache[name], rows, axis) for name, axis in _ROWS.items()}
+    taken = {
+        name: take_rows(cache[name], rows, axis) for name, axis in _axes(cache, _ROWS)
+    }
     return cache | taken
 
 
@@ -103,9 +116,9 @@ def put(cache: Cache, rows: Array, other: Cache) -> Cache:
     # Both rings are turned to where the next token is written.
     turn = cache["next"] - other["next"]
     other = widen(other, slots - others)
-    turned = {n: jnp.roll(other[n], turn, axis) for n, axis in _SLOTS.items()}
+    turned = {n: jnp.roll(other[n], turn, axis) for n, axis in _axes(cache, _SLOTS)}
     other = other | turned
     return cache | {
         name: put_rows(cache[name], rows, other[name], axis)
-        for name, axis in _ROWS.items()
+        for name, axis in _axes(cache, _ROWS)
     }

@@ -215,9 +215,9 @@ def _require_tied(stored, family, folder):
 
 def _names(family, path, num_layers):
     """Yields Hugging Face's names of a leaf: one, or one for each layer of a stack."""
-    modules = [entry.key for entry in path[:-1]]
+    keys = [entry.key for entry in path]
     for layer in range(num_layers) if _is_stacked(path) else (None,):
-        yield family.stored(modules, layer)
+        yield family.stored(keys, layer)
 
 
 def _is_stacked(path):

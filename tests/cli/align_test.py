@@ -1,5 +1,6 @@
 """Alignment of one's own policy, prompts, annotator and row from the command line."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 
@@ -100,9 +102,45 @@ def params(folder):
 
 
 def leaves(tree):
-    import jax
-
     return jax.tree.leaves(tree)
+
+
+SIZES = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "max_position_embeddings": 48,
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "own",
+    [
+        policies.MistralConfig(vocab_size=280, window=4, **SIZES),
+        policies.Qwen2Config(vocab_size=280, windows=(None, 4), **SIZES),
+        policies.Qwen3Config(vocab_size=280, tie_word_embeddings=True, **SIZES),
+    ],
+    ids=lambda own: type(own).__name__,
+)
+def test_a_folder_of_each_family_is_aligned_and_taken_away(
+    arguments, policy, tmp_path, own
+):
+    size = policies.load_pretrained(policy).config.vocab_size
+    own = dataclasses.replace(own, vocab_size=size)
+    start = tmp_path / "start"
+    family = policies.family_of(own)
+    first = family.build(own).init(jax.random.key(0))
+    policies.save_pretrained(start, first, own, tokenizer_folder=policy)
+    output = tmp_path / "run"
+    given = ("--policy", str(start), "--training.num-steps", "2")
+    assert align(arguments(output, "ipo_md", *given)) == 0
+    after = policies.load_pretrained(output / "policy")
+    assert after.config == own
+    assert (params(output / "policy") != params(start)).any()
 
 
 @pytest.mark.slow

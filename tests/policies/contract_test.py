@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nashalign import policies, preferences, sampling
+from nashalign.policies import decoder, layers, rotary
 from tests import token_game
 
 VOCABULARY, FIRST, DECAY = 3, 2, 0.5
@@ -71,6 +72,25 @@ def encoder_decoder(width=5) -> policies.Policy:
 
 FAMILIES = {
     "llama": token_game.transformer(VOCABULARY),
+    "all options": decoder.decoder(
+        layers.Shape(
+            vocab_size=VOCABULARY,
+            hidden_size=16,
+            intermediate_size=24,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=8,
+        ),
+        layers.Options(
+            qkv_bias=True,
+            output_bias=True,
+            mlp_bias=True,
+            qk_norm=True,
+            scaling=rotary.Linear(factor=2.0),
+            windows=(2, None),
+        ),
+    ),
     "tabular": policies.tabular(VOCABULARY, 8),
     "encoder-decoder": encoder_decoder(),
 }

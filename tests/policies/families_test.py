@@ -32,7 +32,7 @@ OWN = dataclasses.replace(
     architecture="OwnForCausalLM",
     config=OwnConfig,
     complete=lambda values, path: OwnConfig(**values),
-    stored=lambda modules, layer: f"own.{'.'.join(modules)}.{layer}",
+    stored=lambda path, layer: f"own.{'.'.join(path[:-1])}.{layer}",
     output="own.lm_head.None",
     embedding="own.embed_tokens.None",
 )

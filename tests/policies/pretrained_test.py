@@ -13,14 +13,25 @@ import safetensors.numpy
 import tokenizers
 
 from nashalign import policies
+from nashalign.types import Prompts
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 NAMES = ("grouped", "tied")
+# One of each family, and each option that changes numbers.
+ALL = (*NAMES, "linear", "llama3", "qwen2", "yarn", "qwen3", "mistral")
+
+
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+}
 
 
 @pytest.fixture(scope="module")
 def loaded():
-    return {name: policies.load_pretrained(GOLDEN / name) for name in NAMES}
+    return {name: policies.load_pretrained(GOLDEN / name) for name in ALL}
 
 
 @pytest.fixture
@@ -69,7 +80,7 @@ def assert_equal_trees(left, right):
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_logits_equal_those_of_transformers(loaded, name, side):
     golden = np.load(GOLDEN / name / "logits.npz")
     mask, expected = golden[f"{side}_mask"], golden[f"{side}_logits"]
@@ -82,7 +93,9 @@ def test_logits_equal_those_of_transformers(loaded, name, side):
 def live_logits(folder, tokens, mask):
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    )
     with torch.no_grad():
         output = model(
             input_ids=torch.tensor(np.array(tokens)),
@@ -93,7 +106,7 @@ def live_logits(folder, tokens, mask):
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_transformers_loads_what_is_saved(loaded, name, dtype, tmp_path):
     pytest.importorskip("transformers")
     golden = np.load(GOLDEN / name / "logits.npz")
@@ -107,10 +120,30 @@ def test_transformers_loads_what_is_saved(loaded, name, dtype, tmp_path):
         np.testing.assert_allclose(logits[mask], expected[mask], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_tokens_read_one_by_one_give_the_logits_of_a_whole_text(loaded, name):
+    golden = np.load(GOLDEN / name / "logits.npz")
+    mask, expected = golden["left_mask"], golden["left_logits"]
+    policy, params = loaded[name].policy, loaded[name].params
+    prompts = Prompts(
+        tokens=golden["tokens"][:, :1], mask=mask[:, :1], ids=np.arange(len(mask))
+    )
+    cache, first = policy.prefill(params, prompts, room=mask.shape[1])
+    decode, token = jax.jit(policy.decode), first[:, None]
+    for column in range(mask.shape[1]):
+        token = golden["tokens"][:, column : column + 1]
+        real = mask[:, column : column + 1]
+        logits, cache = decode(params, token, real, cache)
+        own = mask[:, column]
+        np.testing.assert_allclose(
+            logits[own, 0], expected[own, column], rtol=0, atol=1e-4
+        )
+
+
 # Laws: what is saved comes back, and both styles say the same.
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_saving_and_loading_changes_no_bit(loaded, name, tmp_path):
     start = loaded[name]
     policies.save_pretrained(tmp_path / "new" / "folder", start.params, start.config)
@@ -426,27 +459,44 @@ def test_a_spoilt_shard_is_named(tmp_path, spoil, error, message):
     "options, message",
     [
         (
-            {"architectures": ["MistralForCausalLM"], "model_type": "mistral"},
-            "MistralForCausalLM; supported is LlamaForCausalLM",
+            {"architectures": ["BloomForCausalLM"], "model_type": "bloom"},
+            "BloomForCausalLM; supported is LlamaForCausalLM",
         ),
         ({"architectures": None, "model_type": "gpt2"}, "names gpt2; supported"),
         ({"architectures": None, "model_type": None}, "names no architecture"),
-        ({"attention_bias": True}, "attention_bias True is not supported, only False"),
-        ({"mlp_bias": True}, "mlp_bias True"),
+        ({"attention_bias": 1}, "attention_bias is 1, not a bool"),
+        ({"attention_bias": True}, "lacks model.layers.0.self_attn.k_proj.bias"),
+        ({"mlp_bias": True}, "lacks model.layers.0.mlp.down_proj.bias"),
         ({"hidden_act": "gelu"}, "hidden_act 'gelu' is not supported, only 'silu'"),
         ({"sliding_window": 128}, "sliding_window 128"),
         ({"quantization_config": {"bits": 4}}, "quantization_config {'bits': 4}"),
+        ({"rope_scaling": {"type": "dynamic"}}, "of type 'dynamic' is not supported"),
         (
             {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
-            "rope_scaling of type 'llama3' is not supported",
+            "rope_scaling lacks low_freq_factor",
         ),
         (
-            {"rope_scaling": {"type": "linear", "factor": 2.0}},
-            "rope_scaling of type 'linear'",
+            {"rope_scaling": LLAMA3 | {"high_freq_factor": 1.0}},
+            "rope_scaling: high_freq_factor is 1.0; it must be above",
         ),
         (
-            {"rope_parameters": {"rope_type": "yarn", "rope_theta": 300.0}},
-            "rope_parameters of type 'yarn'",
+            {"rope_scaling": {"type": "linear", "factor": -2.0}},
+            "factor is -2.0, not a positive number",
+        ),
+        (
+            {"rope_scaling": {"type": "linear", "factor": True}},
+            "factor is True, not a positive number",
+        ),
+        (
+            {"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "mscale": 1.0}},
+            "rope_parameters knows no 'mscale'",
+        ),
+        (
+            {
+                "rope_parameters": {"rope_type": "linear", "factor": 2.0},
+                "rope_scaling": {"rope_type": "linear", "factor": 3.0},
+            },
+            "rope_parameters and rope_scaling ask for different scalings",
         ),
         ({"rope_parameters": {"full_attention": {}}}, "rope_parameters .*full_att"),
         ({"rope_parameters": {"rope_theta": 1.0}}, "rope_theta is 300.0, but 1.0"),
@@ -516,3 +566,53 @@ def test_saving_parameters_of_another_model_is_refused(loaded, tmp_path):
     with pytest.raises(ValueError, match=r"k_proj.kernel is .2, 16, 12.*and 2 more"):
         policies.save_pretrained(tmp_path / "out", params, config)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"layer_types": ["full_attention"]}, "layer_types must be 2 times"),
+        ({"layer_types": ["full", "sliding"]}, "layer_types must be 2 times"),
+        ({"use_sliding_window": False}, "have a window, and use_sliding_window"),
+        ({"sliding_window": 0}, "sliding_window is 0, not a whole number"),
+        ({"sliding_window": 2.0}, "sliding_window is 2.0, not a whole number"),
+        ({"layer_types": None, "max_window_layers": -1}, "max_window_layers is -1"),
+        ({"num_key_value_heads": None}, "lacks num_key_value_heads"),
+        ({"num_hidden_layers": 2**30, "layer_types": None}, "more than any has"),
+    ],
+)
+def test_windows_that_cannot_be_are_refused(tmp_path, options, message):
+    folder = shutil.copytree(GOLDEN / "yarn", tmp_path / "model")
+    set_options(folder, **options)
+    with pytest.raises(ValueError, match=message):
+        policies.load_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "options, windows",
+    [
+        ({}, (None, 3)),
+        ({"layer_types": None}, (None, 3)),
+        ({"layer_types": None, "max_window_layers": 0}, (3, 3)),
+        ({"layer_types": None, "max_window_layers": None}, None),
+        ({"layer_types": None, "use_sliding_window": None}, None),
+    ],
+)
+def test_layers_with_a_window_are_named_or_counted(tmp_path, options, windows):
+    folder = shutil.copytree(GOLDEN / "yarn", tmp_path / "model")
+    set_options(folder, **options)
+    assert policies.load_pretrained(folder).config.windows == windows
+
+
+@pytest.mark.parametrize(
+    "options, original",
+    [
+        ({"rope_scaling": LLAMA3}, 32),
+        ({"rope_scaling": LLAMA3 | {"original_max_position_embeddings": 8}}, 8),
+        ({"rope_scaling": LLAMA3, "original_max_position_embeddings": 4}, 4),
+    ],
+)
+def test_the_original_context_is_found_where_files_say_it(folder, options, original):
+    set_options(folder, **options)
+    scaling = policies.load_pretrained(folder).config.scaling
+    assert scaling.original_max_position_embeddings == original

@@ -1,7 +1,9 @@
 """The families of models: what each one's Hugging Face folders have of their own."""
 
-from nashalign.policies.families.family import Config, Family
+from nashalign.policies.families.family import Config, Family, option_names
 from nashalign.policies.families.llama import LlamaConfig, llama
+from nashalign.policies.families.mistral import MistralConfig
+from nashalign.policies.families.qwen import Qwen2Config, Qwen3Config
 from nashalign.policies.families.registry import (
     family_of,
     known_families,
@@ -12,8 +14,12 @@ __all__ = [
     "Config",
     "Family",
     "LlamaConfig",
+    "MistralConfig",
+    "Qwen2Config",
+    "Qwen3Config",
     "family_of",
     "known_families",
     "llama",
+    "option_names",
     "register_family",
 ]

@@ -15,6 +15,17 @@ from nashalign.policies.policy import Policy
 Options = Mapping[str, Any]
 
 
+def unnamed(default: Any) -> Any:
+    """Returns a field of a shape that is no option of `config.json`, with a default."""
+    return dataclasses.field(default=default, metadata={"named": False})
+
+
+def option_names(config: type) -> list[str]:
+    """Returns the names of a shape's fields that are options of `config.json`."""
+    fields = dataclasses.fields(config)
+    return [own.name for own in fields if own.metadata.get("named", True)]
+
+
 class Config(Protocol):
     """The shape of a model: a frozen dataclass of numbers, in Hugging Face's names."""
 
@@ -64,12 +75,13 @@ class Complete(Protocol):
 class Stored(Protocol):
     """The name under which a tensor is stored."""
 
-    def __call__(self, modules: Sequence[str], layer: int | None) -> str:
+    def __call__(self, path: Sequence[str], layer: int | None) -> str:
         """Returns Hugging Face's name of a leaf of the parameters.
 
         Args:
-          modules: the leaf's path, without its own key.
-          layer: which layer's part of it, if `modules` begin with `"layers"`.
+          path: the leaf's, its own key last: `"kernel"`, `"bias"`, `"scale"` or
+            `"embedding"`.
+          layer: which layer's part of it, if the path begins with `"layers"`.
         """
         ...
 
@@ -85,17 +97,19 @@ class Family:
     Attributes:
       model_type: Hugging Face's name of it in `config.json`.
       architecture: that of its class.
-      config: the dataclass of its shape, `Config`.
+      config: the dataclass of its shape, `Config`. A field whose metadata say `named`
+        false is no option of `config.json`: `gather` makes it and `written` tells it.
       build: `(config) -> policy`.
       gather: `(options, path) -> fields` that are spelt in another way.
       complete: `(fields, path) -> config`.
       required: fields of the shape that every file must have.
       only: option -> the values under which it means this model, the usual one first.
       written: `(config) -> options`, what a file says besides the shape's fields.
-      stored: `(modules, layer) -> name` of a stored tensor.
+      stored: `(path, layer) -> name` of a stored tensor.
       output: name of the stored output matrix; absent where it is tied.
       embedding: name of the stored embedding.
       superfluous: ends of names of tensors that are passed over.
+      known: options that `gather` reads, which are no fields of the shape.
     """
 
     model_type: str
@@ -111,3 +125,4 @@ class Family:
     output: str
     embedding: str
     superfluous: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()

@@ -2,8 +2,12 @@
 
 from nashalign.policies.families.family import Config, Family
 from nashalign.policies.families.llama import FAMILY as LLAMA
+from nashalign.policies.families.mistral import FAMILY as MISTRAL
+from nashalign.policies.families.qwen import QWEN2, QWEN3
 
-_FAMILIES: dict[str, Family] = {family.model_type: family for family in (LLAMA,)}
+_FAMILIES: dict[str, Family] = {
+    family.model_type: family for family in (LLAMA, QWEN2, QWEN3, MISTRAL)
+}
 
 
 def register_family(family: Family) -> Family:

@@ -1,34 +1,44 @@
 """Options of rotary positions, as `config.json` spells them in two styles."""
 
+import dataclasses
 import pathlib
+from typing import Any
 
+from nashalign.policies import rotary
 from nashalign.policies.families.family import Options
 
+_SCALINGS: dict[str, type] = {
+    "linear": rotary.Linear,
+    "llama3": rotary.Llama3,
+    "yarn": rotary.Yarn,
+}
+# The context before scaling, which a file may say in several places.
+_CONTEXT = "original_max_position_embeddings"
+KNOWN = (_CONTEXT,)
+"""Options that are read here, beside `rope_theta` and the two objects."""
 
-def rope_theta(options: Options, path: pathlib.Path, default: float) -> float:
-    """Returns the base of the rotary frequencies in either style.
+
+def read_rope(options: Options, path: pathlib.Path, default: float) -> dict[str, Any]:
+    """Returns base and scaling of the rotary frequencies, in either style.
 
     Args:
       options: the content of a `config.json`.
       path: of that file, to begin a message with.
       default: the base where the file names none.
 
+    Returns:
+      `rope_theta`, and `scaling`, None where there is none.
+
     Raises:
-      ValueError: the frequencies are scaled, or two bases are named.
+      ValueError: a scaling is not supported or lacks a number, or two bases or two
+        scalings are named.
     """
-    theta = options.get("rope_theta")
+    theta, scaling = options.get("rope_theta"), None
     for style in ("rope_parameters", "rope_scaling"):
         given = options.get(style) or {}
         if not isinstance(given, dict):
             raise ValueError(f"{path}: {style} is {given!r:.60}, not an object.")
-        rope = dict(given)
-        kind = rope.pop("rope_type", rope.pop("type", "default"))
-        rope.pop("type", None)
-        if kind != "default":
-            raise ValueError(
-                f"{path}: {style} of type {kind!r:.60} is not supported, only "
-                "'default'."
-            )
+        rope = {name: value for name, value in given.items() if value is not None}
         own = rope.pop("rope_theta", None)
         if own is not None and theta is not None and own != theta:
             raise ValueError(
@@ -36,10 +46,73 @@ def rope_theta(options: Options, path: pathlib.Path, default: float) -> float:
                 "delete the wrong one."
             )
         theta = own if theta is None else theta
-        rest = {name: value for name, value in rope.items() if value is not None}
-        if rest.pop("partial_rotary_factor", 1.0) != 1.0 or rest:
+        found = _scaling(rope, options, f"{path}: {style}")
+        if scaling and found and scaling != found:
             raise ValueError(
-                f"{path}: {style} {given!r:.60} is not supported, only rope_theta "
-                "and rope_type 'default'."
+                f"{path}: rope_parameters and rope_scaling ask for different scalings; "
+                "delete the wrong one."
             )
-    return default if theta is None else theta
+        scaling = scaling or found
+    return {"rope_theta": default if theta is None else theta, "scaling": scaling}
+
+
+def written_rope(theta: float, scaling: rotary.Scaling | None) -> dict[str, Any]:
+    """Returns the options of rotary positions, in both styles."""
+    kinds = {own: kind for kind, own in _SCALINGS.items()}
+    if scaling is None:
+        plain = {"rope_theta": theta, "rope_type": "default"}
+        return {"rope_parameters": plain, "rope_scaling": None}
+    own: Any = scaling  # a dataclass, as all of `_SCALINGS` are
+    values = {k: v for k, v in dataclasses.asdict(own).items() if v is not None}
+    told = {"rope_type": kinds[type(scaling)], **values}
+    return {"rope_parameters": {"rope_theta": theta, **told}, "rope_scaling": told}
+
+
+def _scaling(rope, options, where):
+    """The scaling that an object asks for; None if it asks for none."""
+    kind = rope.pop("rope_type", rope.pop("type", "default"))
+    rope.pop("type", None)
+    if rope.pop("partial_rotary_factor", 1.0) != 1.0:
+        raise ValueError(f"{where}: a partial_rotary_factor is not supported.")
+    if kind == "default":
+        if rope:
+            raise ValueError(
+                f"{where} {rope!r:.60} is not supported with rope_type 'default'."
+            )
+        return None
+    if kind not in _SCALINGS:
+        names = ", ".join(map(repr, ("default", *_SCALINGS)))
+        raise ValueError(
+            f"{where} of type {kind!r:.60} is not supported, only {names}."
+        )
+    return _made(_SCALINGS[kind], rope, options, where)
+
+
+def _made(made, rope, options, where):
+    """A scaling of numbers that are there, and that it knows."""
+    fields = {own.name: own for own in dataclasses.fields(made)}
+    if _CONTEXT in fields:
+        # Some files say it beside the object, others mean the whole context.
+        whole = rope.get(_CONTEXT, options.get("max_position_embeddings"))
+        length = options.get(_CONTEXT) or whole
+        rope = rope | ({} if length is None else {_CONTEXT: length})
+    unknown = sorted(rope.keys() - fields.keys())
+    missing = [
+        name
+        for name, own in fields.items()
+        if own.default is dataclasses.MISSING and name not in rope
+    ]
+    if unknown or missing:
+        what = f"knows no {unknown[0]!r:.60}" if unknown else f"lacks {missing[0]}"
+        raise ValueError(f"{where} {what}.")
+    for name, value in rope.items():
+        kinds = bool if name == "truncate" else int | float
+        wrong = isinstance(value, bool) != (kinds is bool)
+        if wrong or not isinstance(value, kinds) or not (kinds is bool or value > 0):
+            raise ValueError(
+                f"{where}: {name} is {value!r:.60}, not a positive number."
+            )
+    try:
+        return made(**rope)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None

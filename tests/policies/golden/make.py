@@ -1,14 +1,18 @@
-"""Makes the golden outputs: tiny Llamas of `transformers`, and their logits.
+"""Makes the golden outputs: tiny models of `transformers`, and their logits.
 
 Each folder is written by one major version, so that both styles of `config.json` are
 the real ones. With torch and the named version installed, from the repository's root:
 
     python tests/policies/golden/make.py grouped   # transformers 5.23.0, torch 2.13.0
     python tests/policies/golden/make.py tied      # transformers 4.57.6, torch 2.13.0
+    python tests/policies/golden/make.py llama3    # transformers 5.24.0, torch 2.13.0
+    ... and so each of the others
 
 `grouped` has grouped queries, heads wider than the width over their number, an output
-matrix of its own, and shards; `tied` has none of these. Weights are drawn wide, and
-norms away from one, so that the logits are of order one and every part matters.
+matrix of its own, and shards; `tied` has none of these. `llama3` has its rotary
+scaling, with frequencies low, high and between, and all biases; `yarn` that scaling,
+and windows in some layers. Texts are longer than the windows. Weights are drawn wide,
+and norms away from one, so that the logits are of order one and every part matters.
 """
 
 import pathlib
@@ -29,6 +33,7 @@ COMMON = {
 }
 MODELS = {
     "grouped": {
+        "class": "Llama",
         "major": "5",
         "shards": "10KB",
         "config": {
@@ -39,9 +44,79 @@ MODELS = {
         },
     },
     "tied": {
+        "class": "Llama",
         "major": "4",
         "shards": "1GB",
         "config": {"rope_theta": 300.0, "tie_word_embeddings": True},
+    },
+    "llama3": {
+        "class": "Llama",
+        "major": "5",
+        "shards": "1GB",
+        "config": {
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "rope_theta": 100.0,
+                "factor": 4.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 16,
+            },
+        },
+    },
+    "linear": {
+        "class": "Llama",
+        "major": "5",
+        "shards": "1GB",
+        "config": {
+            "rope_parameters": {
+                "rope_type": "linear",
+                "rope_theta": 100.0,
+                "factor": 3.0,
+            },
+        },
+    },
+    "qwen2": {
+        "class": "Qwen2",
+        "major": "5",
+        "shards": "1GB",
+        "config": {"num_key_value_heads": 2, "tie_word_embeddings": True},
+    },
+    "yarn": {
+        "class": "Qwen2",
+        "major": "5",
+        "shards": "1GB",
+        "config": {
+            "num_key_value_heads": 1,
+            "num_attention_heads": 1,
+            "max_position_embeddings": 256,
+            "use_sliding_window": True,
+            "sliding_window": 3,
+            "max_window_layers": 1,
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "rope_theta": 100.0,
+                "factor": 4.0,
+                "original_max_position_embeddings": 64,
+                "beta_fast": 4.0,
+            },
+        },
+    },
+    "qwen3": {
+        "class": "Qwen3",
+        "major": "5",
+        "shards": "1GB",
+        "config": {"num_key_value_heads": 2, "head_dim": 6, "attention_bias": True},
+    },
+    "mistral": {
+        "class": "Mistral",
+        "major": "5",
+        "shards": "1GB",
+        "config": {"num_key_value_heads": 2, "head_dim": 6, "sliding_window": 3},
     },
 }
 LENGTHS = (7, 4, 1)
@@ -53,8 +128,9 @@ def make(name: str) -> None:
     if not transformers.__version__.startswith(row["major"] + "."):
         raise SystemExit(f"{name} is made with transformers {row['major']}")
     torch.manual_seed(0)
-    config = transformers.LlamaConfig(**COMMON, **row["config"])
-    model = transformers.LlamaForCausalLM(config).float().eval()
+    config = getattr(transformers, f"{row['class']}Config")(**COMMON | row["config"])
+    made = getattr(transformers, f"{row['class']}ForCausalLM")
+    model = made(config).float().eval()
     with torch.no_grad():
         for tensor in model.parameters():
             centre = 1.0 if tensor.ndim == 1 else 0.0

@@ -1,0 +1,85 @@
+"""Options of windows: how far back each layer sees."""
+
+import pathlib
+from typing import Any
+
+from nashalign.policies.families.family import Options
+
+_SLIDING, _FULL = "sliding_attention", "full_attention"
+Windows = tuple[int | None, ...]
+# A file that asks for more is damaged, and a list of its layers would fill the memory.
+_MOST_LAYERS = 100_000
+
+
+def read_windows(options: Options, path: pathlib.Path) -> Windows | None:
+    """Returns the window of each layer; None where none has one.
+
+    Args:
+      options: the content of a `config.json`, in which `layer_types` say which layers
+        have the `sliding_window`, or else those from `max_window_layers` on, and
+        nothing where `use_sliding_window` is not true.
+      path: of that file, to begin a message with.
+
+    Raises:
+      ValueError: an option is not what it must be.
+    """
+    number = _whole(options, "num_hidden_layers", path) or 0
+    window = _whole(options, "sliding_window", path) or 4096
+    sliding = options.get("use_sliding_window") is True
+    types = options.get("layer_types")
+    if types is None and not sliding:
+        return None
+    if number > _MOST_LAYERS:
+        raise ValueError(f"{path}: num_hidden_layers is {number}, more than any has.")
+    if types is None:
+        begin = _whole(options, "max_window_layers", path, least=0)
+        begin = 28 if begin is None else begin
+        types = [_SLIDING if layer >= begin else _FULL for layer in range(number)]
+    if (
+        not isinstance(types, list)
+        or len(types) != number
+        or not set(types) <= {_SLIDING, _FULL}
+    ):
+        raise ValueError(
+            f"{path}: layer_types must be {number} times {_SLIDING!r} or {_FULL!r}, "
+            f"not {types!r:.60}."
+        )
+    if _SLIDING in types and not sliding:
+        raise ValueError(
+            f"{path}: layer_types have a window, and use_sliding_window is not true."
+        )
+    if _SLIDING not in types:
+        return None
+    return tuple(window if kind == _SLIDING else None for kind in types)
+
+
+def window_size(options: Options, path: pathlib.Path) -> int | None:
+    """Returns the `sliding_window`; None where it is absent or null.
+
+    Raises:
+      ValueError: it is no whole number of at least one.
+    """
+    return _whole(options, "sliding_window", path)
+
+
+def written_windows(windows: Windows | None, number: int) -> dict[str, Any]:
+    """Returns the options that say so, of so many layers."""
+    own = windows or (None,) * number
+    sizes = {window for window in own if window is not None}
+    return {
+        "use_sliding_window": bool(sizes),
+        "sliding_window": max(sizes, default=None),
+        "layer_types": [_FULL if window is None else _SLIDING for window in own],
+    }
+
+
+def _whole(options, name, path, least=1) -> int | None:
+    """An option that is a whole number; None where it is absent or null."""
+    value = options.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(
+            f"{path}: {name} is {value!r:.60}, not a whole number of at least {least}."
+        )
+    return value
