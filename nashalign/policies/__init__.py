@@ -6,6 +6,7 @@ from nashalign.policies.extrapolation import extrapolate
 from nashalign.policies.families import (
     Config,
     Family,
+    Gemma2Config,
     LlamaConfig,
     MistralConfig,
     Qwen2Config,
@@ -38,6 +39,7 @@ __all__ = [
     "Cache",
     "Config",
     "Family",
+    "Gemma2Config",
     "LlamaConfig",
     "MistralConfig",
     "Params",

@@ -13,6 +13,7 @@ import functools
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from nashalign.policies import layers, ring, rotary
@@ -38,7 +39,7 @@ class Decoder(nnx.Module):
             rngs=rngs,
         )
         self.layers = blocks(rngs)
-        self.norm = layers.norm(config.hidden_size, config.rms_norm_eps, rngs)
+        self.norm = layers.norm(config.hidden_size, config, options, rngs)
         if not config.tie_word_embeddings:
             self.lm_head = layers.linear(config.hidden_size, config.vocab_size, rngs)
 
@@ -96,7 +97,8 @@ def _decoder(config, options, graph, remat):
         )
         # Rounded to bfloat16, logits of ten would be off by a thirtieth.
         dtype = jnp.promote_types(hidden.dtype, jnp.float32)
-        return jnp.matmul(hidden, kernel, preferred_element_type=dtype)
+        found = jnp.matmul(hidden, kernel, preferred_element_type=dtype)
+        return layers.capped(found, options.logit_cap)
 
     return Policy(
         init=init,
@@ -145,6 +147,8 @@ def _read(config, options, remat, model, tokens, mask, cache):
         return nnx.merge(graph, params)(x, rotation, seen, kept)
 
     x = model.embed_tokens.embedding[...][tokens]
+    if options.scaled_embedding:
+        x = x * jnp.asarray(np.sqrt(config.hidden_size), x.dtype)
     # The cache is read in the scan and written behind it: written in it, it is copied.
     inputs = (stack, windows, cache["keys"], cache["values"])
     x, (keys, values) = jax.lax.scan(layer, x, inputs)

@@ -6,6 +6,7 @@ these; where they are kept is not its business (`ring.py`).
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +56,13 @@ class Options:
       output_bias: whether attention's output projection has one.
       mlp_bias: whether the MLP's projections have.
       qk_norm: whether each head's queries and keys are normalised before they turn.
+      post_norms: whether attention's and the MLP's outputs are normalised too.
+      norm_offset: what is added to a norm's stored scale, 0 or 1.
+      activation: of the gate.
+      query_width: what scores are divided by the root of; None is a head's width.
+      attention_cap: what scores are kept below by a tanh; None, by nothing.
+      logit_cap: the same of logits.
+      scaled_embedding: whether embeddings are multiplied by the root of the width.
       scaling: of the rotary frequencies; None where there is none.
       windows: for each layer how many tokens see each other, a token itself counted;
         None of a layer is all of them, None of all is no window anywhere.
@@ -64,6 +72,13 @@ class Options:
     output_bias: bool = False
     mlp_bias: bool = False
     qk_norm: bool = False
+    post_norms: bool = False
+    norm_offset: float = 0.0
+    activation: Callable[[jax.Array], jax.Array] = nnx.silu
+    query_width: float | None = None
+    attention_cap: float | None = None
+    logit_cap: float | None = None
+    scaled_embedding: bool = False
     scaling: Scaling | None = None
     windows: tuple[int | None, ...] | None = None
 
@@ -82,8 +97,8 @@ class Attention(nnx.Module):
         self.v_proj = linear(width, keys, rngs, bias=options.qkv_bias)
         self.o_proj = linear(queries, width, rngs, bias=options.output_bias)
         if options.qk_norm:
-            self.q_norm = norm(head, config.rms_norm_eps, rngs)
-            self.k_norm = norm(head, config.rms_norm_eps, rngs)
+            self.q_norm = norm(head, config, options, rngs)
+            self.k_norm = norm(head, config, options, rngs)
 
     def __call__(self, x, rotation, visible, kept):
         """Attends to what is kept and to itself.
@@ -114,7 +129,9 @@ class Attention(nnx.Module):
             jnp.einsum, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32)
         )
         scores = [dot("bkqh,bkhc->bkqc", q, keys) for keys in (kept_k, k)]
-        scores = jnp.concatenate(scores, -1) / np.sqrt(head).astype(scores[0].dtype)
+        width = self.options.query_width or head
+        scores = jnp.concatenate(scores, -1) / np.sqrt(width).astype(scores[0].dtype)
+        scores = capped(scores, self.options.attention_cap)
         seen = jnp.tile(visible, (1, heads // k.shape[1], 1))[:, None]
         weights = jax.nn.softmax(jnp.where(seen, scores, _lowest(scores.dtype)), -1)
         weights = jnp.split(weights.astype(v.dtype), [kept_k.shape[-1]], -1)
@@ -131,9 +148,13 @@ class Block(nnx.Module):
     def __init__(self, config: Shape, options: Options, rngs: nnx.Rngs):
         """Makes the layer's parameters."""
         width, inner = config.hidden_size, config.intermediate_size
-        self.input_layernorm = norm(width, config.rms_norm_eps, rngs)
+        self.options = options
+        self.input_layernorm = norm(width, config, options, rngs)
         self.self_attn = Attention(config, options, rngs)
-        self.post_attention_layernorm = norm(width, config.rms_norm_eps, rngs)
+        self.post_attention_layernorm = norm(width, config, options, rngs)
+        if options.post_norms:
+            self.pre_feedforward_layernorm = norm(width, config, options, rngs)
+            self.post_feedforward_layernorm = norm(width, config, options, rngs)
         self.gate_proj = linear(width, inner, rngs, bias=options.mlp_bias)
         self.up_proj = linear(width, inner, rngs, bias=options.mlp_bias)
         self.down_proj = linear(inner, width, rngs, bias=options.mlp_bias)
@@ -141,9 +162,39 @@ class Block(nnx.Module):
     def __call__(self, x, rotation, visible, kept):
         """Returns the next residual stream and the layer's keys and values."""
         attended, own = self.self_attn(self.input_layernorm(x), rotation, visible, kept)
+        if self.options.post_norms:
+            x = x + self.post_attention_layernorm(attended)
+            mixed = self._mlp(self.pre_feedforward_layernorm(x))
+            return x + self.post_feedforward_layernorm(mixed), own
         x = x + attended
-        h = self.post_attention_layernorm(x)
-        return x + self.down_proj(nnx.silu(self.gate_proj(h)) * self.up_proj(h)), own
+        return x + self._mlp(self.post_attention_layernorm(x)), own
+
+    def _mlp(self, h):
+        """The gated MLP."""
+        gate = self.options.activation(self.gate_proj(h))
+        return self.down_proj(gate * self.up_proj(h))
+
+
+class Norm(nnx.Module):
+    """Root-mean-square norm over the last axis, whose stored scale has an offset."""
+
+    def __init__(self, width: int, epsilon: float, offset: float):
+        """Makes the scale, which is one with its offset."""
+        self.epsilon, self.offset = epsilon, offset
+        self.scale = nnx.Param(jnp.full(width, 1.0 - offset))
+
+    def __call__(self, x):
+        """Returns `x` normalised and scaled, computed in at least float32."""
+        own = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        size = jnp.mean(jnp.square(own), -1, keepdims=True)
+        scale = self.offset + self.scale[...].astype(own.dtype)
+        scale = jnp.expand_dims(scale, range(x.ndim - 1))
+        return (own * jax.lax.rsqrt(size + self.epsilon) * scale).astype(x.dtype)
+
+
+def capped(x, cap):
+    """Numbers kept between `-cap` and `cap`; as they are where it is None."""
+    return x if cap is None else cap * jnp.tanh(x / cap)
 
 
 def _rotate(x, rotation):
@@ -169,6 +220,9 @@ def linear(inputs, outputs, rngs, *, bias=False):
     return nnx.Linear(inputs, outputs, use_bias=bias, kernel_init=init, rngs=rngs)
 
 
-def norm(width, epsilon, rngs):
+def norm(width, config, options, rngs):
     """Root-mean-square norm over so many columns."""
+    epsilon, offset = config.rms_norm_eps, options.norm_offset
+    if offset:
+        return Norm(width, epsilon, offset)
     return nnx.RMSNorm(width, epsilon=epsilon, rngs=rngs)

@@ -120,6 +120,7 @@ SIZES = {
 @pytest.mark.parametrize(
     "own",
     [
+        policies.Gemma2Config(vocab_size=280, windows=(4, None), **SIZES),
         policies.MistralConfig(vocab_size=280, window=4, **SIZES),
         policies.Qwen2Config(vocab_size=280, windows=(None, 4), **SIZES),
         policies.Qwen3Config(vocab_size=280, tie_word_embeddings=True, **SIZES),

@@ -18,7 +18,7 @@ from nashalign.types import Prompts
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 NAMES = ("grouped", "tied")
 # One of each family, and each option that changes numbers.
-ALL = (*NAMES, "linear", "llama3", "qwen2", "yarn", "qwen3", "mistral")
+ALL = (*NAMES, "linear", "llama3", "qwen2", "yarn", "qwen3", "mistral", "gemma2")
 
 
 LLAMA3 = {
@@ -616,3 +616,49 @@ def test_the_original_context_is_found_where_files_say_it(folder, options, origi
     set_options(folder, **options)
     scaling = policies.load_pretrained(folder).config.scaling
     assert scaling.original_max_position_embeddings == original
+
+
+@pytest.mark.parametrize(
+    "options, windows",
+    [
+        ({}, (3, None)),
+        ({"layer_types": None}, (3, None)),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, (None, 3)),
+        ({"layer_types": ["full_attention"] * 2}, None),
+    ],
+)
+def test_gemma_has_a_window_in_every_other_layer(tmp_path, options, windows):
+    folder = shutil.copytree(GOLDEN / "gemma2", tmp_path / "model")
+    set_options(folder, **options)
+    assert policies.load_pretrained(folder).config.windows == windows
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"final_logit_softcapping": 0}, "softcapping is 0, not a positive"),
+        ({"attn_logit_softcapping": True}, "softcapping is True, not a positive"),
+        ({"hidden_activation": "gelu"}, "hidden_activation 'gelu' is not supported"),
+        ({"use_bidirectional_attention": True}, "use_bidirectional_attention True"),
+        ({"layer_types": ["full_attention"]}, "layer_types must be 2 times"),
+        ({"query_pre_attn_scalar": 0}, "query_pre_attn_scalar is 0, not a positive"),
+    ],
+)
+def test_a_gemma_that_is_another_is_refused(tmp_path, options, message):
+    folder = shutil.copytree(GOLDEN / "gemma2", tmp_path / "model")
+    set_options(folder, **options)
+    with pytest.raises(ValueError, match=message):
+        policies.load_pretrained(folder)
+
+
+def test_a_cap_that_is_null_is_none_and_one_that_is_absent_is_that_of_gemma(tmp_path):
+    folder = shutil.copytree(GOLDEN / "gemma2", tmp_path / "model")
+    path = folder / "config.json"
+    options = json.loads(path.read_text())
+    del options["attn_logit_softcapping"]
+    path.write_text(json.dumps(options | {"final_logit_softcapping": None}))
+    loaded = policies.load_pretrained(folder)
+    config = loaded.config
+    assert (config.attention_cap, config.logit_cap) == (50.0, None)
+    policies.save_pretrained(tmp_path / "again", loaded.params, config)
+    assert policies.load_pretrained(tmp_path / "again").config == config

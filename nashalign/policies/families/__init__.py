@@ -1,6 +1,7 @@
 """The families of models: what each one's Hugging Face folders have of their own."""
 
 from nashalign.policies.families.family import Config, Family, option_names
+from nashalign.policies.families.gemma import Gemma2Config
 from nashalign.policies.families.llama import LlamaConfig, llama
 from nashalign.policies.families.mistral import MistralConfig
 from nashalign.policies.families.qwen import Qwen2Config, Qwen3Config
@@ -13,6 +14,7 @@ from nashalign.policies.families.registry import (
 __all__ = [
     "Config",
     "Family",
+    "Gemma2Config",
     "LlamaConfig",
     "MistralConfig",
     "Qwen2Config",

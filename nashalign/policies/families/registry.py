@@ -1,12 +1,13 @@
 """The registry of model families."""
 
 from nashalign.policies.families.family import Config, Family
+from nashalign.policies.families.gemma import FAMILY as GEMMA2
 from nashalign.policies.families.llama import FAMILY as LLAMA
 from nashalign.policies.families.mistral import FAMILY as MISTRAL
 from nashalign.policies.families.qwen import QWEN2, QWEN3
 
 _FAMILIES: dict[str, Family] = {
-    family.model_type: family for family in (LLAMA, QWEN2, QWEN3, MISTRAL)
+    family.model_type: family for family in (LLAMA, QWEN2, QWEN3, MISTRAL, GEMMA2)
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from nashalign.policies.families.family import Options
 
-_SLIDING, _FULL = "sliding_attention", "full_attention"
+SLIDING, FULL = "sliding_attention", "full_attention"
 Windows = tuple[int | None, ...]
 # A file that asks for more is damaged, and a list of its layers would fill the memory.
 _MOST_LAYERS = 100_000
@@ -23,34 +23,62 @@ def read_windows(options: Options, path: pathlib.Path) -> Windows | None:
     Raises:
       ValueError: an option is not what it must be.
     """
-    number = _whole(options, "num_hidden_layers", path) or 0
+    number = num_layers(options, path)
     window = _whole(options, "sliding_window", path) or 4096
     sliding = options.get("use_sliding_window") is True
     types = options.get("layer_types")
     if types is None and not sliding:
         return None
-    if number > _MOST_LAYERS:
-        raise ValueError(f"{path}: num_hidden_layers is {number}, more than any has.")
     if types is None:
         begin = _whole(options, "max_window_layers", path, least=0)
         begin = 28 if begin is None else begin
-        types = [_SLIDING if layer >= begin else _FULL for layer in range(number)]
-    if (
-        not isinstance(types, list)
-        or len(types) != number
-        or not set(types) <= {_SLIDING, _FULL}
-    ):
-        raise ValueError(
-            f"{path}: layer_types must be {number} times {_SLIDING!r} or {_FULL!r}, "
-            f"not {types!r:.60}."
-        )
-    if _SLIDING in types and not sliding:
+        types = [SLIDING if layer >= begin else FULL for layer in range(number)]
+    found = by_type(types, window, number, path)
+    if found and not sliding:
         raise ValueError(
             f"{path}: layer_types have a window, and use_sliding_window is not true."
         )
-    if _SLIDING not in types:
+    return found
+
+
+def by_type(
+    types: object, window: int | None, number: int, path: pathlib.Path
+) -> Windows | None:
+    """Returns the window of each of so many layers; None where none has one.
+
+    Args:
+      types: `layer_types` of a `config.json`.
+      window: of those that slide.
+      number: of layers.
+      path: of the file, to begin a message with.
+
+    Raises:
+      ValueError: the types are not what they must be.
+    """
+    if (
+        not isinstance(types, list)
+        or len(types) != number
+        or not all(kind in (SLIDING, FULL) for kind in types)
+    ):
+        raise ValueError(
+            f"{path}: layer_types must be {number} times {SLIDING!r} or {FULL!r}, "
+            f"not {types!r:.60}."
+        )
+    if SLIDING not in types:
         return None
-    return tuple(window if kind == _SLIDING else None for kind in types)
+    return tuple(window if kind == SLIDING else None for kind in types)
+
+
+def num_layers(options: Options, path: pathlib.Path) -> int:
+    """Returns `num_hidden_layers`.
+
+    Raises:
+      ValueError: it is no whole number, or more than any model has.
+    """
+    number = _whole(options, "num_hidden_layers", path) or 0
+    if number > _MOST_LAYERS:
+        raise ValueError(f"{path}: num_hidden_layers is {number}, more than any has.")
+    return number
 
 
 def window_size(options: Options, path: pathlib.Path) -> int | None:
@@ -69,7 +97,7 @@ def written_windows(windows: Windows | None, number: int) -> dict[str, Any]:
     return {
         "use_sliding_window": bool(sizes),
         "sliding_window": max(sizes, default=None),
-        "layer_types": [_FULL if window is None else _SLIDING for window in own],
+        "layer_types": [FULL if window is None else SLIDING for window in own],
     }
 
 

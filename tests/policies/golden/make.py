@@ -112,6 +112,19 @@ MODELS = {
         "shards": "1GB",
         "config": {"num_key_value_heads": 2, "head_dim": 6, "attention_bias": True},
     },
+    "gemma2": {
+        "class": "Gemma2",
+        "major": "5",
+        "shards": "1GB",
+        "config": {
+            "num_key_value_heads": 2,
+            "head_dim": 6,
+            "query_pre_attn_scalar": 9,
+            "sliding_window": 3,
+            "attn_logit_softcapping": 2.0,
+            "final_logit_softcapping": 5.0,
+        },
+    },
     "mistral": {
         "class": "Mistral",
         "major": "5",
