@@ -17,6 +17,7 @@ import safetensors.numpy
 from experiments.docstrings import harvest
 from experiments.docstrings.sources import Source
 from nashalign import data, evaluation, policies, training
+from nashalign.policies.families import option_names
 from tests.fuzzing import bytes_of_files
 from tests.fuzzing.trial import Trial
 
@@ -31,6 +32,9 @@ _CONFIG = policies.LlamaConfig(
     head_dim=4,
     max_position_embeddings=128,
 )
+
+
+_GOLDEN = pathlib.Path(__file__).parents[1] / "policies" / "golden"
 
 
 def model_folder(folder: pathlib.Path) -> pathlib.Path:
@@ -56,15 +60,18 @@ def _copy(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 def configs(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial]:
     """`config.json` with a value that no model has, or no JSON."""
-    whole = model_folder(folder)
-    options = json.loads((whole / "config.json").read_text())
-    numbers = [
-        name
-        for name, value in options.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    wholes = [model_folder(folder)]
+    for family in ("llama3", "yarn", "gemma2", "mistral"):
+        wholes.append(shutil.copytree(_GOLDEN / family, folder / family))
     named = ["architectures", "model_type", "hidden_act", "dtype", "rope_parameters"]
     while True:
+        whole = wholes[random.integers(len(wholes))]
+        options = json.loads((whole / "config.json").read_text())
+        numbers = [
+            name
+            for name, value in options.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
         with _copy(whole) as copy:
             path = copy / "config.json"
             if random.random() < 0.3:
@@ -76,7 +83,7 @@ def configs(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial
                 bytes_of_files.change_json(path, **{name: value})
                 says = (name,)
             yield Trial(
-                name=f"config.json: {name} is {what}",
+                name=f"config.json of {whole.name}: {name} is {what}",
                 call=lambda copy=copy: policies.load_pretrained(copy),
                 says=says,
                 right=lambda loaded, name=name: _is_a_model(loaded, name),
@@ -86,9 +93,10 @@ def configs(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial
 def _is_a_model(loaded: policies.Pretrained, name: str) -> bool:
     """Whether what was read can be meant: one that differs in a number alone."""
     config = loaded.config
-    sound = all(np.isfinite(float(getattr(config, own))) for own in vars(config))
+    options = option_names(type(config))
+    sound = all(np.isfinite(float(getattr(config, own))) for own in options)
     # An option that no logits depend on, or a context that some models do have.
-    free = name not in vars(config) or name in ("tie_word_embeddings", "rope_theta")
+    free = name not in options or name in ("tie_word_embeddings", "rope_theta")
     longer = name == "max_position_embeddings" and getattr(config, name) < 2**31
     return sound and (free or longer) and _writes(loaded)
 

@@ -106,12 +106,13 @@ def _made(made, rope, options, where):
         what = f"knows no {unknown[0]!r:.60}" if unknown else f"lacks {missing[0]}"
         raise ValueError(f"{where} {what}.")
     for name, value in rope.items():
-        kinds = bool if name == "truncate" else int | float
-        wrong = isinstance(value, bool) != (kinds is bool)
-        if wrong or not isinstance(value, kinds) or not (kinds is bool or value > 0):
-            raise ValueError(
-                f"{where}: {name} is {value!r:.60}, not a positive number."
-            )
+        if name == "truncate":
+            right, what = isinstance(value, bool), "true or false"
+        else:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            right, what = number and 0 < value < 2**31, "a positive number"
+        if not right:
+            raise ValueError(f"{where}: {name} is {value!r:.60}, not {what}.")
     try:
         return made(**rope)
     except ValueError as error:

@@ -106,8 +106,10 @@ def _whole(options, name, path, least=1) -> int | None:
     value = options.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not least <= value < 2**31:
         raise ValueError(
-            f"{path}: {name} is {value!r:.60}, not a whole number of at least {least}."
+            f"{path}: {name} is {value!r:.60}, not a whole number of at least {least} "
+            "and of 32 bits."
         )
     return value
