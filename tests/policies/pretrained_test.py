@@ -578,6 +578,7 @@ def test_saving_parameters_of_another_model_is_refused(loaded, tmp_path):
         ({"sliding_window": 2.0}, "sliding_window is 2.0, not a whole number"),
         ({"layer_types": None, "max_window_layers": -1}, "max_window_layers is -1"),
         ({"num_key_value_heads": None}, "lacks num_key_value_heads"),
+        ({"sliding_window": "many"}, "sliding_window is 'many', not a whole"),
         ({"num_hidden_layers": 2**30, "layer_types": None}, "more than any has"),
     ],
 )
@@ -601,6 +602,20 @@ def test_windows_that_cannot_be_are_refused(tmp_path, options, message):
 def test_layers_with_a_window_are_named_or_counted(tmp_path, options, windows):
     folder = shutil.copytree(GOLDEN / "yarn", tmp_path / "model")
     set_options(folder, **options)
+    assert policies.load_pretrained(folder).config.windows == windows
+
+
+@pytest.mark.parametrize(
+    "said, windows", [({"sliding_window": None}, None), ({}, (None, 4096))]
+)
+def test_a_window_that_is_null_is_none_and_one_that_is_absent_is_the_usual(
+    tmp_path, said, windows
+):
+    folder = shutil.copytree(GOLDEN / "yarn", tmp_path / "model")
+    path = folder / "config.json"
+    options = json.loads(path.read_text())
+    del options["sliding_window"], options["layer_types"]
+    path.write_text(json.dumps(options | said))
     assert policies.load_pretrained(folder).config.windows == windows
 
 

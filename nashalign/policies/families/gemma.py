@@ -65,8 +65,7 @@ def _gather(options, path):
     types = options.get("layer_types")
     if types is None:
         types = [FULL if layer % 2 else SLIDING for layer in range(number)]
-    given = options if "sliding_window" in options else {"sliding_window": 4096}
-    window, width = window_size(given, path), options.get("head_dim")
+    window, width = window_size(options, path), options.get("head_dim")
     return {
         **read_rope(options, path, Gemma2Config.rope_theta),
         "windows": by_type(types, window, number, path) if window else None,

@@ -30,11 +30,10 @@ def _options(config):
 
 
 def _gather(options, path):
-    """Rotary positions, and the window; a file that says nothing has one of 4096."""
-    given = options if "sliding_window" in options else {"sliding_window": 4096}
+    """Rotary positions, and the window."""
     return {
         **read_rope(options, path, MistralConfig.rope_theta),
-        "window": window_size(given, path),
+        "window": window_size(options, path),
     }
 
 

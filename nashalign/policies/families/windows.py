@@ -24,8 +24,8 @@ def read_windows(options: Options, path: pathlib.Path) -> Windows | None:
       ValueError: an option is not what it must be.
     """
     number = num_layers(options, path)
-    window = _whole(options, "sliding_window", path) or 4096
-    sliding = options.get("use_sliding_window") is True
+    window = window_size(options, path)
+    sliding = window is not None and options.get("use_sliding_window") is True
     types = options.get("layer_types")
     if types is None and not sliding:
         return None
@@ -36,7 +36,8 @@ def read_windows(options: Options, path: pathlib.Path) -> Windows | None:
     found = by_type(types, window, number, path)
     if found and not sliding:
         raise ValueError(
-            f"{path}: layer_types have a window, and use_sliding_window is not true."
+            f"{path}: layer_types have a window, and use_sliding_window is not true "
+            "or sliding_window is null."
         )
     return found
 
@@ -82,12 +83,12 @@ def num_layers(options: Options, path: pathlib.Path) -> int:
 
 
 def window_size(options: Options, path: pathlib.Path) -> int | None:
-    """Returns the `sliding_window`; None where it is absent or null.
+    """Returns the `sliding_window`: 4096 where it is absent, None where it is null.
 
     Raises:
       ValueError: it is no whole number of at least one.
     """
-    return _whole(options, "sliding_window", path)
+    return _whole({"sliding_window": 4096, **options}, "sliding_window", path)
 
 
 def written_windows(windows: Windows | None, number: int) -> dict[str, Any]:
