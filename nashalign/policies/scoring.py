@@ -48,7 +48,8 @@ def extend(
     # The first token is read with the continuation, whose own states are all after it.
     first = jnp.ones_like(mask[..., :1], bool)
     mask_read = jnp.concatenate([first, mask], -1)
-    hidden = _after_prompts(policy, params, prompts, tokens, mask_read)[:, :, 1:]
+    hidden, _ = _after_prompts(policy, params, prompts, tokens, mask_read)
+    hidden = hidden[:, :, 1:]
     return capacity.states(capacity.fits_behind(policy, prompts, tokens, mask), hidden)
 
 
@@ -88,11 +89,9 @@ def extend_pairs(
         jnp.concatenate([x[:, before], x[:, behind]], -1) for x in (tokens, mask)
     )
     capacity.require_continued(policy, prompts, both, both_mask, "tokens of a pair")
-    cache, first = prefill(policy, params, prompts, num_responses=number, room=size + 1)
-    inputs = jnp.concatenate([first[:, None], tokens.reshape(-1, size)], 1)
-    seen = jnp.pad(mask.reshape(-1, size), [(0, 0), (1, 0)], constant_values=True)
-    hidden, cache = policy.hidden(params, inputs, seen, cache)
-    hidden = hidden[:, 1:].reshape(*mask.shape, -1)
+    seen = jnp.pad(mask, [(0, 0), (0, 0), (1, 0)], constant_values=True)
+    hidden, cache = _after_prompts(policy, params, prompts, tokens, seen, size + 1)
+    hidden = hidden[:, :, 1:]
     rows = (np.arange(len(tokens))[:, None] * number + before).reshape(-1)
     more, _ = policy.hidden(
         params,
@@ -106,8 +105,8 @@ def extend_pairs(
     return capacity.states(fit, hidden), capacity.states(fit_pairs, more)
 
 
-def _after_prompts(policy, params, prompts, tokens, mask):
-    """States `[B, N, S, D]` of reading first tokens and `S - 1` tokens after them.
+def _after_prompts(policy, params, prompts, tokens, mask, room=0):
+    """States of reading first tokens and `S - 1` tokens after them, and what is kept.
 
     Args:
       policy: the model.
@@ -115,15 +114,18 @@ def _after_prompts(policy, params, prompts, tokens, mask):
       prompts: `B` prompts.
       tokens: `[B, N, S - 1]`.
       mask: `[B, N, S]` bool: that of the first tokens and of these.
+      room: `S` where something is read behind them; else none, as a cache with room
+        would be read, empty as it is, with every token.
+
+    Returns:
+      `[B, N, S, D]`, and a cache of `B N` rows.
     """
-    batch, num_responses, length = mask.shape
-    # Nothing is read behind these tokens: a cache with room for them would be read,
-    # empty as it is, with every token.
-    cache, first = prefill(policy, params, prompts, num_responses=num_responses, room=0)
-    following = tokens.reshape(batch * num_responses, length - 1)
+    batch, number, length = mask.shape
+    cache, first = prefill(policy, params, prompts, num_responses=number, room=room)
+    following = tokens.reshape(batch * number, length - 1)
     inputs = jnp.concatenate([first[:, None], following], 1)
-    hidden, _ = policy.hidden(params, inputs, mask.reshape(inputs.shape), cache)
-    return hidden.reshape(*mask.shape, -1)
+    hidden, cache = policy.hidden(params, inputs, mask.reshape(inputs.shape), cache)
+    return hidden.reshape(*mask.shape, -1), cache
 
 
 def read(
@@ -148,7 +150,7 @@ def read(
     capacity.require_continued(policy, prompts, *own, "responses.tokens")
     # An input is read where the token it predicts is real.
     inputs = responses.tokens[..., :-1]
-    hidden = _after_prompts(policy, params, prompts, inputs, responses.mask)
+    hidden, _ = _after_prompts(policy, params, prompts, inputs, responses.mask)
     return capacity.states(capacity.fits_behind(policy, prompts, *own), hidden)
 
 
