@@ -1,5 +1,6 @@
 """Policies: from tokens to logits, as pure functions over parameters."""
 
+from nashalign.policies import lora
 from nashalign.policies.capacity import fits, require_prompts
 from nashalign.policies.config_file import check_vocabulary
 from nashalign.policies.extrapolation import extrapolate
@@ -22,6 +23,7 @@ from nashalign.policies.logits import (
     mixture_logits,
     precise,
 )
+from nashalign.policies.lora import Lora
 from nashalign.policies.policy import Cache, Params, Policy, prefill
 from nashalign.policies.pretrained import Pretrained, load_pretrained, save_pretrained
 from nashalign.policies.scoring import (
@@ -41,6 +43,7 @@ __all__ = [
     "Family",
     "Gemma2Config",
     "LlamaConfig",
+    "Lora",
     "MistralConfig",
     "Params",
     "Policy",
@@ -57,6 +60,7 @@ __all__ = [
     "known_families",
     "llama",
     "load_pretrained",
+    "lora",
     "log_power",
     "log_collision",
     "log_probs",

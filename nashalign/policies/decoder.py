@@ -18,19 +18,24 @@ from flax import nnx
 
 from nashalign.policies import layers, ring, rotary
 from nashalign.policies.layers import Options, Shape
+from nashalign.policies.lora import Lora, attach
 from nashalign.policies.policy import Policy
 
 
 class Decoder(nnx.Module):
     """The whole decoder; blocks are stacked along a leading layer axis."""
 
-    def __init__(self, config: Shape, options: Options, rngs: nnx.Rngs):
+    def __init__(
+        self, config: Shape, options: Options, lora: Lora | None, rngs: nnx.Rngs
+    ):
         """Makes every parameter, the layers' by one vmapped initialiser."""
 
         @nnx.split_rngs(splits=config.num_hidden_layers)
         @nnx.vmap
         def blocks(rngs):
-            return layers.Block(config, options, rngs)
+            block = layers.Block(config, options, rngs)
+            attach(block, lora, rngs)
+            return block
 
         self.embed_tokens = nnx.Embed(
             config.vocab_size,
@@ -48,15 +53,27 @@ PLAIN = Options()
 """Options of Llama's first models: none."""
 
 
-def decoder(config: Shape, options: Options = PLAIN) -> Policy:
-    """Returns the pure functions of a decoder of one shape, with a family's options."""
-    graph, _ = nnx.split(nnx.eval_shape(lambda: Decoder(config, options, nnx.Rngs(0))))
-    kept = _decoder(config, options, graph, lambda layer: layer)
-    usual = _decoder(config, options, graph, jax.checkpoint)
+def decoder(
+    config: Shape, options: Options = PLAIN, lora: Lora | None = None
+) -> Policy:
+    """Returns the pure functions of a decoder of one shape.
+
+    Args:
+      config: its shape.
+      options: those of its family.
+      lora: the adapters in its layers; None where there are none.
+    """
+
+    def make(key):
+        return Decoder(config, options, lora, nnx.Rngs(key))
+
+    graph, _ = nnx.split(nnx.eval_shape(lambda: make(0)))
+    kept = _decoder(config, options, make, graph, lambda layer: layer)
+    usual = _decoder(config, options, make, graph, jax.checkpoint)
     return dataclasses.replace(usual, without_remat=kept)
 
 
-def _decoder(config, options, graph, remat):
+def _decoder(config, options, make, graph, remat):
     """The functions, with layers whose backward pass is made by `remat`."""
     read = functools.partial(_read, config, options, remat)
     empty = functools.partial(ring.empty, positions=options.windows is not None)
@@ -67,7 +84,7 @@ def _decoder(config, options, graph, remat):
     )
 
     def init(key):
-        return nnx.to_pure_dict(nnx.state(Decoder(config, options, nnx.Rngs(key))))
+        return nnx.to_pure_dict(nnx.state(make(key)))
 
     def prefill(params, prompts, *, room):
         tokens, mask = prompts.tokens[:, :-1], prompts.mask[:, :-1]

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from nashalign.policies.lora import Linear
 from nashalign.policies.rotary import Scaling
 
 
@@ -215,9 +216,8 @@ def _lowest(dtype):
 
 
 def linear(inputs, outputs, rngs, *, bias=False):
-    """A projection, initialised as in Llama; its bias, if it has one, is zero."""
-    init = nnx.initializers.normal(0.02)
-    return nnx.Linear(inputs, outputs, use_bias=bias, kernel_init=init, rngs=rngs)
+    """A projection; its bias, if it has one, is zero."""
+    return Linear(inputs, outputs, rngs, bias=bias)
 
 
 def norm(width, config, options, rngs):

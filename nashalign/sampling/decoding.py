@@ -108,15 +108,16 @@ def sample(
     }
     batch = len(prompts.tokens)
     size = batch if decoding.slots is None else min(decoding.slots, batch)
+    readers = rows.readers(params, read)
     queue = rows.Queue(
         keys=_row_keys(key, prompts.ids, num_responses),
         room=room,
-        **_waiting(policy, params, read, size),
+        **_waiting(policy, readers, read, size),
     )
-    start = _start(policy, params, read, num_responses, decoding, size)
+    start = _start(policy, readers, read, num_responses, decoding, size)
 
     def advance(loop):
-        loop = _advance(policy, params, behaviour, queue, decoding, loop)
+        loop = _advance(policy, readers, behaviour, queue, decoding, loop)
         if size == batch:
             return loop
         return rows.refill(policy, queue, loop, decoding.pad_id)
@@ -129,32 +130,34 @@ def sample(
     return responses, found.log_probs
 
 
-def _waiting(policy, params, read, size):
+def _waiting(policy, readers, read, size):
     """Caches and first tokens of the prompts behind the first rows'."""
     caches, first = {}, {}
-    for name, values in params.items():
-        rest = jax.tree.map(lambda leaf: leaf[size:], read[name])
+    for names, values in readers.items():
+        rest = rows.blocks(read, names, slice(size, None))
         if len(rest.tokens):
-            caches[name], first[name] = policy.prefill(values, rest, room=0)
+            caches[names], token = policy.prefill(values, rest, room=0)
+            first |= rows.by_name(names, token)
     return {"caches": caches, "first": first}
 
 
-def _start(policy, params, read, num_responses, decoding, size):
+def _start(policy, readers, read, num_responses, decoding, size):
     """The rows before the first token."""
     batch = len(next(iter(read.values())).tokens)
     shape, length = (size, num_responses), decoding.max_length
-    caches, last = {}, {}
-    for name, values in params.items():
-        first = jax.tree.map(lambda leaf: leaf[:size], read[name])
-        caches[name], token = policies.prefill(
+    caches, last, dtypes = {}, {}, {}
+    for names, values in readers.items():
+        first = rows.blocks(read, names, slice(size))
+        caches[names], token = policies.prefill(
             policy, values, first, num_responses=num_responses, room=length
         )
-        last[name] = token.astype(jnp.int32).reshape(shape)
+        last |= rows.by_name(names, token.astype(jnp.int32), shape)
+        dtypes |= dict.fromkeys(names, _precision(values))
         if size < batch:
             # The first put may change a cache's form, which a loop may not.
             own = np.zeros(1, int)
-            caches[name] = policy.put(caches[name], own, policy.take(caches[name], own))
-    dtypes = {name: _precision(values) for name, values in params.items()}
+            other = policy.take(caches[names], own)
+            caches[names] = policy.put(caches[names], own, other)
     empty = functools.partial(
         rows.blank, length=length, dtypes=dtypes, pad_id=decoding.pad_id
     )
@@ -183,17 +186,17 @@ def _room(policy, prompts, decoding, name):
     return jnp.where(fit, policy.context - jnp.sum(prompts.mask, -1), 0)
 
 
-def _advance(policy, params, behaviour, queue, decoding, loop):
+def _advance(policy, readers, behaviour, queue, decoding, loop):
     """One token: every policy reads the last one, the behaviour draws the next."""
     logits, caches = {}, {}
-    for name, values in params.items():
-        row_logits, caches[name] = policy.decode(
+    for names, values in readers.items():
+        row_logits, caches[names] = policy.decode(
             values,
-            loop.last[name].reshape(-1, 1),
-            loop.alive.reshape(-1, 1),
-            loop.caches[name],
+            jnp.concatenate([loop.last[name].reshape(-1, 1) for name in names]),
+            jnp.tile(loop.alive.reshape(-1, 1), (len(names), 1)),
+            loop.caches[names],
         )
-        logits[name] = row_logits.reshape(*loop.alive.shape, -1)
+        logits |= rows.by_name(names, row_logits, (*loop.alive.shape, -1))
     column = jnp.arange(loop.alive.shape[1])[None]
     keys = _fold(queue.keys[loop.prompt, column], loop.position)
     drawn = draw(keys, _sharpened(behaviour(logits), decoding.temperature))

@@ -14,7 +14,48 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import policies
-from nashalign.types import Array, pytree
+from nashalign.types import Array, Prompts, pytree
+
+Names = tuple[str, ...]
+
+
+def readers(
+    params: Mapping[str, policies.Params], read: Mapping[str, Prompts]
+) -> dict[Names, policies.Params]:
+    """Returns who reads the rows, by the names of the policies that each stands for.
+
+    Policies that differ in their adapters alone read their rows in one pass, so that
+    their base is read once a token.
+
+    Args:
+      params: of each policy, by name.
+      read: the prompts of each.
+    """
+    shared = policies.lora.together(params)
+    widths = {prompts.tokens.shape for prompts in read.values()}
+    if shared is not None and len(widths) == 1:
+        return {tuple(params): shared}
+    return {(name,): values for name, values in params.items()}
+
+
+def blocks(read: Mapping[str, Prompts], names: Names, part: slice) -> Prompts:
+    """Returns part of each policy's prompts, one policy's behind the other's."""
+    own = [jax.tree.map(lambda leaf: leaf[part], read[name]) for name in names]
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *own)
+
+
+def by_name(
+    names: Names, values: Array, shape: tuple[int, ...] = (-1,)
+) -> dict[str, jax.Array]:
+    """Returns what was read, by the policies in whose blocks it comes.
+
+    Args:
+      names: of the blocks.
+      values: with the blocks on its leading axis.
+      shape: that each is given.
+    """
+    own = jnp.split(values, len(names))
+    return {name: one.reshape(shape) for name, one in zip(names, own, strict=True)}
 
 
 @pytree
@@ -43,13 +84,13 @@ class Queue:
     Attributes:
       keys: `[B, N]`, one a response.
       room: name -> `[B]` tokens that fit behind each prompt.
-      caches: name -> of those that wait, `B - S` rows.
+      caches: names -> of those that wait, `B - S` rows for each name.
       first: name -> `[B - S]` the token that each is read on from.
     """
 
     keys: chex.PRNGKey
     room: Mapping[str, Array]
-    caches: dict[str, policies.Cache]
+    caches: dict[Names, policies.Cache]
     first: dict[str, Array]
 
 
@@ -63,7 +104,7 @@ class Rows:
       position: `[S, N]` tokens that the row has written.
       alive: `[S, N]` bool, rows that go on.
       last: name -> `[S, N]` the token that is read next.
-      caches: name -> of `S N` rows.
+      caches: names -> of `S N` rows for each name.
       written: what the rows have written.
       waiting: `[N]` the next prompt of each column; `B` where none waits.
       done: `[B, N]` responses that have left their row; None where no prompt waits.
@@ -73,7 +114,7 @@ class Rows:
     position: Array
     alive: Array
     last: dict[str, Array]
-    caches: dict[str, policies.Cache]
+    caches: dict[Names, policies.Cache]
     written: Written
     waiting: Array
     done: Written | None
@@ -130,7 +171,14 @@ def _set(written: Written, place, own: Written) -> Written:
 def _replaced(policy, queue, rows, row, place, pad_id):
     """The rows, one of which begins with the next prompt of its column."""
     prompt = rows.waiting[place[1]]
-    own = (prompt - (len(queue.keys) - len(next(iter(queue.first.values())))))[None]
+    num_waiting = len(next(iter(queue.first.values())))
+    own = prompt - (len(queue.keys) - num_waiting)
+
+    def put(names, cache):
+        block = jnp.arange(len(names))
+        other = policy.take(queue.caches[names], own + num_waiting * block)
+        return policy.put(cache, row + rows.alive.size * block, other)
+
     length = rows.written.tokens.shape[-1]
     dtypes = {name: value.dtype for name, value in rows.written.log_probs.items()}
     empty = blank((), length, dtypes, pad_id)
@@ -140,13 +188,10 @@ def _replaced(policy, queue, rows, row, place, pad_id):
         position=rows.position.at[place].set(0),
         alive=rows.alive.at[place].set(True),
         last={
-            name: tokens.at[place].set(queue.first[name][own[0]])
+            name: tokens.at[place].set(queue.first[name][own])
             for name, tokens in rows.last.items()
         },
-        caches={
-            name: policy.put(cache, row[None], policy.take(queue.caches[name], own))
-            for name, cache in rows.caches.items()
-        },
+        caches={names: put(names, cache) for names, cache in rows.caches.items()},
         written=_set(rows.written, place, empty),
         waiting=rows.waiting.at[place[1]].add(1),
     )

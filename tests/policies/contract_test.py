@@ -96,6 +96,7 @@ FAMILIES = {
             scaling=rotary.Linear(factor=2.0),
             windows=(2, None),
         ),
+        policies.Lora(rank=2, alpha=3.0),
     ),
     "tabular": policies.tabular(VOCABULARY, 8),
     "encoder-decoder": encoder_decoder(),

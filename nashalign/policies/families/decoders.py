@@ -66,7 +66,7 @@ def decoder_family(
         model_type=model_type,
         architecture=architecture,
         config=config,
-        build=lambda shape: decoder.decoder(shape, options(shape)),
+        build=lambda shape, lora=None: decoder.decoder(shape, options(shape), lora),
         gather=gather,
         complete=lambda values, path: _complete(config, values, path),
         required=(

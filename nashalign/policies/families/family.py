@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from nashalign.policies.lora import Lora
 from nashalign.policies.policy import Policy
 
 Options = Mapping[str, Any]
@@ -37,6 +38,19 @@ class Config(Protocol):
     @property
     def tie_word_embeddings(self) -> bool:
         """Whether the output matrix is the embedding."""
+        ...
+
+
+class Build(Protocol):
+    """Makes the policy of a shape."""
+
+    def __call__(self, config: Any, lora: Lora | None = None, /) -> Policy:
+        """Returns the policy, with adapters if it is to have any.
+
+        Args:
+          config: the shape.
+          lora: the adapters, beside the kernels of `lora.Linear`.
+        """
         ...
 
 
@@ -99,7 +113,7 @@ class Family:
       architecture: that of its class.
       config: the dataclass of its shape, `Config`. A field whose metadata say `named`
         false is no option of `config.json`: `gather` makes it and `written` tells it.
-      build: `(config) -> policy`.
+      build: `(config, lora) -> policy`.
       gather: `(options, path) -> fields` that are spelt in another way.
       complete: `(fields, path) -> config`.
       required: fields of the shape that every file must have.
@@ -115,7 +129,7 @@ class Family:
     model_type: str
     architecture: str
     config: type
-    build: Callable[[Any], Policy]
+    build: Build
     gather: Gather
     complete: Complete
     required: tuple[str, ...]
