@@ -18,6 +18,7 @@ import tempfile
 
 from tests.algorithms.faults import ALGORITHMS
 from tests.fault import Fault, expected
+from tests.policies.faults import POLICIES
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -1325,6 +1326,7 @@ FAULTS = [
         DOCS_TEST,
     ),
     *ALGORITHMS,
+    *POLICIES,
 ]
 
 

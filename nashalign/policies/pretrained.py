@@ -76,9 +76,7 @@ def load_pretrained(
     family, config = read_config(folder)
     policy = family.build(config)
     shapes = jax.eval_shape(policy.init, jax.random.key(0))
-    params = weights.read_weights(
-        folder, family, shapes, tied=config.tie_word_embeddings
-    )
+    params = weights.read_weights(folder, family, config, shapes)
     if callable(shardings):
         shardings = shardings(shapes)
     return Pretrained(
@@ -131,7 +129,7 @@ def save_pretrained(
     options = config_file.config_options(config, dtype.name, token_ids)
     folder.mkdir(parents=True, exist_ok=True)
     with writing.replacing(folder / weights.NAME) as partial:
-        weights.write_weights(partial, family, params, dtype)
+        weights.write_weights(partial, family, config, params, dtype)
     for source in companions:
         with writing.replacing(folder / source.name) as partial:
             shutil.copyfile(source, partial)

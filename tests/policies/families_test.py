@@ -32,7 +32,9 @@ OWN = dataclasses.replace(
     architecture="OwnForCausalLM",
     config=OwnConfig,
     complete=lambda values, path: OwnConfig(**values),
-    stored=lambda path, layer: f"own.{'.'.join(path[:-1])}.{layer}",
+    stored=lambda config, path, layer: policies.Place(
+        tensor=f"own.{'.'.join(path[:-1])}.{layer}", turned=path[-1] == "kernel"
+    ),
     output="own.lm_head.None",
     embedding="own.embed_tokens.None",
 )

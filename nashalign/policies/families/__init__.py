@@ -1,6 +1,6 @@
 """The families of models: what each one's Hugging Face folders have of their own."""
 
-from nashalign.policies.families.family import Config, Family, option_names
+from nashalign.policies.families.family import Config, Family, Place, option_names
 from nashalign.policies.families.gemma import Gemma2Config
 from nashalign.policies.families.llama import LlamaConfig, llama
 from nashalign.policies.families.mistral import MistralConfig
@@ -17,6 +17,7 @@ __all__ = [
     "Gemma2Config",
     "LlamaConfig",
     "MistralConfig",
+    "Place",
     "Qwen2Config",
     "Qwen3Config",
     "family_of",

@@ -7,7 +7,7 @@ from typing import Any
 
 from nashalign.policies import decoder, layers
 from nashalign.policies.families import rope
-from nashalign.policies.families.family import Family, unnamed
+from nashalign.policies.families.family import Family, Place, unnamed
 from nashalign.policies.rotary import Scaling
 
 _OUTPUT, _EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
@@ -122,17 +122,15 @@ def _require_consistent(shape: layers.Shape, path: pathlib.Path) -> None:
         )
 
 
-def _stored(path, layer):
+def _stored(config, path, layer):
     """See `Stored`."""
+    del config
     *modules, key = path
+    if layer is not None:
+        modules = ["model", "layers", str(layer), *modules[1:]]
+        if modules[3] in _MLP:
+            modules.insert(3, "mlp")
+    elif modules[0] != "lm_head":
+        modules = ["model", *modules]
     kind = "bias" if key == "bias" else "weight"
-    if layer is None:
-        return (
-            f"lm_head.{kind}"
-            if modules[0] == "lm_head"
-            else f"model.{modules[0]}.{kind}"
-        )
-    rest = modules[1:]
-    if rest[0] in _MLP:
-        rest = ["mlp", *rest]
-    return f"model.layers.{layer}.{'.'.join(rest)}.{kind}"
+    return Place(tensor=".".join([*modules, kind]), turned=key == "kernel")

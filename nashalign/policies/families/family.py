@@ -86,27 +86,53 @@ class Complete(Protocol):
         ...
 
 
-class Stored(Protocol):
-    """The name under which a tensor is stored."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a leaf of the parameters, or one layer of it, is stored.
 
-    def __call__(self, path: Sequence[str], layer: int | None) -> str:
-        """Returns Hugging Face's name of a leaf of the parameters.
+    Attributes:
+      tensor: Hugging Face's name.
+      turned: whether it is stored as `[outputs, inputs]`: a policy multiplies from the
+        left.
+      part: which one it is of the leaves that are stored in this tensor, side by side
+        along their outputs.
+      groups: into how many groups the outputs are divided, in each of which every part
+        has its share: the number of heads, if each head has its query, key and value
+        together; 1 if the parts follow one another.
+    """
+
+    tensor: str
+    turned: bool = False
+    part: int = 0
+    groups: int = 1
+
+
+class Stored(Protocol):
+    """Where a family stores its parameters."""
+
+    def __call__(self, config: Any, path: Sequence[str], layer: int | None) -> Place:
+        """Returns the place of a leaf, or of one layer of it.
 
         Args:
+          config: the shape.
           path: the leaf's, its own key last: `"kernel"`, `"bias"`, `"scale"` or
             `"embedding"`.
-          layer: which layer's part of it, if the path begins with `"layers"`.
+          layer: which layer's part of it, if `"layers"` is in the path.
         """
         ...
+
+
+def unchanged(name: str) -> str:
+    """Returns the name of a stored tensor as it is: files of all ages agree on it."""
+    return name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
     """A family of models.
 
-    Its policy's parameters are nested dictionaries. Those below `"layers"` hold one
-    array for each layer and are stored layer by layer; those called `"kernel"` are
-    matrices that multiply from the left, and are stored turned.
+    Its policy's parameters are nested dictionaries. Those below a key `"layers"`,
+    wherever it is, hold one array for each layer and are stored layer by layer.
 
     Attributes:
       model_type: Hugging Face's name of it in `config.json`.
@@ -119,11 +145,12 @@ class Family:
       required: fields of the shape that every file must have.
       only: option -> the values under which it means this model, the usual one first.
       written: `(config) -> options`, what a file says besides the shape's fields.
-      stored: `(path, layer) -> name` of a stored tensor.
+      stored: `(config, path, layer) -> Place`.
       output: name of the stored output matrix; absent where it is tied.
       embedding: name of the stored embedding.
       superfluous: ends of names of tensors that are passed over.
       known: options that `gather` reads, which are no fields of the shape.
+      renamed: `(name) -> name` of a stored tensor, for files that call it otherwise.
     """
 
     model_type: str
@@ -140,3 +167,4 @@ class Family:
     embedding: str
     superfluous: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    renamed: Callable[[str], str] = unchanged

@@ -1,0 +1,222 @@
+"""Which tensors the parameters of a policy are stored as."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from nashalign import policies
+from nashalign.policies import weights
+from nashalign.policies.families.llama import FAMILY
+from nashalign.policies.weights.layout import layout
+
+HEADS, HEAD, WIDTH, INNER, LAYERS = 3, 4, 5, 7, 2
+SHAPE = policies.LlamaConfig(
+    vocab_size=11,
+    hidden_size=WIDTH,
+    intermediate_size=INNER,
+    num_hidden_layers=LAYERS,
+    num_attention_heads=HEADS,
+    num_key_value_heads=1,
+    head_dim=HEAD,
+)
+QUERIES, KEYS = HEADS * HEAD, HEAD
+QKV = ("q_proj", "k_proj", "v_proj")
+
+
+def kernels(**outputs):
+    """Projections of a stack of layers, each with a bias."""
+    return {
+        name: {"kernel": (LAYERS, WIDTH, size), "bias": (LAYERS, size)}
+        for name, size in outputs.items()
+    }
+
+
+def drawn(shapes):
+    """Random numbers of these shapes."""
+    draw = np.random.default_rng(0)
+    return jax.tree.map(
+        lambda shape: draw.standard_normal(shape, np.float32),
+        shapes,
+        is_leaf=lambda shape: isinstance(shape, tuple),
+    )
+
+
+def fused(*, turned, groups=1):
+    """Places queries, keys and values, and gate and up, in one tensor each."""
+
+    def stored(config, path, layer):
+        assert config is SHAPE
+        *_, module, key = path
+        number = (*QKV, "gate_proj", "up_proj").index(module)
+        name, part = ("qkv", number) if number < 3 else ("gate_up", number - 3)
+        return policies.Place(
+            tensor=f"{'.'.join(path[:-2])}.{layer}.{name}.{key}",
+            turned=turned and key == "kernel",
+            part=part,
+            groups=groups if name == "qkv" else 1,
+        )
+
+    return stored
+
+
+def side_by_side(matrices):
+    """Phi-3: rows of queries, of keys, of values, as `[outputs, inputs]`."""
+    return np.concatenate([matrix.T for matrix in matrices], 0)
+
+
+def head_by_head(matrices):
+    """GPT-NeoX: `[heads, 3, head]` rows."""
+    rows = [matrix.T.reshape(HEADS, HEAD, *matrix.shape[:-1]) for matrix in matrices]
+    return np.stack(rows, 1).reshape(-1, *matrices[0].shape[:-1])
+
+
+def thirds(matrices):
+    """GPT-2: columns of queries, of keys, of values, as `[inputs, outputs]`."""
+    return np.concatenate(matrices, -1)
+
+
+# Family's places, projections, and how queries, keys and values lie in one tensor.
+LAYOUTS = {
+    "Phi-3": (
+        fused(turned=True),
+        kernels(
+            q_proj=QUERIES, k_proj=KEYS, v_proj=KEYS, gate_proj=INNER, up_proj=INNER
+        ),
+        side_by_side,
+    ),
+    "GPT-NeoX": (
+        fused(turned=True, groups=HEADS),
+        kernels(q_proj=QUERIES, k_proj=QUERIES, v_proj=QUERIES),
+        head_by_head,
+    ),
+    "GPT-2": (
+        fused(turned=False),
+        kernels(q_proj=QUERIES, k_proj=QUERIES, v_proj=QUERIES),
+        thirds,
+    ),
+}
+
+
+def family(name):
+    return dataclasses.replace(FAMILY, stored=LAYOUTS[name][0])
+
+
+def saved(folder, own, params):
+    """Writes parameters as one file and returns its tensors."""
+    path = folder / weights.NAME
+    weights.write_weights(path, own, SHAPE, params, np.dtype(np.float32))
+    return safetensors.numpy.load_file(path)
+
+
+@pytest.mark.parametrize("above", [(), ("encoder",), ("model", "decoder")])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_leaves_of_one_tensor_lie_in_it_as_the_family_says(name, above, tmp_path):
+    _, shapes, together = LAYOUTS[name]
+    layers = drawn(shapes)
+    params = {"layers": layers}
+    for key in reversed(above):
+        params = {key: params}
+    tensors = saved(tmp_path, family(name), params)
+    for layer in range(LAYERS):
+        for key in ("kernel", "bias"):
+            stored = tensors[f"{'.'.join((*above, 'layers'))}.{layer}.qkv.{key}"]
+            parts = [layers[own][key][layer] for own in QKV]
+            np.testing.assert_array_equal(stored, together(parts))
+    again = weights.read_weights(tmp_path, family(name), SHAPE, params)
+    jax.tree.map(np.testing.assert_array_equal, again, params)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_any_slice_of_a_part_is_read_from_the_tensor_alone(name):
+    own, params = family(name), {"layers": drawn(LAYOUTS[name][1])}
+    draw = np.random.default_rng(1)
+    for parts in layout(own, SHAPE, params).values():
+        whole = np.full(parts[0].stored_shape, np.nan, np.float32)
+        values = [draw.standard_normal(part.shape, np.float32) for part in parts]
+        for part, value in zip(parts, values, strict=True):
+            part.put(whole, value)
+        assert np.isfinite(whole).all()
+        for part, value in zip(parts, values, strict=True):
+            everything = (slice(None),) * value.ndim
+            np.testing.assert_array_equal(part.take(whole, everything), value)
+            for _ in range(20):
+                ends = [sorted(draw.integers(0, n + 1, 2)) for n in value.shape]
+                index = tuple(slice(*pair) for pair in ends)
+                np.testing.assert_array_equal(part.take(whole, index), value[index])
+
+
+def test_a_leaf_outside_of_a_stack_is_stored_whole():
+    shapes = {"embed_tokens": {"embedding": np.zeros((11, WIDTH))}}
+    [[part]] = layout(FAMILY, SHAPE, shapes).values()
+    assert (part.layer, part.stored_shape) == (None, (11, WIDTH))
+    assert part.place == policies.Place(tensor="model.embed_tokens.weight")
+
+
+@pytest.mark.parametrize("numbers", [(0, 0, 1), (0, 2, 3), (1, 2, 3)])
+def test_two_leaves_in_one_place_or_none_in_between_are_refused(numbers):
+    own = dataclasses.replace(
+        FAMILY,
+        stored=lambda config, path, layer: policies.Place(
+            tensor="qkv", part=numbers[QKV.index(path[0])]
+        ),
+    )
+    params = {name: {"bias": np.zeros(4)} for name in QKV}
+    with pytest.raises(ValueError, match="qkv is stored in parts that are not "):
+        layout(own, SHAPE, params)
+
+
+def spoilt(folder, change):
+    path = folder / weights.NAME
+    tensors = safetensors.numpy.load_file(path)
+    change(tensors)
+    safetensors.numpy.save_file(tensors, path)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            lambda t: t.pop("layers.1.qkv.kernel"),
+            r"lacks layers.1.qkv.kernel; its weights",
+        ),
+        (
+            lambda t: t.update({"layers.1.qkv.kernel": np.zeros((19, WIDTH))}),
+            r"layers.1.qkv.kernel has shape \(19, 5\), .* asks for \(20, 5\)",
+        ),
+        (
+            lambda t: t.update({"layers.1.q_proj.kernel": np.zeros((12, WIDTH))}),
+            "has unknown layers.1.q_proj.kernel",
+        ),
+        (
+            lambda t: t["layers.1.gate_up.bias"].fill(np.inf),
+            "layers.1.gate_up.bias holds NaN or infinity",
+        ),
+    ],
+)
+def test_a_spoilt_tensor_of_several_leaves_is_named_once(tmp_path, change, message):
+    own, params = family("Phi-3"), {"layers": drawn(LAYOUTS["Phi-3"][1])}
+    saved(tmp_path, own, params)
+    spoilt(tmp_path, change)
+    with pytest.raises(ValueError, match=message):
+        weights.read_weights(tmp_path, own, SHAPE, params)
+
+
+def test_a_file_may_call_its_tensors_otherwise_but_not_both_ways(tmp_path):
+    own = dataclasses.replace(
+        family("GPT-2"), renamed=lambda name: name.removeprefix("transformer.")
+    )
+    params = {"layers": drawn(LAYOUTS["GPT-2"][1])}
+    saved(tmp_path, own, params)
+
+    def rename(tensors):
+        tensors["transformer.layers.0.qkv.bias"] = tensors.pop("layers.0.qkv.bias")
+
+    spoilt(tmp_path, rename)
+    again = weights.read_weights(tmp_path, own, SHAPE, params)
+    jax.tree.map(np.testing.assert_array_equal, again, params)
+    spoilt(tmp_path, lambda t: t.update({"layers.0.qkv.bias": np.zeros(3)}))
+    with pytest.raises(ValueError, match="has layers.0.qkv.bias twice"):
+        weights.read_weights(tmp_path, own, SHAPE, params)
