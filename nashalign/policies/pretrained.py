@@ -40,7 +40,7 @@ class Pretrained:
 
     Attributes:
       policy: the model's pure functions.
-      params: its parameters, float32.
+      params: its parameters.
       config: its shape.
     """
 
@@ -52,17 +52,22 @@ class Pretrained:
 def load_pretrained(
     folder: pathlib.Path | str,
     shardings: Shardings | None = None,
+    *,
+    dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> Pretrained:
     """Loads a Hugging Face folder of a known family, such as Llama.
 
-    Weights stored in bfloat16 or float16 become float32: updates smaller than their
-    rounding would otherwise be lost.
+    Every weight is read for the devices that it goes to: beside the parameters, the
+    host holds at most the largest of them, all its layers (or a device's share of it).
 
     Args:
       folder: with `config.json` and `model.safetensors`, or its shards and their index.
       shardings: where the parameters go: a sharding, a pytree of them like the
         parameters, or a function from the pytree of their shapes to one. None is the
         default device.
+      dtype: what the parameters become, whatever they are stored in. In less than
+        float32, updates smaller than its rounding are lost: that is for a policy that
+        is not trained.
 
     Returns:
       The policy, its parameters and its configuration.
@@ -70,18 +75,20 @@ def load_pretrained(
     Raises:
       FileNotFoundError: if the folder, `config.json`, the weights or a shard is absent.
       ValueError: if the architecture or an option is not supported, a file is damaged,
-        or a tensor is missing, unknown, or of another shape or type than expected.
+        or a tensor is missing, unknown, not finite, or of another shape or type than
+        expected.
+      TypeError: if `dtype` is no floating type.
     """
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"dtype is {jnp.dtype(dtype)}; parameters are floating numbers")
     folder = pathlib.Path(folder)
     family, config = read_config(folder)
     policy = family.build(config)
     shapes = jax.eval_shape(policy.init, jax.random.key(0))
-    params = weights.read_weights(folder, family, config, shapes)
     if callable(shardings):
         shardings = shardings(shapes)
-    return Pretrained(
-        policy=policy, params=jax.device_put(params, shardings), config=config
-    )
+    params = weights.read_weights(folder, family, config, shapes, shardings, dtype)
+    return Pretrained(policy=policy, params=params, config=config)
 
 
 def save_pretrained(

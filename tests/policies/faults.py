@@ -3,6 +3,7 @@
 from tests.fault import Fault
 
 LAYOUT = "nashalign/policies/weights/layout.py"
+READING = "nashalign/policies/weights/reading.py"
 WEIGHTS_TEST = "tests/policies/weights_test.py"
 
 POLICIES = [
@@ -40,5 +41,26 @@ POLICIES = [
         'if "layers" in keys else (None,)',
         'if "layers" == keys[0] else (None,)',
         WEIGHTS_TEST,
+    ),
+    Fault(
+        "a share read from the start of its leaf",
+        LAYOUT,
+        "slice(start + first, start + first + block.shape[axis])",
+        "slice(first, first + block.shape[axis])",
+        f"{WEIGHTS_TEST} -k share_of_the_numbers",
+    ),
+    Fault(
+        "a whole tensor read at once",
+        LAYOUT,
+        "_BLOCK = 2**22",
+        "_BLOCK = 2**40",
+        f"{WEIGHTS_TEST} -k loading_takes",
+    ),
+    Fault(
+        "weights that are not numbers",
+        READING,
+        "if not np.isfinite(values).all():",
+        "if np.isneginf(values).all():",
+        f"{WEIGHTS_TEST} -k 'spoilt or cannot_hold'",
     ),
 ]

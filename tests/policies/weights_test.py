@@ -1,6 +1,11 @@
-"""Which tensors the parameters of a policy are stored as."""
+"""Weights in safetensors files: which tensors they are, read and written."""
 
 import dataclasses
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -10,8 +15,10 @@ import safetensors.numpy
 from nashalign import policies
 from nashalign.policies import weights
 from nashalign.policies.families.llama import FAMILY
-from nashalign.policies.weights.layout import layout
+from nashalign.policies.weights import layout as layout_module
+from nashalign.policies.weights.layout import Part, layout
 
+ROOT = pathlib.Path(__file__).parents[2]
 HEADS, HEAD, WIDTH, INNER, LAYERS = 3, 4, 5, 7, 2
 SHAPE = policies.LlamaConfig(
     vocab_size=11,
@@ -129,8 +136,10 @@ def test_leaves_of_one_tensor_lie_in_it_as_the_family_says(name, above, tmp_path
     jax.tree.map(np.testing.assert_array_equal, again, params)
 
 
+@pytest.mark.parametrize("block", [1, 9, 2**22])
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_any_slice_of_a_part_is_read_from_the_tensor_alone(name):
+def test_any_slice_of_a_part_is_read_from_the_tensor_alone(name, block, monkeypatch):
+    monkeypatch.setattr(layout_module, "_BLOCK", block)
     own, params = family(name), {"layers": drawn(LAYOUTS[name][1])}
     draw = np.random.default_rng(1)
     for parts in layout(own, SHAPE, params).values():
@@ -141,11 +150,15 @@ def test_any_slice_of_a_part_is_read_from_the_tensor_alone(name):
         assert np.isfinite(whole).all()
         for part, value in zip(parts, values, strict=True):
             everything = (slice(None),) * value.ndim
-            np.testing.assert_array_equal(part.take(whole, everything), value)
-            for _ in range(20):
-                ends = [sorted(draw.integers(0, n + 1, 2)) for n in value.shape]
-                index = tuple(slice(*pair) for pair in ends)
-                np.testing.assert_array_equal(part.take(whole, index), value[index])
+            drawn_ends = (
+                [sorted(draw.integers(0, n + 1, 2)) for n in value.shape]
+                for _ in range(20)
+            )
+            slices = (tuple(slice(*pair) for pair in ends) for ends in drawn_ends)
+            for index in (everything, *slices):
+                found = np.empty_like(value[index])
+                part.fill(found, whole, index)
+                np.testing.assert_array_equal(found, value[index])
 
 
 def test_a_leaf_outside_of_a_stack_is_stored_whole():
@@ -220,3 +233,133 @@ def test_a_file_may_call_its_tensors_otherwise_but_not_both_ways(tmp_path):
     spoilt(tmp_path, lambda t: t.update({"layers.0.qkv.bias": np.zeros(3)}))
     with pytest.raises(ValueError, match="has layers.0.qkv.bias twice"):
         weights.read_weights(tmp_path, own, SHAPE, params)
+
+
+# Reading into shardings.
+
+SMALL = dataclasses.replace(SHAPE, hidden_size=8, intermediate_size=16, vocab_size=32)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A folder and the parameters in it."""
+    folder, init = tmp_path_factory.mktemp("small"), policies.llama(SMALL).init
+    params = init(jax.random.key(0))
+    policies.save_pretrained(folder, params, SMALL)
+    return folder, params
+
+
+SPEC = jax.sharding.PartitionSpec
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [SPEC(), SPEC("data"), SPEC(None, "fsdp"), SPEC("data", None, "fsdp")],
+    ids=str,
+)
+def test_every_device_gets_its_share_of_the_numbers(small, spec):
+    folder, params = small
+    mesh = jax.make_mesh((2, 4), ("data", "fsdp"))
+
+    def shardings(shapes):
+        def sharding(leaf):
+            return jax.sharding.NamedSharding(mesh, SPEC(*spec[: leaf.ndim]))
+
+        return jax.tree.map(sharding, shapes)
+
+    loaded = policies.load_pretrained(folder, shardings).params
+    wanted = jax.device_put(params, shardings(params))
+    jax.tree.map(np.testing.assert_array_equal, loaded, wanted)
+    for own, other in zip(
+        jax.tree.leaves(loaded), jax.tree.leaves(wanted), strict=True
+    ):
+        assert own.sharding == other.sharding
+        for share, right in zip(
+            own.addressable_shards, other.addressable_shards, strict=True
+        ):
+            assert share.device == right.device
+            np.testing.assert_array_equal(share.data, right.data)
+
+
+def test_a_share_is_read_once_however_many_devices_have_it(small, monkeypatch):
+    folder, params = small
+    read, original = [], Part.fill
+
+    def fill(part, found, stored, index):
+        read.append(found.size)
+        original(part, found, stored, index)
+
+    monkeypatch.setattr(Part, "fill", fill)
+    mesh = jax.make_mesh((4, 2), ("data", "fsdp"))
+    policies.load_pretrained(folder, jax.sharding.NamedSharding(mesh, SPEC("fsdp")))
+    assert sum(read) == sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def test_one_sharding_may_be_of_all_that_is_below_a_key(small):
+    folder, params = small
+    devices = jax.devices()
+    shardings = {name: None for name in params} | {
+        "layers": jax.sharding.SingleDeviceSharding(devices[3])
+    }
+    loaded = policies.load_pretrained(folder, shardings).params
+    for name, leaves in loaded.items():
+        wanted = {devices[3]} if name == "layers" else {devices[0]}
+        assert all(leaf.devices() == wanted for leaf in jax.tree.leaves(leaves))
+    # As what `init` makes: it goes where what it is used with is.
+    assert not loaded["norm"]["scale"].committed
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_parameters_are_of_the_type_that_was_asked_for(small, dtype):
+    folder, params = small
+    loaded = policies.load_pretrained(folder, dtype=dtype).params
+    wanted = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), params)
+    for own, other in zip(
+        jax.tree.leaves(loaded), jax.tree.leaves(wanted), strict=True
+    ):
+        assert own.dtype == dtype
+        np.testing.assert_array_equal(own, other)
+
+
+def test_a_type_that_cannot_hold_the_numbers_is_refused(small, tmp_path):
+    folder = shutil.copytree(small[0], tmp_path / "model")
+    with pytest.raises(TypeError, match="dtype is int32; parameters are floating"):
+        policies.load_pretrained(folder, dtype=np.int32)
+    spoilt(folder, lambda t: t["model.norm.weight"].fill(1e5))
+    assert policies.load_pretrained(folder).params["norm"]["scale"][0] == 1e5
+    with pytest.raises(ValueError, match="norm.weight .* infinity as float16"):
+        policies.load_pretrained(folder, dtype=np.float16)
+
+
+SLACK = 12 * 2**20
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Parameters of 126 MB, the largest leaf 34 MB, in bfloat16."""
+    folder = tmp_path_factory.mktemp("large")
+    config = dataclasses.replace(
+        SHAPE,
+        vocab_size=2**14,
+        hidden_size=512,
+        intermediate_size=3072,
+        num_hidden_layers=4,
+        num_key_value_heads=8,
+        num_attention_heads=8,
+        head_dim=64,
+        tie_word_embeddings=True,
+    )
+    shapes = jax.eval_shape(policies.llama(config).init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), shapes)
+    policies.save_pretrained(folder, params, config, dtype="bfloat16")
+    return folder
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/status").is_file(), reason="no /proc")
+@pytest.mark.parametrize("way", ["default", "data"])
+def test_loading_takes_one_leaf_more_than_the_parameters(small, large, way):
+    command = [sys.executable, "-m", "tests.policies.loading", large, small[0], way]
+    found = json.loads(subprocess.check_output(command, cwd=ROOT))
+    assert found["params"] > 100e6 * (4 if way == "data" else 1)
+    assert found["peak"] > 0.9 * found["params"]
+    assert found["peak"] < found["params"] + found["largest"] + SLACK

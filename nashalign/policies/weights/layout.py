@@ -17,6 +17,8 @@ from nashalign.policies.families import Config, Family, Place
 from nashalign.policies.policy import Params
 
 Index = tuple[slice, ...]
+# Numbers.
+_BLOCK = 2**22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,23 +47,33 @@ class Part:
         shape = (*self.shape[:-1], self.outputs)
         return shape[::-1] if self.place.turned else shape
 
-    def take(self, stored: Any, index: Index) -> np.ndarray:
-        """Returns what the policy has of a stored tensor.
+    def fill(self, found: np.ndarray, stored: Any, index: Index) -> None:
+        """Fills an array with what the policy has of a stored tensor.
 
         Args:
+          found: the array, of the shape that `index` leaves and of any type.
           stored: the tensor, or anything that gives arrays for slices, as a file does.
           index: what of the part is wanted, a slice of each of its axes.
-
-        Returns:
-          That as float32.
         """
-        ranges = [range(size)[own] for size, own in zip(self.shape, index, strict=True)]
-        found: np.ndarray = np.empty([len(own) for own in ranges], np.float32)
-        for own, there in self._runs(ranges[-1].start, ranges[-1].stop):
+        axis = -1 if self.place.turned else 0
+        rows = np.moveaxis(found, axis, 0)
+        start, _, _ = index[axis].indices(self.shape[axis])
+        # What is read at once is small beside a leaf, or a leaf would be there twice.
+        step = max(1, _BLOCK // max(1, rows[:1].size))
+        for first in range(0, len(rows), step):
+            block = np.moveaxis(rows[first : first + step], 0, axis)
+            own = list(index)
+            own[axis] = slice(start + first, start + first + block.shape[axis])
+            self._fill(block, stored, tuple(own))
+
+    def _fill(self, found, stored, index):
+        """`fill`, all at once."""
+        start, stop, _ = index[-1].indices(self.shape[-1])
+        for own, there in self._runs(start, stop):
             place = (*index[:-1], there)
             values = stored[place[::-1]].T if self.place.turned else stored[place]
-            found[..., own] = values
-        return found
+            with np.errstate(over="ignore"):  # Infinity is found by who fills.
+                found[..., own] = values
 
     def put(self, stored: np.ndarray, values: np.ndarray) -> None:
         """Puts what the policy has into a tensor that is to be stored."""

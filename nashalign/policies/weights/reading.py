@@ -1,8 +1,11 @@
 """Weights read from safetensors files, whose headers are compared with the config."""
 
+import collections
 import contextlib
+import functools
 import itertools
 import pathlib
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,26 +17,39 @@ from nashalign.policies.weights import files
 from nashalign.policies.weights.layout import by_leaf, layout, names
 
 _TYPES = ("F32", "F16", "BF16", "F64")
+# How many numbers of two matrices are compared at once.
+_COMPARED = 2**22
 
 
 def read_weights(
-    folder: pathlib.Path, family: Family, config: Config, shapes: Params
+    folder: pathlib.Path,
+    family: Family,
+    config: Config,
+    shapes: Params,
+    shardings: Any = None,
+    dtype: jax.typing.DTypeLike = np.float32,
 ) -> Params:
     """Reads the weights of a folder, from one file or from shards.
+
+    Beside what is placed already, the host holds at most one leaf, or one device's
+    share of it.
 
     Args:
       folder: with `model.safetensors`, or its shards and their index.
       family: the model's, which says where its leaves are stored.
       config: the model's shape. A stored copy of a tied output matrix is allowed.
       shapes: the shapes of a policy's parameters.
+      shardings: where they go: a sharding, or a pytree of them that begins as the
+        parameters do; None is the default device.
+      dtype: what they become, a floating type.
 
     Returns:
-      The parameters as float32 numpy arrays.
+      The parameters.
 
     Raises:
       FileNotFoundError: if the weights or one of the shards is absent.
       ValueError: if a file is damaged, or a tensor is missing, unknown, or of another
-        shape or type than expected.
+        shape or type than expected, or not finite.
     """
     with contextlib.ExitStack() as stack:
         stored = {}
@@ -48,12 +64,16 @@ def read_weights(
         tensors = layout(family, config, shapes)
         _require_fit(stored, family, config, tensors, folder)
         leaves = by_leaf(tensors)
-        return jax.tree.map_with_path(
-            lambda path, leaf: _read_leaf(
-                stored, leaves[tuple(entry.key for entry in path)], leaf
-            ),
-            shapes,
+
+        def placed(path, leaf, sharding):
+            parts = leaves[tuple(entry.key for entry in path)]
+            read = functools.partial(_read, stored, parts, leaf.shape, np.dtype(dtype))
+            return _placed(read, leaf.shape, sharding)
+
+        everywhere = jax.tree.broadcast(
+            shardings, shapes, is_leaf=lambda sharding: sharding is None
         )
+        return jax.tree.map_with_path(placed, shapes, everywhere)
 
 
 def some(names: list[str], limit: int = 3) -> str:
@@ -109,23 +129,48 @@ def _misfit(folder, what):
 def _require_tied(stored, family, folder):
     """Refuses a stored output matrix that is not the embedding it should be tied to."""
     names = (family.output, family.embedding)
-    head, embedding = (stored[name][0][:] for name in names)
-    if not np.array_equal(head, embedding):
-        raise ValueError(
-            f"The checkpoint in {folder} has a {names[0]} that differs from "
-            f"{names[1]}, but its {config_file.NAME} says tie_word_embeddings; set "
-            "that to false."
-        )
+    head, embedding = (stored[name][0] for name in names)
+    rows, columns = embedding.get_shape()
+    step = max(1, _COMPARED // columns)
+    for first in range(0, rows, step):
+        own = slice(first, min(first + step, rows))
+        if not np.array_equal(head[own], embedding[own]):
+            raise ValueError(
+                f"The checkpoint in {folder} has a {names[0]} that differs from "
+                f"{names[1]}, but its {config_file.NAME} says tie_word_embeddings; set "
+                "that to false."
+            )
 
 
-def _read_leaf(stored, parts, leaf):
-    """One leaf in float32, its layers stacked."""
-    whole: np.ndarray = np.empty(leaf.shape, np.float32)
-    for layer, part in enumerate(parts):
+def _placed(read, shape, sharding):
+    """An array whose shares are read one after the other, each for all its devices."""
+    if sharding is None:
+        return jax.block_until_ready(jax.device_put(read((slice(None),) * len(shape))))
+    devices = collections.defaultdict(list)
+    for device, index in sharding.addressable_devices_indices_map(shape).items():
+        ends = (own.indices(size)[:2] for own, size in zip(index, shape, strict=True))
+        devices[tuple(ends)].append(device)
+    shares = []
+    for ends, own in devices.items():
+        values = read(tuple(slice(*pair) for pair in ends))
+        # Only what has arrived leaves the host.
+        shares += jax.block_until_ready([jax.device_put(values, one) for one in own])
+        del values
+    return jax.make_array_from_single_device_arrays(shape, sharding, shares)
+
+
+def _read(stored, parts, shape, dtype, index):
+    """A share of one leaf, its layers stacked."""
+    sizes = [len(range(n)[own]) for n, own in zip(shape, index, strict=True)]
+    found: np.ndarray = np.empty(sizes, dtype)
+    stacked = parts[0].layer is not None
+    layers, inner = (parts[index[0]], index[1:]) if stacked else (parts, index)
+    for part, values in zip(layers, found if stacked else [found], strict=True):
         tensor, place = stored[part.place.tensor]
-        values = part.take(tensor, (slice(None),) * len(part.shape))
+        part.fill(values, tensor, inner)
         if not np.isfinite(values).all():
-            name = part.place.tensor
-            raise ValueError(f"{place}: {name} holds NaN or infinity; copy it again.")
-        whole[... if part.layer is None else layer] = values
-    return whole
+            raise ValueError(
+                f"{place}: {part.place.tensor} holds NaN or infinity as {dtype}; copy "
+                "it again."
+            )
+    return found
