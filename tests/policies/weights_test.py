@@ -361,5 +361,6 @@ def test_loading_takes_one_leaf_more_than_the_parameters(small, large, way):
     command = [sys.executable, "-m", "tests.policies.loading", large, small[0], way]
     found = json.loads(subprocess.check_output(command, cwd=ROOT))
     assert found["params"] > 100e6 * (4 if way == "data" else 1)
-    assert found["peak"] > 0.9 * found["params"]
+    # Some buffers of the host become those of several devices, uncopied.
+    assert found["peak"] > 0.5 * found["params"]
     assert found["peak"] < found["params"] + found["largest"] + SLACK
