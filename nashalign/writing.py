@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 TEMPORARY = ".partial-"
 
@@ -51,18 +51,57 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
       OSError: if it cannot be written; the message names `path`.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    with name_failures(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+    with replacing_together(path.parent) as beside, beside(path.name) as temporary:
+        yield temporary
+
+
+@contextlib.contextmanager
+def replacing_together(
+    folder: pathlib.Path, last: str | None = None, without: Iterable[str] = ()
+) -> Iterator[Callable[[str], contextlib.AbstractContextManager[pathlib.Path]]]:
+    """Lets the block write files of a folder that belong together, then moves them all.
+
+    If the block fails, the folder is untouched. While they are moved, the file without
+    which the folder is nothing is not there: a kill leaves a folder of the old files,
+    of the new ones, or one that lacks this file, never a mixture that passes for one.
+
+    Args:
+      folder: made if need be.
+      last: name of that file, which is removed first and moved last; None where files
+        stand for themselves.
+      without: names of files that are removed, as they do not belong to the new ones.
+
+    Yields:
+      A function of a file's name: lets a block write it, as `replacing` does.
+
+    Raises:
+      OSError: if a file cannot be written; the message names it.
+    """
+    written: dict[str, pathlib.Path] = {}
+
+    @contextlib.contextmanager
+    def beside(name):
+        temporary = folder / f"{TEMPORARY}{os.getpid()}-{name}"
+        with name_failures(folder / name):
+            folder.mkdir(parents=True, exist_ok=True)
+            written[name] = temporary
             temporary.touch()
             mode = temporary.stat().st_mode
             yield temporary
             # Some savers make files that only their owner can read.
             temporary.chmod(mode)
             # Without this, a power cut may leave the new name with no content.
-            with open(temporary, "rb+") as written:
-                os.fsync(written.fileno())
-            os.replace(temporary, path)
-        finally:
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+
+    try:
+        yield beside
+        for name in filter(None, (last, *without)):
+            with name_failures(folder / name):
+                (folder / name).unlink(missing_ok=True)
+        for name in sorted(written, key=lambda name: name == last):
+            with name_failures(folder / name):
+                os.replace(written[name], folder / name)
+    finally:
+        for temporary in written.values():
             temporary.unlink(missing_ok=True)

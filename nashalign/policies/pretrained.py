@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nashalign import conventions, writing
+from nashalign import checks, conventions, writing
 from nashalign.policies import config_file, weights
 from nashalign.policies.config_file import check_vocabulary, read_config
 from nashalign.policies.families import Config, family_of
@@ -79,9 +79,7 @@ def load_pretrained(
         expected.
       TypeError: if `dtype` is no floating type.
     """
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"dtype is {jnp.dtype(dtype)}; parameters are floating numbers")
-    folder = pathlib.Path(folder)
+    folder, dtype = pathlib.Path(folder), _floating(dtype)
     family, config = read_config(folder)
     policy = family.build(config)
     shapes = jax.eval_shape(policy.init, jax.random.key(0))
@@ -98,11 +96,14 @@ def save_pretrained(
     tokenizer_folder: pathlib.Path | str | None = None,
     *,
     dtype: jax.typing.DTypeLike = jnp.float32,
+    max_shard_size: int = 5_000_000_000,
 ) -> None:
     """Writes a Hugging Face folder, which `transformers` loads as well.
 
-    Every file is written beside its place and moved there, `config.json` last: a new
-    folder that was not finished has none, and does not load.
+    Every file is written beside its place. Then they are moved there together, and
+    those of an earlier model removed, while there is no `config.json`: a folder loads
+    as what it was, as what is saved, or, if just then all ends, not at all. One tensor
+    after another passes through the host.
 
     Args:
       folder: made if need be; files of the same names in it are replaced.
@@ -112,36 +113,52 @@ def save_pretrained(
         special tokens are looked up; None writes a folder without tokenizer. Its end
         tokens are written as they are found, and a chat template is kept.
       dtype: type of the stored weights. Rounding to bfloat16 erases small updates.
+      max_shard_size: of how many bytes the weights of a file are at most; more are
+        written in shards, with `model.safetensors.index.json`.
 
     Raises:
       FileNotFoundError: if `tokenizer_folder` lacks one of its two files.
       ValueError: if `params` are not of the shapes of that policy's, or if the
         tokenizer has more ids than the model has embeddings.
-      TypeError: if the config is of no known family.
+      TypeError: if the config is of no known family, or `dtype` no floating type.
       OSError: if the folder cannot be written.
     """
-    folder, dtype = pathlib.Path(folder), jnp.dtype(dtype)
+    folder, dtype = pathlib.Path(folder), _floating(dtype)
+    checks.whole(max_shard_size, "max_shard_size", least=1)
     family = family_of(config)
     shapes = jax.eval_shape(family.build(config).init, jax.random.key(0))
     weights.require_params(params, shapes)
     token_ids, companions = {}, []
     if tokenizer_folder is not None:
-        tokenizer_folder = pathlib.Path(tokenizer_folder)
-        token_ids = _token_ids(tokenizer_folder, config)
-        companions = [
-            tokenizer_folder / name
-            for name in _TOKENIZER_FILES
-            if (tokenizer_folder / name).is_file()
-        ]
+        token_ids = _token_ids(pathlib.Path(tokenizer_folder), config)
+        places = [pathlib.Path(tokenizer_folder, name) for name in _TOKENIZER_FILES]
+        companions = [place for place in places if place.is_file()]
     options = config_file.config_options(config, dtype.name, token_ids)
-    folder.mkdir(parents=True, exist_ok=True)
-    with writing.replacing(folder / weights.NAME) as partial:
-        weights.write_weights(partial, family, config, params, dtype)
-    for source in companions:
-        with writing.replacing(folder / source.name) as partial:
-            shutil.copyfile(source, partial)
-    with writing.replacing(folder / config_file.NAME) as partial:
-        partial.write_text(json.dumps(options, indent=2) + "\n", "utf-8")
+    shards = weights.sharded(family, config, shapes, dtype, max_shard_size)
+    texts = {config_file.NAME: options}
+    if len(shards) > 1:
+        texts[weights.INDEX] = weights.index_of(shards, dtype)
+    for left in folder.glob(f"{writing.TEMPORARY}*.safetensors"):
+        left.unlink()
+    stale = weights.usual_files(folder) - {*shards, *texts}
+    with writing.replacing_together(folder, config_file.NAME, stale) as beside:
+        for name, tensors in shards.items():
+            with beside(name) as partial:
+                weights.write_weights(partial, tensors, params, dtype)
+        for source in companions:
+            with beside(source.name) as partial:
+                shutil.copyfile(source, partial)
+        for name, content in texts.items():
+            with beside(name) as partial:
+                partial.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def _floating(dtype) -> jnp.dtype:
+    """The type of parameters."""
+    dtype = jnp.dtype(dtype)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"dtype is {dtype}; parameters are floating numbers")
+    return dtype
 
 
 def _token_ids(folder, config):

@@ -4,6 +4,8 @@ from tests.fault import Fault
 
 LAYOUT = "nashalign/policies/weights/layout.py"
 READING = "nashalign/policies/weights/reading.py"
+WRITING, STAGED = "nashalign/policies/weights/writing.py", "nashalign/writing.py"
+KILLED = "tests/policies/weights_test.py -k kill_at_any_moment"
 WEIGHTS_TEST = "tests/policies/weights_test.py"
 
 POLICIES = [
@@ -62,5 +64,40 @@ POLICIES = [
         "if not np.isfinite(values).all():",
         "if np.isneginf(values).all():",
         f"{WEIGHTS_TEST} -k 'spoilt or cannot_hold'",
+    ),
+    Fault(
+        "a shard over its size",
+        WRITING,
+        "if shards[-1] and size + own > limit:",
+        "if shards[-1] and size > limit:",
+        f"{WEIGHTS_TEST} -k as_large_as",
+    ),
+    Fault(
+        "a file of weights at an odd place",
+        WRITING,
+        'text += b" " * (-len(text) % 8)',
+        'text += b" " * (-len(text) % 8 + 3)',
+        f"{WEIGHTS_TEST} -k own_library",
+    ),
+    Fault(
+        "new weights below the old config",
+        STAGED,
+        "for name in filter(None, (last, *without)):",
+        "for name in without:",
+        KILLED,
+    ),
+    Fault(
+        "the config before the weights",
+        STAGED,
+        "key=lambda name: name == last",
+        "key=lambda name: name != last",
+        KILLED,
+    ),
+    Fault(
+        "shards of an earlier model that stay",
+        "nashalign/policies/pretrained.py",
+        "stale = weights.usual_files(folder) - {*shards, *texts}",
+        "stale = set(texts) - set(texts)",
+        KILLED,
     ),
 ]

@@ -2,7 +2,8 @@
 
     python -m tests.policies.loading FOLDER SMALL WAY
 
-WAY is `default`, `fsdp` or `data`; SMALL is a folder that is loaded before.
+WAY is `default`, `fsdp` or `data`, or `save`: then what is loaded is saved below SMALL,
+and that is measured. SMALL is a folder that is loaded, or saved, before.
 
 Memory is the process's own: pages of files that the system may drop do not count.
 """
@@ -28,7 +29,7 @@ def anonymous():
 
 def shardings(way):
     """Where the parameters go: one device, shares of eight, or of two four times."""
-    if way == "default":
+    if way in ("default", "save"):
         return None
     mesh = jax.make_mesh((1, 8) if way == "fsdp" else (4, 2), ("data", "fsdp"))
     axis = jax.sharding.PartitionSpec(None, "fsdp")
@@ -39,9 +40,8 @@ def shardings(way):
     )
 
 
-def main(folder, small, way):
-    """Measures, once all is there that loading anything brings along."""
-    policies.load_pretrained(small, shardings(way))
+def measured(work):
+    """What a piece of work returns, and how many bytes it took at most."""
     before, peak, done = anonymous(), [0], threading.Event()
 
     def watch():
@@ -50,22 +50,34 @@ def main(folder, small, way):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    params = policies.load_pretrained(folder, shardings(way)).params
+    found = work()
     done.set()
     watcher.join()
-    leaves = jax.tree.leaves(params)
+    return found, max(peak[0], anonymous()) - before
+
+
+def save(loaded, folder):
+    """Saves in float32."""
+    policies.save_pretrained(folder, loaded.params, loaded.config)
+
+
+def main(folder, small, way):
+    """Measures, once all is there that loading anything brings along."""
+    begun = policies.load_pretrained(small, shardings(way))
+    loaded, peak = measured(lambda: policies.load_pretrained(folder, shardings(way)))
+    if way == "save":
+        save(begun, f"{small}/again")
+        _, peak = measured(lambda: save(loaded, f"{small}/large"))
+    leaves = jax.tree.leaves(loaded.params)
     placed = [
         [share.data.nbytes for share in leaf.addressable_shards] for leaf in leaves
     ]
-    print(
-        json.dumps(
-            {
-                "peak": max(peak[0], anonymous()) - before,
-                "params": sum(map(sum, placed)),
-                "largest": max(leaf.nbytes for leaf in leaves),
-            }
-        )
-    )
+    found = {
+        "peak": peak,
+        "params": sum(map(sum, placed)),
+        "largest": max(leaf.nbytes for leaf in leaves),
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import safetensors.numpy
 import tokenizers
 
 from nashalign import policies
+from nashalign.policies import weights
 from nashalign.types import Prompts
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
@@ -118,6 +119,18 @@ def test_transformers_loads_what_is_saved(loaded, name, dtype, tmp_path):
         expected = live_logits(tmp_path, golden["tokens"], mask)
         logits = again.policy.apply(again.params, golden["tokens"], mask)
         np.testing.assert_allclose(logits[mask], expected[mask], rtol=0, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("default")
+def test_transformers_loads_the_shards_that_are_saved(loaded, tmp_path):
+    pytest.importorskip("transformers")
+    golden, start = np.load(GOLDEN / "grouped" / "logits.npz"), loaded["grouped"]
+    policies.save_pretrained(tmp_path, start.params, start.config, max_shard_size=2**12)
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 2
+    mask = golden["left_mask"]
+    logits = live_logits(tmp_path, golden["tokens"], mask)
+    expected = golden["left_logits"]
+    np.testing.assert_allclose(logits[mask], expected[mask], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -270,7 +283,7 @@ def test_a_failed_save_leaves_the_old_folder_whole(loaded, folder, monkeypatch):
     def fail(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(safetensors.numpy, "save_file", fail)
+    monkeypatch.setattr(weights, "write_weights", fail)
     start = loaded["grouped"]
     with pytest.raises(OSError, match="cannot write to .*model.safetensors: No space"):
         policies.save_pretrained(folder, start.params, start.config)

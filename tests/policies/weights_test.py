@@ -1,7 +1,10 @@
 """Weights in safetensors files: which tensors they are, read and written."""
 
 import dataclasses
+import functools
+import itertools
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -113,9 +116,10 @@ def family(name):
 
 def saved(folder, own, params):
     """Writes parameters as one file and returns its tensors."""
-    path = folder / weights.NAME
-    weights.write_weights(path, own, SHAPE, params, np.dtype(np.float32))
-    return safetensors.numpy.load_file(path)
+    float32 = np.dtype(np.float32)
+    [(name, tensors)] = weights.sharded(own, SHAPE, params, float32, 10**9).items()
+    weights.write_weights(folder / name, tensors, params, float32)
+    return safetensors.numpy.load_file(folder / name)
 
 
 @pytest.mark.parametrize("above", [(), ("encoder",), ("model", "decoder")])
@@ -182,7 +186,7 @@ def test_two_leaves_in_one_place_or_none_in_between_are_refused(numbers):
 
 
 def spoilt(folder, change):
-    path = folder / weights.NAME
+    path = folder / "model.safetensors"
     tensors = safetensors.numpy.load_file(path)
     change(tensors)
     safetensors.numpy.save_file(tensors, path)
@@ -364,3 +368,162 @@ def test_loading_takes_one_leaf_more_than_the_parameters(small, large, way):
     # Some buffers of the host become those of several devices, uncopied.
     assert found["peak"] > 0.5 * found["params"]
     assert found["peak"] < found["params"] + found["largest"] + SLACK
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/status").is_file(), reason="no /proc")
+def test_saving_takes_no_more_than_a_tensor_and_its_copy(small, large, tmp_path):
+    before = shutil.copytree(small[0], tmp_path / "small")
+    command = [sys.executable, "-m", "tests.policies.loading", large, before, "save"]
+    found = json.loads(subprocess.check_output(command, cwd=ROOT))
+    # Arrays that are computed go when the threads that made them are done with them.
+    slack = found["largest"]
+    assert found["peak"] < 2 * found["largest"] + slack < 0.8 * found["params"]
+
+
+# Writing in shards.
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_file_is_one_that_the_formats_own_library_reads_and_writes(
+    small, tmp_path, dtype
+):
+    params = small[1]
+    policies.save_pretrained(tmp_path, params, SMALL, dtype=dtype)
+    path = tmp_path / "model.safetensors"
+    tensors = safetensors.numpy.load_file(path)
+    kernel = params["layers"]["up_proj"]["kernel"][1]
+    stored = tensors["model.layers.1.mlp.up_proj.weight"]
+    np.testing.assert_array_equal(stored, np.asarray(kernel.T).astype(dtype))
+    with safetensors.safe_open(path, "np") as file:
+        assert file.metadata() == {"format": "pt"}
+    # Numbers begin where a reader may map them as they are.
+    assert int.from_bytes(path.read_bytes()[:8], "little") % 8 == 0
+
+
+@pytest.mark.parametrize("limit, number", [(10**9, 1), (2500, 4), (1, 21)])
+def test_shards_are_as_large_as_they_may_be_and_come_back(
+    small, tmp_path, limit, number
+):
+    params = small[1]
+    policies.save_pretrained(tmp_path, params, SMALL, max_shard_size=limit)
+    shards = sorted(path.name for path in tmp_path.glob("*.safetensors"))
+    names = [f"model-{n:05}-of-{number:05}.safetensors" for n in range(1, number + 1)]
+    assert shards == (names if number > 1 else ["model.safetensors"])
+    sizes = {
+        name: {
+            key: own.nbytes
+            for key, own in safetensors.numpy.load_file(tmp_path / name).items()
+        }
+        for name in shards
+    }
+    assert all(sum(own.values()) <= limit or len(own) == 1 for own in sizes.values())
+    if number > 1:
+        index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+        places = {key: name for name, own in sizes.items() for key in own}
+        assert index["weight_map"] == places
+        total = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+        assert index["metadata"]["total_size"] == total
+    loaded = policies.load_pretrained(tmp_path)
+    assert loaded.config == SMALL
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, params)
+
+
+def test_a_size_of_shards_that_is_none_is_refused(small, tmp_path):
+    for wrong, error in ((0, ValueError), ("5GB", TypeError)):
+        with pytest.raises(error, match="max_shard_size"):
+            policies.save_pretrained(
+                tmp_path / "out", small[1], SMALL, max_shard_size=wrong
+            )
+    with pytest.raises(TypeError, match="dtype is int8; parameters are floating"):
+        policies.save_pretrained(tmp_path / "out", small[1], SMALL, dtype="int8")
+    assert not (tmp_path / "out").exists()
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing does a kill."""
+
+
+SHARDS, ONE = 3000, 10**9
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        (SHARDS, SHARDS),
+        *(
+            pytest.param(*sizes, marks=pytest.mark.full)
+            for sizes in [(2000, SHARDS), (SHARDS, ONE), (ONE, SHARDS), (ONE, ONE)]
+        ),
+    ],
+)
+def test_a_kill_at_any_moment_leaves_the_old_the_new_or_what_does_not_load(
+    tmp_path, monkeypatch, old, new
+):
+    config = dataclasses.replace(SMALL, num_hidden_layers=1, vocab_size=8)
+    other = dataclasses.replace(config, rope_theta=99.0)
+    shapes = jax.eval_shape(policies.llama(config).init, jax.random.key(0))
+    models = {
+        own: jax.tree.map(functools.partial(filled, own.rope_theta), shapes)
+        for own in (config, other)
+    }
+    start, left = tmp_path / "start", []
+    policies.save_pretrained(start, models[config], config, max_shard_size=old)
+    for moment in range(100):
+        folder = shutil.copytree(start, tmp_path / str(moment))
+        calls = iter(range(moment))
+        with monkeypatch.context() as patch:
+            for owner, name in ((os, "replace"), (os, "fsync"), (os, "unlink")):
+                patch.setattr(owner, name, dying(getattr(owner, name), calls))
+            try:
+                policies.save_pretrained(
+                    folder, models[other], other, max_shard_size=new
+                )
+            except Killed:
+                left.append(what_is_left(folder, models))
+            else:
+                break
+    assert what_is_left(folder, models) == other
+    # First it is the old one, then none, then the new one.
+    moments = [config, None, other]
+    assert [own for own, _ in itertools.groupby(left)] == moments
+    stored = {path.name for path in folder.glob("model*")}
+    policies.save_pretrained(
+        tmp_path / "fresh", models[other], other, max_shard_size=new
+    )
+    assert stored == {path.name for path in (tmp_path / "fresh").glob("model*")}
+
+
+def filled(number, leaf):
+    """An array of a shape that is this number everywhere."""
+    return np.full(leaf.shape, number, leaf.dtype)
+
+
+def dying(function, calls):
+    """The function, until there are no calls left."""
+
+    def called(*args, **kwargs):
+        if next(calls, None) is None:
+            raise Killed
+        return function(*args, **kwargs)
+
+    return called
+
+
+def what_is_left(folder, models):
+    """The config of the model that a folder holds; None where it does not load."""
+    try:
+        loaded = policies.load_pretrained(folder)
+    except FileNotFoundError:
+        return None
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, models[loaded.config])
+    return loaded.config
+
+
+def test_what_a_killed_save_left_behind_is_removed_by_the_next(small, tmp_path):
+    left = tmp_path / ".partial-1-model-00001-of-00002.safetensors"
+    left.write_bytes(bytes(9))
+    policies.save_pretrained(tmp_path, small[1], SMALL)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "config.json",
+        "model.safetensors",
+    ]

@@ -4,8 +4,21 @@ What is where in which tensor is in `layout.py`; everything is checked from the 
 headers before a weight is read (`reading.py`).
 """
 
-from nashalign.policies.weights.files import INDEX, NAME
+from nashalign.policies.weights.files import INDEX, usual_files
 from nashalign.policies.weights.reading import read_weights
-from nashalign.policies.weights.writing import require_params, write_weights
+from nashalign.policies.weights.writing import (
+    index_of,
+    require_params,
+    sharded,
+    write_weights,
+)
 
-__all__ = ["INDEX", "NAME", "read_weights", "require_params", "write_weights"]
+__all__ = [
+    "INDEX",
+    "index_of",
+    "read_weights",
+    "require_params",
+    "sharded",
+    "usual_files",
+    "write_weights",
+]

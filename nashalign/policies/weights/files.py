@@ -1,6 +1,7 @@
 """The safetensors files of a folder: one, or shards that an index lists."""
 
 import pathlib
+import re
 from typing import Any
 
 import safetensors
@@ -9,6 +10,14 @@ from nashalign import json_file
 
 NAME = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+STORED_TYPES = {
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float64": "F64",
+}
+"""The format's names of the types that are read and written."""
+_SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 
 
 def weight_files(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -33,6 +42,12 @@ def weight_files(folder: pathlib.Path) -> list[pathlib.Path]:
             f"{INDEX} lists; copy what is missing."
         )
     return [folder / name for name in names]
+
+
+def usual_files(folder: pathlib.Path) -> set[str]:
+    """Returns the names of a folder's files that would be taken for weights of it."""
+    names = {path.name for path in folder.glob("*")}
+    return {name for name in names if name in (NAME, INDEX) or _SHARD.fullmatch(name)}
 
 
 def open_file(path: pathlib.Path) -> Any:

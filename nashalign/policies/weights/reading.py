@@ -16,7 +16,6 @@ from nashalign.policies.policy import Params
 from nashalign.policies.weights import files
 from nashalign.policies.weights.layout import by_leaf, layout, names
 
-_TYPES = ("F32", "F16", "BF16", "F64")
 # How many numbers of two matrices are compared at once.
 _COMPARED = 2**22
 
@@ -109,10 +108,10 @@ def _require_fit(stored, family, config, tensors, folder):
                 f"{path}: {name} has shape {tuple(tensor.get_shape())}, but "
                 f"{config_file.NAME} asks for {shape}."
             )
-        if tensor.get_dtype() not in _TYPES:
+        if tensor.get_dtype() not in files.STORED_TYPES.values():
             raise ValueError(
                 f"{path}: {name} is stored as {tensor.get_dtype()}; read are "
-                f"{', '.join(_TYPES)}."
+                f"{', '.join(files.STORED_TYPES.values())}."
             )
     if optional:
         _require_tied(stored, family, folder)
