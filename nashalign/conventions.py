@@ -150,7 +150,7 @@ def begin_id(
         )
     if asked is not None:
         return own if asked else None
-    written = _templated(backend)
+    written, _ = _templated(backend)
     if len(written) > 1:
         raise ValueError(
             f"{folder / TOKENIZER} begins texts with "
@@ -161,6 +161,40 @@ def begin_id(
         return written[0]
     kind = settings.get("tokenizer_class")
     return own if kind is None or "Llama" in str(kind) else None
+
+
+def behind_id(
+    backend: tokenizers.Tokenizer, settings: dict[str, Any], folder: pathlib.Path
+) -> int | None:
+    """Returns the id of the token that is put behind a prompt, None where none is.
+
+    The template in `tokenizer.json` says so, as that of T5 does, unless `add_eos_token`
+    is false.
+
+    Args:
+      backend: what `tokenizer.json` holds.
+      settings: what `tokenizer_config.json` holds.
+      folder: of both, for the errors.
+
+    Raises:
+      ValueError: if `add_eos_token` is neither true nor false, or if the template ends
+        texts with several tokens.
+    """
+    asked = settings.get("add_eos_token")
+    if not isinstance(asked, bool | None):
+        raise ValueError(
+            f"{folder / SETTINGS}: add_eos_token is {asked!r:.60}, not true or false."
+        )
+    _, written = _templated(backend)
+    if asked is False or not written:
+        return None
+    if len(written) > 1:
+        raise ValueError(
+            f"{folder / TOKENIZER} ends texts with "
+            f"{[backend.id_to_token(token) for token in written]}; only one token is "
+            f"supported. Set add_eos_token in {SETTINGS} to false for none."
+        )
+    return written[0]
 
 
 def has_chat_template(settings: dict[str, Any], folder: pathlib.Path) -> bool:
@@ -176,11 +210,13 @@ def has_chat_template(settings: dict[str, Any], folder: pathlib.Path) -> bool:
 
 
 def _templated(backend):
-    """The ids that the template in `tokenizer.json` puts before a text."""
+    """The ids that the template in `tokenizer.json` puts before and behind a text."""
     text = backend.encode("a", add_special_tokens=False).ids
     whole = backend.encode("a", add_special_tokens=True).ids
-    starts = range(len(whole) - len(text) + 1)
-    return next((whole[:n] for n in starts if whole[n:][: len(text)] == text), [])
+    for n in range(len(whole) - len(text) + 1):
+        if whole[n:][: len(text)] == text:
+            return whole[:n], whole[n + len(text) :]
+    return [], []
 
 
 def _checked(token, backend, path):

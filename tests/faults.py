@@ -18,6 +18,7 @@ import tempfile
 
 from tests.algorithms.faults import ALGORITHMS
 from tests.fault import Fault, expected
+from tests.policies.encoder_decoder_faults import ENCODER_DECODERS
 from tests.policies.faults import POLICIES
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -942,8 +943,8 @@ FAULTS = [
     Fault(
         "a prompt of no token is taken",
         "nashalign/data/prompts.py",
-        "if not begin and [] in whole:",
-        "if not begin and [] in begin:",
+        "if not begin and not behind and [] in whole:",
+        "if not begin and not behind and [] in begin:",
         "tests/data/prompts_test.py -k no_token_at_all",
     ),
     Fault(
@@ -1327,6 +1328,7 @@ FAULTS = [
     ),
     *ALGORITHMS,
     *POLICIES,
+    *ENCODER_DECODERS,
 ]
 
 

@@ -54,20 +54,22 @@ def prompt_ids(
 ) -> PromptIds:
     """Returns prompts: the begin token, a text, and the suffix that asks for more.
 
+    Where the folder of the tokenizer ends texts with a token, it stands behind all.
     Text and suffix are tokenized as one, as the model's own tokenizer does. Where the
     text is too long, its tokens are cut, and those of the suffix follow as they stand
     behind any text.
 
     Args:
-      tokenizer: the tokenizer; without a begin token, prompts have none.
+      tokenizer: the tokenizer; without a begin token, prompts have none, nor one behind
+        them without that.
       texts: one for each prompt; only they are ever cut: the suffix is always whole.
-      length: the most tokens a prompt may have, begin token and suffix included.
+      length: the most tokens a prompt may have, all of them counted.
       suffix: what follows each text and precedes the response; nothing by default.
       fit: what to do with a text that is too long: `keep_beginning`, `keep_end` or
         `drop`. The result counts how many it met.
       markup: whether the texts are written in the markup of the model, as its chat
         template renders them: special tokens that they spell become their ids, and no
-        begin token is put in front. Only for texts whose every part is trusted to
+        token is put in front or behind. Only for texts whose every part is trusted to
         hold no markup of its own.
 
     Returns:
@@ -77,26 +79,27 @@ def prompt_ids(
       ValueError: if begin token and suffix alone do not fit, or a prompt has no token
         at all.
     """
-    begin, end = _frame(tokenizer, length, suffix, markup)
-    budget = length - len(begin) - len(end)
+    begin, end, behind = _frame(tokenizer, length, suffix, markup)
+    room = length - len(begin) - len(behind)
     if tokenizer.has_chat_template and not markup:
         _warn_of_markup(tokenizer, texts)
     whole = tokenizer.encode([text + suffix for text in texts], markup=markup)
-    if not begin and [] in whole:
+    if not begin and not behind and [] in whole:
         raise ValueError(
             f"text {whole.index([])} is empty, and nothing is put before or behind it: "
             "there is no token to answer to; leave it out or give a suffix."
         )
-    long = [i for i, tokens in enumerate(whole) if len(tokens) > length - len(begin)]
+    long = [i for i, tokens in enumerate(whole) if len(tokens) > room]
     alone = tokenizer.encode([texts[index] for index in long], markup=markup)
     fitted: dict[int, list[int] | None] = dict(enumerate(whole))
     for index, tokens in zip(long, alone, strict=True):
+        budget = room - len(end)
         kept = tokens if len(tokens) <= budget else fit(tokens, budget)
         fitted[index] = None if kept is None else kept + end
     found = {index: own for index, own in fitted.items() if own is not None}
     dropped = len(whole) - len(found)
     return PromptIds(
-        tokens=[begin + own for own in found.values()],
+        tokens=[begin + own + behind for own in found.values()],
         ids=np.asarray(list(found), np.int32),
         cut=len(long) - dropped,
         dropped=dropped,
@@ -124,23 +127,29 @@ def text_read(
     Raises:
       ValueError: if begin token and suffix alone do not fit.
     """
-    begin, end = _frame(tokenizer, length, suffix)
+    begin, end, behind = _frame(tokenizer, length, suffix)
+    room = length - len(begin) - len(behind)
     (whole,) = tokenizer.encode([text + suffix])
-    if len(begin) + len(whole) <= length:
+    if len(whole) <= room:
         return text
-    return tokenizer.beginning(text, length - len(begin) - len(end))
+    return tokenizer.beginning(text, room - len(end))
 
 
-def _frame(tokenizer, length, suffix, markup=False) -> tuple[list[int], list[int]]:
-    """The tokens before and after a text, which leave room for some of it."""
-    begin = [] if markup or tokenizer.bos_id is None else [tokenizer.bos_id]
+def _frame(tokenizer, length, suffix, markup=False):
+    """The tokens before a text, of the suffix, and behind it, with room for some text.
+
+    Markup has its own.
+    """
+    ids = (None, None) if markup else (tokenizer.bos_id, tokenizer.behind_id)
+    begin, behind = ([] if own is None else [own] for own in ids)
     (end,) = tokenizer.continuations([suffix], markup=markup)
-    if length <= len(begin) + len(end):
+    size = len(begin) + len(end) + len(behind)
+    if length <= size:
         raise ValueError(
-            f"A prompt of {length} tokens has no room for text beside the "
-            f"{len(begin) + len(end)} of its frame; allow more."
+            f"A prompt of {length} tokens has no room for text beside the {size} of "
+            "its frame; allow more."
         )
-    return begin, end
+    return begin, end, behind
 
 
 def _warn_of_markup(tokenizer, texts):

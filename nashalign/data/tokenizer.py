@@ -28,6 +28,7 @@ class Tokenizer:
       eos_id: ids of all tokens that end a response.
       bos_id: id of the token that is put before a prompt, or None where none is.
       size: one more than the largest id: the embeddings that a model needs.
+      behind_id: id of the token that is put behind a prompt, or None where none is.
       has_chat_template: whether the model was trained on conversations, in a markup
         of special tokens.
     """
@@ -37,6 +38,7 @@ class Tokenizer:
     eos_id: tuple[int, ...]
     bos_id: int | None
     size: int
+    behind_id: int | None = None
     has_chat_template: bool = False
 
     @property
@@ -165,8 +167,8 @@ def load_tokenizer(folder: pathlib.Path | str) -> Tokenizer:
 
     Truncation, padding and templates stored in the file are switched off: prompts and
     responses are put together by `nashalign.data` alone, as the folder says: with a
-    token in front where it puts one there, and with every end token that it or the
-    model's files beside it name.
+    token in front or behind where it puts one there, and with every end token that it
+    or the model's files beside it name.
 
     Args:
       folder: with `tokenizer.json` and `tokenizer_config.json`, which names the
@@ -192,6 +194,7 @@ def load_tokenizer(folder: pathlib.Path | str) -> Tokenizer:
         )
     pad = conventions.special_id(backend, settings, "pad", folder)
     begin = conventions.begin_id(backend, settings, folder)
+    behind = conventions.behind_id(backend, settings, folder)
     chats = conventions.has_chat_template(settings, folder)
     if chats:
         warnings.warn(
@@ -205,6 +208,7 @@ def load_tokenizer(folder: pathlib.Path | str) -> Tokenizer:
         pad_id=ends[0] if pad is None else pad,
         eos_id=ends,
         bos_id=begin,
+        behind_id=behind,
         size=conventions.num_ids(backend),
         has_chat_template=chats,
     )

@@ -15,6 +15,7 @@ import pytest
 
 from nashalign import __main__ as commands
 from nashalign import policies, preferences, training
+from tests import tiny_t5
 
 JUDGE = '''
 """Likes what has many letters of the first half of the alphabet."""
@@ -142,6 +143,52 @@ def test_a_folder_of_each_family_is_aligned_and_taken_away(
     after = policies.load_pretrained(output / "policy")
     assert after.config == own
     assert (params(output / "policy") != params(start)).any()
+
+
+@pytest.fixture(scope="module")
+def aligned_t5(arguments, tmp_path_factory):
+    """The folders of an encoder-decoder before and after two updates of a row."""
+    folder = tmp_path_factory.mktemp("t5")
+    start, output = tiny_t5.write_policy(folder), folder / "run"
+    given = ("--policy", str(start), "--training.num-steps", "2", "--text.slots", "4")
+    assert align(arguments(output, "ipo_md", *given)) == 0
+    return start, output / "policy"
+
+
+@pytest.mark.full
+def test_an_encoder_decoder_is_aligned_and_taken_away(aligned_t5):
+    start, end = map(policies.load_pretrained, aligned_t5)
+    assert end.config == start.config
+    moved = jax.tree.map(lambda x, y: (x != y).any(), start.params, end.params)
+    assert all(jax.tree.leaves(moved))
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("default")
+def test_an_encoder_decoder_writes_the_text_that_transformers_does(
+    aligned_t5, prompts, tmp_path
+):
+    own, text = aligned_t5[1], "round 0: "
+    expected = live_text(own, text)
+    answers = tmp_path / "answers.jsonl"
+    given = ["--policy", str(own), "--prompts", str(prompts), "--output", str(answers)]
+    given += ["--text.response-length", "5", "--temperature", "0"]
+    assert commands.main(["generate", *given]) == 0
+    line = json.loads(answers.read_text().splitlines()[0])
+    assert (line["prompt"], line["responses"]) == (text, [expected])
+
+
+def live_text(folder, text):
+    """What transformers answers greedily, of at most five tokens."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
+        folder, dtype=torch.float32
+    )
+    given = tokenizer(text, return_tensors="pt")
+    written = model.generate(**given, do_sample=False, max_new_tokens=5)
+    return tokenizer.decode(written[0], skip_special_tokens=True)
 
 
 @pytest.mark.slow

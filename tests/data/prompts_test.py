@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nashalign import data
+from tests import tiny_t5
 
 SUFFIX = "\n---"
 TEXTS = ["def f(x):\n    return x", "x" * 60 + "y" * 60, "z"]
@@ -95,6 +96,48 @@ def test_a_prompt_of_no_token_at_all_is_an_error(tokenizer):
     assert data.prompt_ids(bare, [""], length=8, suffix="x").tokens == [
         tokenizer.encode(["x"])[0]
     ]
+
+
+@pytest.fixture(scope="module")
+def ending(tmp_path_factory):
+    """Returns a tokenizer that puts </s>, which is 1, behind every prompt."""
+    return data.load_tokenizer(
+        tiny_t5.write_tokenizer(tmp_path_factory.mktemp("ending"))
+    )
+
+
+def test_a_prompt_ends_with_its_token_which_is_counted_and_never_cut(ending):
+    words = ending.encode(["rock paper"])[0]
+    assert len(words) == 2 and ending.bos_id is None
+    texts = ["rock paper", "rock paper paper", "rock"]
+    prompts = data.prompt_ids(ending, texts, length=3)
+    rock, paper = words
+    assert prompts.tokens == [[rock, paper, 1], [rock, paper, 1], [rock, 1]]
+    assert (prompts.cut, prompts.dropped) == (1, 0)
+    end = data.prompt_ids(ending, texts, length=3, fit=data.keep_end)
+    assert end.tokens[1] == [paper, paper, 1]
+    dropped = data.prompt_ids(ending, texts, length=3, fit=data.drop)
+    np.testing.assert_array_equal(dropped.ids, [0, 2])
+    assert data.text_read(ending, texts[0], length=3) == texts[0]
+    assert data.text_read(ending, texts[1], length=3) == "rock paper"
+
+
+def test_a_suffix_stands_before_the_token_that_ends_a_prompt(ending):
+    [suffix] = ending.encode([" round"])
+    prompts = data.prompt_ids(
+        ending, ["rock", "rock rock rock"], length=4, suffix=" round"
+    )
+    [rock] = ending.encode(["rock"])
+    assert prompts.tokens == [[*rock, *suffix, 1], [*rock, *rock, *suffix, 1]]
+    with pytest.raises(ValueError, match="no room for text beside the 2"):
+        data.prompt_ids(ending, ["rock"], length=2, suffix=" round")
+
+
+def test_an_empty_text_that_is_ended_is_a_prompt_and_markup_has_its_own_end(ending):
+    assert data.prompt_ids(ending, [""], length=3).tokens == [[1]]
+    [rock] = ending.encode(["rock"])
+    markup = data.prompt_ids(ending, ["rock</s>"], length=9, markup=True)
+    assert markup.tokens == [[*rock, 1]]
 
 
 def test_prompts_are_padded_on_the_left():

@@ -176,18 +176,55 @@ def test_a_prompt_begins_with_a_token_where_the_folder_says_so(folder, config, b
     assert tokens == [1] * begins + tokenizer.encode(["x = y"])[0]
 
 
+def template_of(folder, template):
+    """Puts a template of texts into the tokenizer's file."""
+    backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    backend.post_processor = tokenizers.processors.TemplateProcessing(
+        single=template, special_tokens=[("<|begin|>", 1), ("<|end|>", 2)]
+    )
+    backend.save(str(folder / "tokenizer.json"))
+
+
 @pytest.mark.parametrize("kind", ["GPT2Tokenizer", "LlamaTokenizer"])
 @pytest.mark.parametrize("template, begins", [("<|begin|> $A", True), ("$A", None)])
 def test_the_template_in_the_file_says_how_texts_begin(folder, kind, template, begins):
-    backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    backend.post_processor = tokenizers.processors.TemplateProcessing(
-        single=f"{template} <|end|>", special_tokens=[("<|begin|>", 1), ("<|end|>", 2)]
-    )
-    backend.save(str(folder / "tokenizer.json"))
+    template_of(folder, f"{template} <|end|>")
     own = kind == "LlamaTokenizer"
     expected = 1 if begins or own else None
     assert configure(folder, **BOS, tokenizer_class=kind).bos_id == expected
     assert configure(folder, **BOS, add_bos_token=False).bos_id is None
+
+
+@pytest.mark.parametrize(
+    "template, config, ends",
+    [
+        ("$A <|end|>", {}, True),
+        ("<|begin|> $A <|end|>", {"add_bos_token": False}, True),
+        ("$A <|end|>", {"add_eos_token": True}, True),
+        ("$A <|end|>", {"add_eos_token": False}, False),
+        ("<|begin|> $A", {"add_eos_token": True}, False),
+        ("$A", {}, False),
+    ],
+)
+def test_a_prompt_ends_with_a_token_where_the_template_says_so(
+    folder, template, config, ends
+):
+    template_of(folder, template)
+    tokenizer = configure(folder, eos_token="<|end|>", **config)
+    assert tokenizer.behind_id == (2 if ends else None)
+
+
+@pytest.mark.parametrize(
+    "template, config, message",
+    [
+        ("$A <|end|> <|end|>", {}, "ends texts with .*; only one token is supported"),
+        ("$A", {"add_eos_token": 1}, "add_eos_token is 1, not true or false"),
+    ],
+)
+def test_an_end_of_texts_that_cannot_be_is_an_error(folder, template, config, message):
+    template_of(folder, template)
+    with pytest.raises(ValueError, match=message):
+        configure(folder, eos_token="<|end|>", **config)
 
 
 @pytest.mark.parametrize(

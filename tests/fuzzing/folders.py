@@ -18,6 +18,7 @@ from experiments.docstrings import harvest
 from experiments.docstrings.sources import Source
 from nashalign import data, evaluation, policies, training
 from nashalign.policies.families import option_names
+from nashalign.types import Prompts
 from tests.fuzzing import bytes_of_files
 from tests.fuzzing.trial import Trial
 
@@ -61,7 +62,7 @@ def _copy(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 def configs(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial]:
     """`config.json` with a value that no model has, or no JSON."""
     wholes = [model_folder(folder)]
-    for family in ("llama3", "yarn", "gemma2", "mistral"):
+    for family in ("llama3", "yarn", "gemma2", "mistral", "t5", "t5_gated"):
         wholes.append(shutil.copytree(_GOLDEN / family, folder / family))
     named = ["architectures", "model_type", "hidden_act", "dtype", "rope_parameters"]
     while True:
@@ -103,8 +104,15 @@ def _is_a_model(loaded: policies.Pretrained, name: str) -> bool:
 
 def _writes(loaded: policies.Pretrained) -> bool:
     """Whether the model has finite logits."""
-    tokens, mask = jnp.array([[1, 2]]), jnp.ones((1, 2), bool)
-    logits = loaded.policy.apply(loaded.params, tokens, mask)
+    prompts = Prompts(
+        tokens=jnp.array([[1, 2]]),
+        mask=jnp.ones((1, 2), bool),
+        ids=jnp.zeros(1, jnp.int32),
+    )
+    cache, first = loaded.policy.prefill(loaded.params, prompts, room=1)
+    logits, _ = loaded.policy.decode(
+        loaded.params, first[:, None], prompts.mask[:, :1], cache
+    )
     return bool(jnp.isfinite(logits).all())
 
 

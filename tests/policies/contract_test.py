@@ -1,7 +1,8 @@
 """What every family of models promises: it samples, scores, and goes on from caches.
 
-The third family is an encoder-decoder. Its answers begin after a token of its own, not
-after the prompt's last, and its cache is a nest of tuples with the rows at the end.
+One of them is an encoder-decoder of the simplest kind. Its answers begin after a token
+of its own, not after the prompt's last, and its cache is a nest of tuples with the rows
+at the end.
 """
 
 import functools
@@ -13,6 +14,8 @@ import pytest
 
 from nashalign import policies, preferences, sampling
 from nashalign.policies import decoder, layers, rotary
+from nashalign.policies.families import t5
+from nashalign.types import Prompts
 from tests import token_game
 
 VOCABULARY, FIRST, DECAY = 3, 2, 0.5
@@ -100,6 +103,23 @@ FAMILIES = {
     ),
     "tabular": policies.tabular(VOCABULARY, 8),
     "encoder-decoder": encoder_decoder(),
+    "T5": t5.build(
+        policies.T5Config(
+            vocab_size=VOCABULARY,
+            d_model=16,
+            d_kv=6,
+            d_ff=24,
+            num_layers=1,
+            num_decoder_layers=2,
+            num_heads=2,
+            relative_attention_num_buckets=4,
+            relative_attention_max_distance=3,
+            feed_forward_proj="gated-gelu",
+            decoder_start_token_id=FIRST,
+            tie_word_embeddings=False,
+        ),
+        policies.Lora(rank=2, alpha=3.0),
+    ),
 }
 by_family = pytest.mark.parametrize("family", FAMILIES)
 
@@ -121,6 +141,10 @@ def states(family, seed=1, end=0):
     if family == "encoder-decoder":
         return np.stack([by_hand(values, p[own], tokens, end) for p, own in prompts])
     forward = token_game.compiled(FAMILIES[family].hidden)
+    if family == "T5":
+        return np.stack(
+            [after(values, p[own], tokens, mask, end) for p, own in prompts]
+        )
     found = []
     for prompt, own in prompts:
         whole = [
@@ -144,6 +168,17 @@ def by_hand(values, prompt, tokens, end):
         ],
         1,
     )
+
+
+def after(values, prompt, tokens, mask, end):
+    """States `[Y, T + end, D]` of T5 for one unpadded prompt, all read at once."""
+    policy, whole = FAMILIES["T5"], np.repeat(prompt[None], len(tokens), 0)
+    repeated = Prompts(tokens=whole, mask=whole >= 0, ids=np.arange(len(tokens)))
+    cache, first = policy.prefill(values, repeated, room=0)
+    read = np.concatenate([np.asarray(first)[:, None], tokens], 1)
+    own = np.concatenate([np.ones_like(mask[:, :1]), mask], 1)
+    states, _ = token_game.compiled(policy.hidden)(values, read, own, cache)
+    return np.asarray(states)[:, : tokens.shape[1] + end]
 
 
 @functools.cache

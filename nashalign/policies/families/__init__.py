@@ -10,6 +10,7 @@ from nashalign.policies.families.registry import (
     known_families,
     register_family,
 )
+from nashalign.policies.families.t5 import T5Config
 
 __all__ = [
     "Config",
@@ -20,6 +21,7 @@ __all__ = [
     "Place",
     "Qwen2Config",
     "Qwen3Config",
+    "T5Config",
     "family_of",
     "known_families",
     "llama",
