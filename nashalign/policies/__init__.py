@@ -28,8 +28,10 @@ from nashalign.policies.logits import (
 from nashalign.policies.lora import Lora
 from nashalign.policies.policy import Cache, Params, Policy, prefill
 from nashalign.policies.pretrained import Pretrained, load_pretrained, save_pretrained
+from nashalign.policies.scorers import is_scorer, load_scorer, save_scorer
 from nashalign.policies.scoring import (
     extend,
+    extend_from_end,
     extend_pairs,
     log_collision,
     log_probs,
@@ -56,14 +58,17 @@ __all__ = [
     "T5Config",
     "check_vocabulary",
     "extend",
+    "extend_from_end",
     "extend_pairs",
     "extrapolate",
     "family_of",
     "fits",
     "geometric_mixture",
+    "is_scorer",
     "known_families",
     "llama",
     "load_pretrained",
+    "load_scorer",
     "lora",
     "log_power",
     "log_collision",
@@ -76,6 +81,7 @@ __all__ = [
     "register_family",
     "require_prompts",
     "save_pretrained",
+    "save_scorer",
     "tabular",
     "token_kl",
 ]

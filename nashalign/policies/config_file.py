@@ -9,6 +9,7 @@ model that is silently not the one that was trained is worse than none.
 import difflib
 import pathlib
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from nashalign import json_file
@@ -38,11 +39,14 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
-def read_config(folder: pathlib.Path) -> tuple[Family, Config]:
+def read_config(
+    folder: pathlib.Path, families: Sequence[Family] | None = None
+) -> tuple[Family, Config]:
     """Reads the shape of a model from a folder's `config.json`.
 
     Args:
       folder: a Hugging Face model folder.
+      families: those that it may be of; all that are known unless given.
 
     Returns:
       Its family and its shape, in which what is absent has the family's default.
@@ -64,7 +68,8 @@ def read_config(folder: pathlib.Path) -> tuple[Family, Config]:
             "model.safetensors."
         )
     options = json_file.read_object(path)
-    family = _family(options, path)
+    families = known_families() if families is None else families
+    family = _family(options, path, families)
     _require_supported(family, options, path)
     return family, _complete(family, options, path)
 
@@ -113,7 +118,7 @@ def check_vocabulary(num_ids: int, config: Config) -> None:
         )
 
 
-def _family(options, path):
+def _family(options, path, families):
     """The family that the file names; other architectures are refused by name."""
     named = options.get("architectures") or []
     kind = options.get("model_type")
@@ -123,11 +128,11 @@ def _family(options, path):
         )
     if not isinstance(kind, str | None):
         raise ValueError(f"{path}: model_type is {kind!r:.60}, not a name.")
-    for family in known_families():
+    for family in families:
         fits = kind in (None, family.model_type)
         if fits and (named or kind) and set(named) <= {family.architecture}:
             return family
-    known = {family.architecture: family.model_type for family in known_families()}
+    known = {family.architecture: family.model_type for family in families}
     foreign = [name for name in named if name not in known]
     name = ", ".join(foreign) or kind or "no architecture"
     supported = (f"{name} (model_type {kind!r})" for name, kind in known.items())

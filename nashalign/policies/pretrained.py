@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from nashalign import checks, conventions, writing
 from nashalign.policies import config_file, weights
 from nashalign.policies.config_file import check_vocabulary, read_config
-from nashalign.policies.families import Config, family_of
+from nashalign.policies.families import Config, Family, family_of
 from nashalign.policies.policy import Params, Policy
 
 # What belongs to a tokenizer, in its folder.
@@ -79,7 +79,7 @@ def load_pretrained(
         expected.
       TypeError: if `dtype` is no floating type.
     """
-    folder, dtype = pathlib.Path(folder), _floating(dtype)
+    folder, dtype = pathlib.Path(folder), floating(dtype)
     family, config = read_config(folder)
     policy = family.build(config)
     shapes = jax.eval_shape(policy.init, jax.random.key(0))
@@ -123,9 +123,42 @@ def save_pretrained(
       TypeError: if the config is of no known family, or `dtype` no floating type.
       OSError: if the folder cannot be written.
     """
-    folder, dtype = pathlib.Path(folder), _floating(dtype)
+    folder, dtype = pathlib.Path(folder), floating(dtype)
+    write_folder(
+        folder,
+        family_of(config),
+        params,
+        config,
+        tokenizer_folder,
+        dtype=dtype,
+        max_shard_size=max_shard_size,
+    )
+
+
+def write_folder(
+    folder: pathlib.Path,
+    family: Family,
+    params: Params,
+    config: Config,
+    tokenizer_folder: pathlib.Path | str | None,
+    *,
+    dtype: jnp.dtype,
+    max_shard_size: int,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes the folder of a model of a family: see `save_pretrained`.
+
+    Args:
+      folder: made if need be.
+      family: which says where the parameters are stored.
+      params: the parameters.
+      config: the model's shape.
+      tokenizer_folder: of the tokenizer that goes along.
+      dtype: type of the stored weights.
+      max_shard_size: bytes of weights in a file.
+      options: what `config.json` says beside or instead of what the shape does.
+    """
     checks.whole(max_shard_size, "max_shard_size", least=1)
-    family = family_of(config)
     shapes = jax.eval_shape(family.build(config).init, jax.random.key(0))
     weights.require_params(params, shapes)
     token_ids, companions = {}, []
@@ -133,9 +166,9 @@ def save_pretrained(
         token_ids = _token_ids(pathlib.Path(tokenizer_folder), config)
         places = [pathlib.Path(tokenizer_folder, name) for name in _TOKENIZER_FILES]
         companions = [place for place in places if place.is_file()]
-    options = config_file.config_options(config, dtype.name, token_ids)
+    told = config_file.config_options(config, dtype.name, token_ids)
     shards = weights.sharded(family, config, shapes, dtype, max_shard_size)
-    texts = {config_file.NAME: options}
+    texts: dict[str, Any] = {config_file.NAME: {**told, **(options or {})}}
     if len(shards) > 1:
         texts[weights.INDEX] = weights.index_of(shards, dtype)
     for left in folder.glob(f"{writing.TEMPORARY}*.safetensors"):
@@ -153,8 +186,12 @@ def save_pretrained(
                 partial.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
-def _floating(dtype) -> jnp.dtype:
-    """The type of parameters."""
+def floating(dtype: jax.typing.DTypeLike) -> jnp.dtype:
+    """Returns a type of parameters.
+
+    Raises:
+      TypeError: it is no floating type.
+    """
     dtype = jnp.dtype(dtype)
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"dtype is {dtype}; parameters are floating numbers")

@@ -44,13 +44,38 @@ def extend(
       ValueError: a token is outside the vocabulary, or beyond the context. Traced, its
         state and all after it are NaN.
     """
+    return extend_from_end(policy, params, prompts, tokens, mask)[:, :, 1:]
+
+
+def extend_from_end(
+    policy: Policy,
+    params: Params,
+    prompts: Prompts,
+    tokens: Array,
+    mask: Array,
+) -> jax.Array:
+    """`extend`, with the state at the end of the prompt before the others.
+
+    Args:
+      policy: the model.
+      params: its parameters.
+      prompts: `B` prompts of `P` tokens, read once each.
+      tokens: `[B, N, S]` continuations.
+      mask: `[B, N, S]` bool, false on padding.
+
+    Returns:
+      `[B, N, 1 + S, D]`.
+
+    Raises:
+      ValueError: see `extend`.
+    """
     capacity.require_continued(policy, prompts, tokens, mask, "tokens")
-    # The first token is read with the continuation, whose own states are all after it.
-    first = jnp.ones_like(mask[..., :1], bool)
-    mask_read = jnp.concatenate([first, mask], -1)
-    hidden, _ = _after_prompts(policy, params, prompts, tokens, mask_read)
-    hidden = hidden[:, :, 1:]
-    return capacity.states(capacity.fits_behind(policy, prompts, tokens, mask), hidden)
+    # The prompt's last token is read with the continuation, whose own states follow.
+    end = [(0, 0), (0, 0), (1, 0)]
+    read = jnp.pad(mask, end, constant_values=True)
+    hidden, _ = _after_prompts(policy, params, prompts, tokens, read)
+    own = (jnp.pad(tokens, end), jnp.pad(mask, end))
+    return capacity.states(capacity.fits_behind(policy, prompts, *own), hidden)
 
 
 def extend_pairs(

@@ -1,19 +1,19 @@
-"""Learned judges as folders: a checkpoint, the head, and which kind of judge it is."""
+"""Learned judges as folders: Hugging Face's of a model with a score for its head.
 
-import json
+A reward model's folder is nothing but that, whoever wrote it. One of a pairwise model
+says so in its `config.json`: its head is read after the other response as well.
+"""
+
 import pathlib
 
-import numpy as np
-import safetensors
-import safetensors.numpy
-
-from nashalign import json_file, policies
+from nashalign import data, json_file, policies
 from nashalign.preferences.models import PairwiseModel, RewardModel
 
 JUDGES = {"preference": PairwiseModel, "reward": RewardModel}
 """The kinds of judges, by what methods read."""
 
-_RECORD, _HEAD = "judge.json", "head.safetensors"
+# Hugging Face's readers pass over names like this one, as ours do.
+_CONFIG, _KIND = "config.json", "_judge"
 
 
 def save_judge(
@@ -22,7 +22,12 @@ def save_judge(
     config: policies.Config,
     tokenizer_folder: pathlib.Path,
 ) -> None:
-    """Writes a judge as a Hugging Face folder with a head beside it.
+    """Writes a judge as a Hugging Face folder, of a model with a score for its head.
+
+    `AutoModelForSequenceClassification` of transformers reads a reward model with equal
+    scores, of texts that end as ours do, with an end token. That token must not be its
+    padding, which it does not see: a folder whose tokenizer has one for both says that
+    there is no padding, and transformers then scores one text at a time.
 
     Args:
       folder: made if need be.
@@ -30,20 +35,20 @@ def save_judge(
       config: shape of its language model.
       tokenizer_folder: of the tokenizer whose tokens it reads, which goes along.
     """
-    policies.save_pretrained(
-        folder, judge.params["policy"], config, tokenizer_folder=tokenizer_folder
-    )
-    head = {"head": np.asarray(judge.params["head"])}
-    safetensors.numpy.save_file(head, folder / _HEAD)
+    tokenizer = data.load_tokenizer(tokenizer_folder)
+    pad_id = judge.pad_id if isinstance(judge, RewardModel) else None
+    if pad_id is None and tokenizer.pad_id not in tokenizer.eos_id:
+        pad_id = tokenizer.pad_id
     kind = next(name for name, own in JUDGES.items() if isinstance(judge, own))
-    record = {"kind": kind, "eos_id": np.atleast_1d(judge.eos_id).tolist()}
-    # The record comes last: a folder that was not finished has none, and is no judge.
-    (folder / _RECORD).write_text(json.dumps(record) + "\n", "utf-8")
+    options = {"pad_token_id": pad_id, _KIND: kind}
+    policies.save_scorer(
+        folder, judge.params, config, tokenizer_folder, options=options
+    )
 
 
 def is_judge(folder: pathlib.Path) -> bool:
     """Returns whether a folder holds a judge."""
-    return (folder / _RECORD).is_file()
+    return policies.is_scorer(folder)
 
 
 def load_judge(
@@ -52,7 +57,8 @@ def load_judge(
     """Returns the judge of a folder.
 
     Args:
-      folder: what `save_judge` has written.
+      folder: what `save_judge` has written, or a reward model of Hugging Face's: a
+        `...ForSequenceClassification` with one label.
       tokenizer_folder: of the policy that is judged, whose tokens the judge reads.
 
     Raises:
@@ -60,11 +66,15 @@ def load_judge(
         tokenizer.
     """
     if not is_judge(folder):
-        raise ValueError(f"{folder} holds no judge: there is no {_RECORD} in it.")
-    record = json_file.read_object(folder / _RECORD)
-    if record.get("kind") not in JUDGES or "eos_id" not in record:
         raise ValueError(
-            f"{folder / _RECORD} names no kind of judge of {list(JUDGES)}."
+            f"{folder} holds no judge: there is no {_CONFIG} in it that names a class "
+            "...ForSequenceClassification of a known family."
+        )
+    options = json_file.read_object(folder / _CONFIG)
+    kind = options.get(_KIND, "reward")
+    if kind not in JUDGES:
+        raise ValueError(
+            f"{folder / _CONFIG} names no kind of judge of {list(JUDGES)}."
         )
     own, other = (
         (place / "tokenizer.json").read_bytes() for place in (folder, tokenizer_folder)
@@ -74,19 +84,9 @@ def load_judge(
             f"the judge in {folder} reads other tokens than {tokenizer_folder} writes: "
             "their tokenizer.json differ. Train a judge that begins with this policy."
         )
-    start = policies.load_pretrained(folder)
-    try:
-        head = safetensors.numpy.load_file(folder / _HEAD)["head"]
-    except (OSError, KeyError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{folder / _HEAD} is damaged ({error}).") from error
-    if head.shape != (start.policy.width,):
-        raise ValueError(
-            f"{folder / _HEAD} has shape {list(head.shape)}, and the model a width of "
-            f"{start.policy.width}."
-        )
-    eos_id = tuple(record["eos_id"])
-    return JUDGES[record["kind"]](
-        params={"policy": start.params, "head": head},
-        policy=start.policy,
-        eos_id=eos_id[0] if len(eos_id) == 1 else eos_id,
+    start = policies.load_scorer(folder)
+    closing = data.load_tokenizer(tokenizer_folder).closing_id
+    padding = {"pad_id": options.get("pad_token_id")} if kind == "reward" else {}
+    return JUDGES[kind](
+        params=start.params, policy=start.policy, eos_id=closing, **padding
     )

@@ -148,11 +148,15 @@ class RewardModel(_Judge):
       params: `{"policy": parameters of the language model, "head": [D]}`.
       policy: the language model's functions.
       eos_id: the end-of-sequence token, or all of them; the first closes what was cut.
+      pad_id: a token after which the reward is not read, but before it, at a text's
+        end: Hugging Face's models pass over padding so, and where that is their end
+        token as well, they do not see it. None reads after the last token.
     """
 
     params: policies.Params
     policy: policies.Policy = dataclasses.field(metadata=dict(static=True))
     eos_id: int | tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
+    pad_id: int | None = dataclasses.field(default=None, metadata=dict(static=True))
 
     def score(self, key: chex.PRNGKey, prompts: Prompts, responses: Responses) -> Array:
         """Rewards `[B, N]`; only differences between responses to one prompt mean much.
@@ -186,10 +190,13 @@ class RewardModel(_Judge):
     def _rewards(self, prompts, responses):
         """`score`, which needs no key."""
         tokens, mask = _closed(responses, self.eos_id)
-        states = policies.extend(
+        read = mask if self.pad_id is None else mask & (tokens != self.pad_id)
+        # Of a response without a token that is read it is the prompt's end.
+        read = jnp.concatenate([jnp.ones_like(read[..., :1]), read], -1)
+        states = policies.extend_from_end(
             self.policy, self.params["policy"], prompts, tokens, mask
         )
-        return _last(states @ self.params["head"], mask)
+        return _last(states @ self.params["head"], read)
 
 
 def init_params(

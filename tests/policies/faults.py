@@ -5,6 +5,7 @@ from tests.fault import Fault
 LAYOUT = "nashalign/policies/weights/layout.py"
 READING = "nashalign/policies/weights/reading.py"
 WRITING, STAGED = "nashalign/policies/weights/writing.py", "nashalign/writing.py"
+JUDGES_TEST = "tests/preferences/folders_test.py"
 KILLED = "tests/policies/weights_test.py -k kill_at_any_moment"
 WEIGHTS_TEST = "tests/policies/weights_test.py"
 
@@ -99,5 +100,33 @@ POLICIES = [
         "stale = weights.usual_files(folder) - {*shards, *texts}",
         "stale = set(texts) - set(texts)",
         KILLED,
+    ),
+    Fault(
+        "a reward read behind the padding",
+        "nashalign/preferences/models.py",
+        "mask if self.pad_id is None else mask & (tokens != self.pad_id)",
+        "mask if self.pad_id is None else mask & (tokens == self.pad_id)",
+        f"{JUDGES_TEST} -k scores_equal_those",
+    ),
+    Fault(
+        "an empty text's reward from nowhere",
+        "nashalign/preferences/models.py",
+        "jnp.concatenate([jnp.ones_like(read[..., :1]), read], -1)",
+        "jnp.concatenate([jnp.zeros_like(read[..., :1]), read], -1)",
+        f"{JUDGES_TEST} -k scores_equal_those",
+    ),
+    Fault(
+        "rewards of several labels",
+        "nashalign/policies/scorers.py",
+        "if number != 1:",
+        "if number < 1:",
+        f"{JUDGES_TEST} -k another_score",
+    ),
+    Fault(
+        "a judge saved with the end token as padding",
+        "nashalign/preferences/folders.py",
+        "if pad_id is None and tokenizer.pad_id not in tokenizer.eos_id:",
+        "if pad_id is None:",
+        f"{JUDGES_TEST} -k comes_back",
     ),
 ]

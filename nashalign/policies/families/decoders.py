@@ -85,6 +85,7 @@ def decoder_family(
         # Old versions stored this buffer, which is a function of the configuration.
         superfluous=("rotary_emb.inv_freq",),
         known=(*rope.KNOWN, *known),
+        scorer=f"{architecture.removesuffix('ForCausalLM')}ForSequenceClassification",
     )
 
 

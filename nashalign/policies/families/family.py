@@ -151,6 +151,8 @@ class Family:
       superfluous: ends of names of tensors that are passed over.
       known: options that `gather` reads, which are no fields of the shape.
       renamed: `(name) -> name` of a stored tensor, for files that call it otherwise.
+      scorer: Hugging Face's class of a model with a score in the place of logits; None
+        where it is another than the body with one more row.
     """
 
     model_type: str
@@ -168,3 +170,4 @@ class Family:
     superfluous: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     renamed: Callable[[str], str] = unchanged
+    scorer: str | None = None
