@@ -15,8 +15,34 @@ from nashalign import json_file
 
 TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 CONFIG, GENERATION = "config.json", "generation_config.json"
+# What an adapter has, beside which the model itself is in another folder.
+ADAPTER = "adapter_config.json"
 # Where a chat template may lie outside of `SETTINGS`.
 TEMPLATES = ("chat_template.jinja", "chat_template.json")
+
+
+def base_folder(folder: pathlib.Path) -> pathlib.Path | None:
+    """Returns the folder of the model that an adapter's folder belongs to.
+
+    Args:
+      folder: of a model, or of an adapter in PEFT's format.
+
+    Returns:
+      None where the folder is a model's own.
+
+    Raises:
+      ValueError: the adapter names no base, or one that is no folder here.
+    """
+    path = folder / ADAPTER
+    if not path.is_file():
+        return None
+    named = json_file.read_object(path).get("base_model_name_or_path")
+    if not isinstance(named, str) or not named or not pathlib.Path(named).is_dir():
+        raise ValueError(
+            f"{path}: base_model_name_or_path is {named!r:.200}, which is no folder "
+            "here; write the folder of the model that the adapter belongs to."
+        )
+    return pathlib.Path(named)
 
 
 def read_tokenizer(
@@ -31,6 +57,9 @@ def read_tokenizer(
       FileNotFoundError: if one is missing.
       ValueError: if one is unreadable.
     """
+    base = base_folder(folder)
+    if base is not None and not (folder / TOKENIZER).exists():
+        return read_tokenizer(base)
     for name in (TOKENIZER, SETTINGS):
         if not (folder / name).is_file():
             raise FileNotFoundError(
@@ -111,7 +140,7 @@ def end_ids(
     """
     own = special_id(backend, settings, "eos", folder)
     found = [] if own is None else [own]
-    for path in (folder / CONFIG, folder / GENERATION):
+    for path in ((base_folder(folder) or folder) / CONFIG, folder / GENERATION):
         if path.is_file():
             named = json_file.read_object(path).get("eos_token_id")
             for token in named if isinstance(named, list) else [named]:

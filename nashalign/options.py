@@ -32,8 +32,8 @@ def require_all(config: Any, group: str = "", *, at_least: Sequence[str] = ()) -
     """Requires that every number of a group of settings is one that it can be.
 
     Args:
-      config: a dataclass of counts, rates, tuples of them, and others, which are left
-        alone.
+      config: a dataclass of counts, rates, tuples of them, and others, such as
+        switches, which are left alone.
       group: its name on the command line, in front of each setting's.
       at_least: names of counts that must be 2 or more.
 
@@ -42,7 +42,7 @@ def require_all(config: Any, group: str = "", *, at_least: Sequence[str] = ()) -
     """
     for name, own in dataclasses.asdict(config).items():
         for value in own if isinstance(own, tuple) else (own,):
-            if isinstance(value, int | float):
+            if isinstance(value, int | float) and not isinstance(value, bool):
                 least = 2 if name in at_least else 1
                 require(f"{group}.{name}" if group else name, value, at_least=least)
 

@@ -123,16 +123,19 @@ SETTINGS = {
 
 def transformer(vocabulary: int = VOCABULARY, width: int = 16) -> policies.Policy:
     """Returns a two-layer decoder with grouped queries."""
-    return policies.llama(
-        policies.LlamaConfig(
-            vocab_size=vocabulary,
-            hidden_size=width,
-            intermediate_size=2 * width,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            head_dim=width // 2,
-        )
+    return policies.llama(shape(vocabulary, width))
+
+
+def shape(vocabulary: int = VOCABULARY, width: int = 16) -> policies.LlamaConfig:
+    """Returns the shape of `transformer`."""
+    return policies.LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=width // 2,
     )
 
 

@@ -42,13 +42,14 @@ def begin(config: Config, run: training.Run) -> Job:
     judges = alignment.learn_judges(
         loaded.task, loaded.voters, config.judges, read, seed, folder
     )
+    task = alignment.with_adapters(
+        loaded.task, config.lora, seed, config.training.frozen_dtype
+    )
     bench = alignment.Bench(
-        task=loaded.task,
+        task=task,
         annotators=judges,
         data_set=_data_set(config, loaded, judges, folder),
-        validation=alignment.validation(
-            loaded.task, looks.num_validation_prompts, seed
-        ),
+        validation=alignment.validation(task, looks.num_validation_prompts, seed),
         training=config.training,
     )
     return Job(config=config, run=run, loaded=loaded, judges=judges, bench=bench)
@@ -83,7 +84,7 @@ def align_and_compare(job: Job) -> None:
         job.fingerprint, known=sweep.WIN_RATE_VARIANCE, published=paper.TABLE_2
     )
     alignment.compare(
-        loaded.task,
+        job.bench.task,
         panel,
         aligned,
         config.evaluation,

@@ -36,7 +36,16 @@ from nashalign.algorithms.row import Row
 from nashalign.algorithms.rows.loading import load_row
 from nashalign.algorithms.rows.table import TABLE, configure, find, register
 from nashalign.algorithms.settings import Range, Setting
-from nashalign.algorithms.state import Setup, State, init, looking, next_stage
+from nashalign.algorithms.state import (
+    Setup,
+    State,
+    init,
+    looking,
+    next_stage,
+    on_base,
+    trained,
+    without_base,
+)
 from nashalign.algorithms.update import annotate, ask, label, learn, update
 from nashalign.algorithms.weighing import effective_sample_size, group_losses
 
@@ -76,6 +85,7 @@ __all__ = [
     "load_row",
     "looking",
     "next_stage",
+    "on_base",
     "objectives",
     "plain",
     "authors",
@@ -92,5 +102,7 @@ __all__ = [
     "settings",
     "statistics",
     "take",
+    "trained",
     "update",
+    "without_base",
 ]

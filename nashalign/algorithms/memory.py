@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nashalign import checks
+from nashalign import checks, policies
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,9 @@ class Memory:
       frozen_dtype: name of the type in which frozen policies that stay where they are
         are kept, such as `"bfloat16"`; the policy's own where it is None. Those that
         move stay in the policy's: a short step would be rounded away.
+      compute_dtype: name of the type in which all policies compute, such as
+        `"bfloat16"`; that of their parameters where it is None. What is trained is
+        kept in its own, and log-probabilities and losses are in at least float32.
 
     Raises:
       TypeError: if one of them is of another type, or the name is not of one.
@@ -34,18 +37,18 @@ class Memory:
     remat: bool = True
     num_microbatches: int = 1
     frozen_dtype: str | None = None
+    compute_dtype: str | None = None
 
     def __post_init__(self):
         """Checks the values."""
         checks.whole(self.num_microbatches, "num_microbatches")
-        if self.frozen_dtype is not None:
-            jnp.dtype(self.frozen_dtype)
+        for name in (self.frozen_dtype, self.compute_dtype):
+            if name is not None and not jnp.issubdtype(jnp.dtype(name), jnp.floating):
+                raise ValueError(f"{name!r} is no type of floating numbers")
 
     def freeze(self, params: Any) -> Any:
         """Returns the parameters of a frozen policy in its type."""
-        if self.frozen_dtype is None:
-            return params
-        return jax.tree.map(lambda leaf: leaf.astype(self.frozen_dtype), params)
+        return policies.cast(params, self.frozen_dtype)
 
 
 def value_and_grad(

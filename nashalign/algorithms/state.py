@@ -25,7 +25,7 @@ class Setup:
       decoding: how responses are drawn.
       levels: `[L, C]` token strings of scores, lowest first, for rows that condition
         prompts; None where none does.
-      memory: what is traded for memory.
+      memory: what is traded for memory. The policy computes in the type that it says.
     """
 
     policy: policies.Policy
@@ -34,11 +34,20 @@ class Setup:
     levels: Levels | None = None
     memory: Memory = Memory()
 
+    def __post_init__(self):
+        """Lets the policy compute as it is to."""
+        policy = policies.computing_in(self.policy, self.memory.compute_dtype)
+        object.__setattr__(self, "policy", policy)
+
 
 @pytree
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class State:
     """Everything that a run carries from step to step.
+
+    Where policies have adapters (`policies.lora`), only these change. A run then keeps
+    the state without the base that they have in common (`without_base`), and lays it
+    under them where it computes (`on_base`).
 
     Attributes:
       players: what is trained: `policy`, and the heads of the row, by name.
@@ -78,19 +87,53 @@ def init(
     method: Method, setup: Setup, params: policies.Params, key: chex.PRNGKey
 ) -> State:
     """Returns the state before the first step: all policies start at the same place."""
-    trained = {"policy": params}
+    players = {"policy": params}
     for number, (name, head) in enumerate(method.heads):
-        trained[name] = head(jax.random.fold_in(key, number), setup.policy)
+        players[name] = head(jax.random.fold_in(key, number), setup.policy)
+    # What policies with adapters have in common is kept once, whatever it is in.
+    apart = method.still if not policies.lora.has_adapters(params) else ()
     return State(
-        players=trained,
+        players=players,
         frozen={
-            name: setup.memory.freeze(params) if name in method.still else params
+            name: setup.memory.freeze(params) if name in apart else params
             for name in method.frozen
         },
-        opt_state=setup.optimizer.init(trained),
+        opt_state=setup.optimizer.init(trained(players)),
         step=jnp.zeros((), jnp.int32),
         key=key,
     )
+
+
+def trained(named: dict[str, policies.Params]) -> dict[str, policies.Params]:
+    """Returns what is trained of players: of a policy with adapters, these alone.
+
+    Args:
+      named: the policy and the heads beside it, or frozen policies, by name.
+    """
+    return {name: policies.lora.trained(params) for name, params in named.items()}
+
+
+def without_base(state: State) -> State:
+    """Returns a state with the adapters alone of policies that have any."""
+    frozen = {
+        name: policies.lora.trained(params) for name, params in state.frozen.items()
+    }
+    return dataclasses.replace(state, players=trained(state.players), frozen=frozen)
+
+
+def on_base(state: State, base: policies.Params | None) -> State:
+    """Returns a state of whole policies, the inverse of `without_base`.
+
+    Args:
+      state: whose policies may be adapters alone.
+      base: what they have in common; None where they are whole.
+    """
+    if base is None:
+        return state
+    policy = policies.lora.join(base, state.params)
+    frozen = {name: policies.lora.join(base, own) for name, own in state.frozen.items()}
+    players = state.players | {"policy": policy}
+    return dataclasses.replace(state, players=players, frozen=frozen)
 
 
 def next_stage(method: Method, setup: Setup, state: State) -> State:
@@ -135,7 +178,8 @@ def writers(
     method: Method, setup: Setup, state: State, prompts: Prompts
 ) -> tuple[dict[str, policies.Params], dict[str, Prompts]]:
     """The named policies that the row's authors look at, and each one's prompts."""
-    frozen = {"policy": jax.lax.stop_gradient(state.params), **state.frozen}
+    still = jax.lax.stop_gradient(policies.lora.trained(state.params))
+    frozen = {"policy": policies.lora.join(state.params, still), **state.frozen}
     params = {name: frozen[authors.base(name)] for name in method.writers}
     places = {"better": -1, "worse": 0}
     contexts = {

@@ -8,6 +8,7 @@ with an extragradient step does so twice, with draws of each half's own: first f
 """
 
 import dataclasses
+import functools
 import itertools
 from typing import Any
 
@@ -21,7 +22,7 @@ from nashalign.algorithms.columns import Reduce
 from nashalign.algorithms.memory import value_and_grad
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.rollouts import rollout
-from nashalign.algorithms.state import Setup, State, looking, step_keys
+from nashalign.algorithms.state import Setup, State, looking, step_keys, trained
 from nashalign.algorithms.weighing import (
     effective_sample_size,
     group_losses,
@@ -116,21 +117,20 @@ def learn(
     """
     method = method.at(state.step)
     groups = _with_old_statistics(method, setup, state, groups)
-    players, opt_state, metrics = _move(
-        method, setup, state.frozen, groups, reduce, state.players, state.opt_state
-    )
+    move = functools.partial(_move, method, setup, state, groups, reduce)
+    own, opt_state, metrics = move(trained(state.players), state.opt_state)
     if look_ahead:
-        frozen = state.frozen | {"ahead": players["policy"]}
-        return dataclasses.replace(state, frozen=frozen), metrics
-
-    def epoch(_, carried):
-        return _move(method, setup, state.frozen, groups, reduce, *carried)[:2]
-
+        ahead = policies.lora.join(state.params, own["policy"])
+        state = dataclasses.replace(state, frozen=state.frozen | {"ahead": ahead})
+        return state, metrics
     if method.step.epochs is not None:
-        players, opt_state = jax.lax.fori_loop(
-            1, method.num_epochs, epoch, (players, opt_state)
+        own, opt_state = jax.lax.fori_loop(
+            1,
+            method.num_epochs,
+            lambda _, carried: move(*carried)[:2],
+            (own, opt_state),
         )
-    step = state.step + 1
+    players, step = policies.lora.join(state.players, own), state.step + 1
     state = dataclasses.replace(
         state,
         players=players,
@@ -165,32 +165,33 @@ def update(
 
 
 def _move(
-    method, setup, frozen, groups, reduce, players, opt_state
+    method, setup, state, groups, reduce, own, opt_state
 ) -> tuple[dict[str, policies.Params], optax.OptState, dict[str, Array]]:
-    """One optimizer step: players, optimizer state and metrics."""
+    """One optimizer step: what is trained of the players, optimizer state, metrics."""
 
-    def read(players, groups):
-        found = _read(method, setup, players, frozen, groups)
+    def read(own, groups):
+        players = policies.lora.join(state.players, own)
+        found = _read(method, setup, players, state.frozen, groups)
         return found.log_probs, found.statistics
 
     def total_loss(found):
         log_probs, statistics = found
-        own = dataclasses.replace(groups, log_probs=log_probs, statistics=statistics)
-        per_group, counted = group_losses(method, own, reduce)
+        read = dataclasses.replace(groups, log_probs=log_probs, statistics=statistics)
+        per_group, counted = group_losses(method, read, reduce)
         return jnp.sum(groups.probability * per_group), (log_probs, counted)
 
     loss, (log_probs, counted), gradient = value_and_grad(
-        read, total_loss, players, groups, setup.memory.num_microbatches
+        read, total_loss, own, groups, setup.memory.num_microbatches
     )
     loss, gradient, weight = reduce((loss, gradient, jnp.sum(groups.probability)))
     gradient = jax.tree.map(lambda g: g / weight, gradient)
-    updates, opt_state = setup.optimizer.update(gradient, opt_state, players)
+    updates, opt_state = setup.optimizer.update(gradient, opt_state, own)
     metrics = {"loss": loss / weight, "gradient_norm": optax.tree.norm(gradient)}
     metrics |= _response_metrics(log_probs, groups, reduce)
     if weighs(method):
         size = effective_sample_size(groups.probability, counted, reduce)
         metrics["effective_sample_size"] = size
-    moved: Any = optax.apply_updates(players, updates)
+    moved: Any = optax.apply_updates(own, updates)
     return moved, opt_state, metrics
 
 
@@ -243,11 +244,12 @@ def _refreshed(method, step, frozen, params):
     sources = {"policy": params, **frozen}
 
     def move(name, source, rule):
-        return jax.tree.map(
+        moved = jax.tree.map(
             lambda old, new: rule(method.settings, step, old, new),
-            frozen[name],
-            sources[source],
+            policies.lora.trained(frozen[name]),
+            policies.lora.trained(sources[source]),
         )
+        return policies.lora.join(frozen[name], moved)
 
     return frozen | {entry[0]: move(*entry) for entry in method.refresh}
 

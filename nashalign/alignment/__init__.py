@@ -6,6 +6,7 @@ task is a value, a new method is a value, and neither is a fork.
 """
 
 from nashalign.alignment import asking, best, evidence, examples, logs, votes
+from nashalign.alignment.adapters import Adapters, with_adapters
 from nashalign.alignment.align import align, require
 from nashalign.alignment.compare import MANY, compare
 from nashalign.alignment.contest import (
@@ -40,6 +41,7 @@ from nashalign.alignment.validation import Validation, validation
 __all__ = [
     "ALL",
     "MANY",
+    "Adapters",
     "Aligned",
     "Bench",
     "Contestant",
@@ -81,4 +83,5 @@ __all__ = [
     "trials",
     "validation",
     "votes",
+    "with_adapters",
 ]

@@ -4,7 +4,7 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-from nashalign import algorithms, training
+from nashalign import algorithms, policies, training
 from nashalign.alignment import task as tasks
 
 FOLDER, RECORD = "best", "best.json"
@@ -34,7 +34,7 @@ def keep(
         record = read(folder)
         better = measured["win_rate"] > record["win_rate"]
         # A policy that was being written when the run was broken off is written again.
-        if not better and (folder / FOLDER / "config.json").exists():
+        if not better and policies.is_written(folder / FOLDER):
             return
     folder.mkdir(parents=True, exist_ok=True)
     task.export(folder / FOLDER, state.params)

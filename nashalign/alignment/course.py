@@ -36,11 +36,14 @@ def through(
     """
     require_lengths(run.folder, rounds)
     setup, step = _compiled(run, _stage(rounds, 0))
-    state = algorithms.init(
-        rounds[0].method,
-        setup,
-        run.task.start.params,
-        tasks.stage_key(run.seed, 20),
+    whole = functools.partial(algorithms.on_base, base=run.base)
+    state = algorithms.without_base(
+        algorithms.init(
+            rounds[0].method,
+            setup,
+            run.task.start.params,
+            tasks.stage_key(run.seed, 20),
+        )
     )
     found, last, done = None, rounds[0].method, 0
     say = terminal.console().print
@@ -48,11 +51,12 @@ def through(
         last = own.method
         if number and own.begins_stage:
             setup, step = _compiled(run, _stage(rounds, number))
-            state = algorithms.next_stage(last, setup, state)
+            state = algorithms.next_stage(last, setup, whole(state))
+            state = algorithms.without_base(state)
         place, called = run.folder, label
         if len(rounds) > 1:
             place, called = run.folder / f"round_{number + 1}", f"{label} {number + 1}"
-        context = functools.partial(run.context, setup, state)
+        context = functools.partial(run.context, setup, whole(state))
         if own.make is not None:
             make = functools.partial(_made, own.make, context, found)
             found = examples.keep(place / "examples.npz", make)
@@ -60,7 +64,8 @@ def through(
             say(f"{called}: none of the examples is for it, and it is left out")
             continue
         method = last if own.settle is None else own.settle(context())
-        learnt = _with_log_probs(run, own, method, state, found, done, place, called)
+        read = functools.partial(_with_log_probs, run, setup, own, method)
+        learnt = read(whole(state), found, done, place, called)
         batch = _batches(run, method, learnt, done)
         state = _train(run, own, method, step, state, batch, place, called)
         done += own.num_steps
@@ -73,7 +78,7 @@ def through(
             "them, or change its settings."
         )
     return runs.Aligned(
-        params=state.params,
+        params=whole(state).params,
         num_steps=int(state.step),
         method=last,
         folder=run.folder,
@@ -150,7 +155,7 @@ def _compiled(
         run.learning_rate,
         optimizer_steps(method, sum(own.num_steps for own in stage)),
         run.training.schedule,
-        run.training.memory,
+        run.memory,
         run.mesh,
         annotator is not None and preferences.on_host(annotator),
     )
@@ -163,7 +168,7 @@ def _train(
     annotator, validation = run.annotators.get(method.annotation), run.validation
 
     def step(state, batch):
-        state, metrics, groups = compiled(state, batch, method, annotator)
+        state, metrics, groups = compiled(state, batch, method, annotator, run.base)
         tokens = metrics["length"] * groups.responses.truncated.size
         more = {
             "tokens": tokens,
@@ -196,6 +201,7 @@ def _evaluation(
     shown = suffix(run.task, method)
 
     def evaluate(state):
+        state = algorithms.on_base(state, run.base)
         found = validation.measure(state.params, run.seed, shown)
         if not _spent(run.training.kl_budget, found):
             best.keep(run.folder, run.task, state, found)
@@ -210,7 +216,15 @@ def _spent(budget: float | None, measured: Mapping[str, float]) -> bool:
 
 
 def _with_log_probs(
-    run: runs.Run, own, method, state, found: Examples | None, done, folder, label
+    run: runs.Run,
+    setup,
+    own,
+    method,
+    state,
+    found: Examples | None,
+    done,
+    folder,
+    label,
 ) -> Examples | None:
     """The examples of a round, with what policies that stay through it say of them."""
     if found is None and method.num_data:
@@ -220,7 +234,7 @@ def _with_log_probs(
     size, updates = run.training.batch_size, range(done, done + own.num_steps)
     return log_probs.beside(
         folder / log_probs.FILE,
-        run.task.start.policy,
+        setup.policy,
         {name: state.frozen[name] for name in method.precomputed},
         found,
         examples.drawn(found, updates, batch_size=size, seed=run.seed),

@@ -10,12 +10,13 @@ import jax
 import numpy as np
 
 from nashalign import algorithms, policies, training
-from nashalign.alignment import asking, examples, optimizers
+from nashalign.alignment import asking, examples, optimizers, steps
 from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
 from nashalign.types import Prompts
 
 Tracker = training.Tracker
+Dtype = Literal["float32", "bfloat16"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,17 +43,26 @@ class Training:
     microbatches: int = 1
     """Pieces in which a batch's responses are read for the gradient: less memory for
     one more reading. They must divide the batch."""
-    frozen_dtype: Literal["float32", "bfloat16"] | None = None
-    """In what policies are kept that stay where they are, such as the reference; None
-    is what the policy itself is in."""
+    frozen_dtype: Dtype | None = None
+    """In what policies are kept that stay where they are, such as the reference; by
+    default bfloat16 on an accelerator, and what the policy itself is in on a CPU."""
+    compute_dtype: Dtype | None = None
+    """In what policies compute; by default bfloat16 on an accelerator, and what their
+    parameters are in on a CPU. What is trained is kept in its own, log-probabilities
+    and losses are in float32."""
 
-    @property
-    def memory(self) -> algorithms.Memory:
-        """What is traded for memory."""
+    def memory_on(self, platform: str) -> algorithms.Memory:
+        """Returns what is traded for memory on a kind of device.
+
+        Args:
+          platform: such as `"cpu"`.
+        """
+        usual = None if platform == "cpu" else "bfloat16"
         return algorithms.Memory(
             remat=self.remat,
             num_microbatches=self.microbatches,
-            frozen_dtype=self.frozen_dtype,
+            frozen_dtype=self.frozen_dtype or usual,
+            compute_dtype=self.compute_dtype or usual,
         )
 
 
@@ -91,6 +101,20 @@ class Run:
     folder: pathlib.Path
     seed: int
     track: Sequence[Tracker]
+
+    @functools.cached_property
+    def base(self) -> policies.Params | None:
+        """What the policies have in common on the mesh; None where all is trained."""
+        params = self.task.start.params
+        if not policies.lora.has_adapters(params):
+            return None
+        base = policies.lora.base(params)
+        return jax.device_put(base, steps.sharding(base, self.mesh))
+
+    @property
+    def memory(self) -> algorithms.Memory:
+        """What is traded for memory, on the devices that there are."""
+        return self.training.memory_on(self.mesh.devices.flat[0].platform)
 
     def context(
         self, setup: algorithms.Setup, state: algorithms.State

@@ -8,6 +8,7 @@ from typing import Any, Self
 from nashalign import algorithms, options, preferences, terminal, training
 from nashalign.alignment import contest, examples, logs
 from nashalign.alignment import task as tasks
+from nashalign.alignment.adapters import Adapters
 from nashalign.alignment.align import align
 from nashalign.alignment.contest import Contestant
 from nashalign.alignment.runs import Aligned, Training
@@ -33,6 +34,7 @@ class Several:
     seeds: int = 1
     """Policies that each method trains, whose seeds are this one and the next ones;
     prompts, votes and judges are the same for all. A ranking needs several."""
+    lora: Adapters = Adapters()
     training: Training = Training()
     settings: dict[str, Settings] = dataclasses.field(default_factory=dict)
 

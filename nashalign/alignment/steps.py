@@ -21,9 +21,13 @@ class Step(Protocol):
         batch: Prompts | Examples,
         method: algorithms.Method,
         annotator: preferences.Annotator | None,
+        base: policies.Params | None,
         /,
     ) -> tuple[algorithms.State, Mapping[str, Array], Groups]:
-        """Returns the next state, metrics, and the groups that were learnt from."""
+        """Returns the next state, metrics, and the groups that were learnt from.
+
+        The state is without the base, if policies have one in common.
+        """
         ...
 
 
@@ -65,8 +69,9 @@ def compile_step(
         policy, decoding, levels, num_steps, schedule, memory, mesh, on_host
     )
 
-    def at_rate(state, batch, method, annotator):
-        return step(state, batch, method, annotator, np.float32(learning_rate))
+    def at_rate(state, batch, method, annotator, base):
+        rate = np.float32(learning_rate)
+        return step(state, batch, method, annotator, rate, base)
 
     return make_setup(learning_rate), at_rate
 
@@ -90,11 +95,14 @@ def _compiled(policy, decoding, levels, num_steps, schedule, memory, mesh, on_ho
 
 
 def _whole(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
-    """An update in one program; its last argument is the learning rate."""
+    """An update in one program; its last arguments are learning rate and base."""
 
-    def step(state, batch, method, annotator, learning_rate, *, reduce):
-        setup = make_setup(learning_rate)
-        return algorithms.update(method, setup, annotator, state, batch, reduce)
+    def step(state, batch, method, annotator, learning_rate, base, *, reduce):
+        setup, state = make_setup(learning_rate), algorithms.on_base(state, base)
+        state, metrics, groups = algorithms.update(
+            method, setup, annotator, state, batch, reduce
+        )
+        return algorithms.without_base(state), metrics, groups
 
     return _placed(step, mesh)
 
@@ -108,32 +116,33 @@ def _split(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]
         out_shardings=training.batched(mesh),
         compiler_options=compiling.compiler_options(mesh.devices.flat[0].platform),
     )
-    def rollout(method, state, batch):
-        return algorithms.rollout(method, drawing, state, batch)
+    def rollout(method, state, batch, base):
+        whole = algorithms.on_base(state, base)
+        return algorithms.rollout(method, drawing, whole, batch)
 
-    def learn(state, groups, method, learning_rate, *, reduce, look_ahead=False):
-        setup = make_setup(learning_rate)
+    def learn(state, groups, method, learning_rate, base, *, reduce, look_ahead=False):
+        setup, state = make_setup(learning_rate), algorithms.on_base(state, base)
         groups = algorithms.label(method, state, groups)
         state, metrics = algorithms.learn(
             method, setup, state, groups, reduce, look_ahead=look_ahead
         )
-        return state, metrics, groups
+        return algorithms.without_base(state), metrics, groups
 
     learn_last = _placed(learn, mesh)
     learn_first = _placed(functools.partial(learn, look_ahead=True), mesh)
 
-    def asked(method, annotator, state, batch):
+    def asked(method, annotator, state, batch, base):
         batch = jax.device_put(batch, training.batched(mesh))
-        groups = rollout(method, state, batch)
+        groups = rollout(method, state, batch, base)
         return algorithms.ask(method, annotator, state, jax.device_get(groups))
 
-    def step(state, batch, method, annotator, learning_rate):
+    def step(state, batch, method, annotator, learning_rate, base):
         state = jax.device_put(state, sharding(state, mesh))
         if method.step.looks_ahead:
-            groups = asked(method, annotator, algorithms.looking(state), batch)
-            state, _, _ = learn_first(state, groups, method, learning_rate)
-        groups = asked(method, annotator, state, batch)
-        return learn_last(state, groups, method, learning_rate)
+            groups = asked(method, annotator, algorithms.looking(state), batch, base)
+            state, _, _ = learn_first(state, groups, method, learning_rate, base)
+        groups = asked(method, annotator, state, batch, base)
+        return learn_last(state, groups, method, learning_rate, base)
 
     return step
 

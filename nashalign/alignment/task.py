@@ -85,6 +85,7 @@ class Task:
       oracle: who judges in evaluation; None where nobody does.
       levels: `[L, C]` token strings of scores, lowest first, that are appended to the
         prompts of rows conditioned on rewards; None where no such row is trained.
+      merge: whether a policy with adapters is exported whole.
 
     Raises:
       ValueError: prompts and responses do not fit the policy's context.
@@ -99,6 +100,7 @@ class Task:
     folder: pathlib.Path
     oracle: preferences.PreferenceAnnotator | None = None
     levels: np.ndarray | None = None
+    merge: bool = False
 
     def __post_init__(self):
         """Checks the lengths."""
@@ -230,10 +232,19 @@ class Task:
         return data.decode_responses(self.tokenizer, responses)
 
     def export(self, folder: pathlib.Path, params: policies.Params) -> None:
-        """Writes a policy as a Hugging Face folder, with the tokenizer."""
-        policies.save_pretrained(
-            folder, params, self.start.config, tokenizer_folder=self.folder
-        )
+        """Writes a policy as a Hugging Face folder, with the tokenizer.
+
+        One with adapters is written as these alone, in PEFT's format, if it is not to
+        be merged.
+        """
+        lora, config = self.start.lora, self.start.config
+        if lora is None:
+            policies.save_pretrained(folder, params, config, self.folder)
+        elif self.merge:
+            whole = policies.lora.merged(params, lora)
+            policies.save_pretrained(folder, whole, config, self.folder)
+        else:
+            policies.save_adapters(folder, params, config, lora, base=self.folder)
 
     def fingerprint(self) -> dict[str, str]:
         """Returns number and hash of each split's prompts, as text."""

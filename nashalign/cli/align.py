@@ -71,6 +71,7 @@ class Config:
     settings: alignment.Settings = alignment.Settings()
     text: alignment.Text = alignment.Text()
     splits: alignment.Splits = alignment.Splits()
+    lora: alignment.Adapters = alignment.Adapters()
     training: alignment.Training = alignment.Training()
     evaluation: alignment.Evaluation = alignment.Evaluation()
     data_set: DataSet = DataSet()
@@ -107,7 +108,7 @@ def check(config: Config) -> None:
     """
     options.require_seed(config.seed)
     options.require("settings.learning_rate", config.settings.learning_rate)
-    for group in ("text", "training", "evaluation", "data_set", "mesh"):
+    for group in ("text", "lora", "training", "evaluation", "data_set", "mesh"):
         own = getattr(config, group)
         at_least = ("num_prompts", "num_validation_prompts")
         options.require_all(own, group, at_least=(*at_least, "num_responses"))
@@ -215,7 +216,7 @@ def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
     elif config.annotator is not None:
         judge = pathlib.Path(config.annotator)
         annotator = preferences.load_judge(judge, config.policy)
-    return alignment.text_task(
+    loaded = alignment.text_task(
         config.policy,
         records,
         annotator,
@@ -223,6 +224,10 @@ def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
         splits=config.splits,
         answers=answers,
     )
+    task = alignment.with_adapters(
+        loaded.task, config.lora, config.seed, config.training.frozen_dtype
+    )
+    return dataclasses.replace(loaded, task=task)
 
 
 def _require_prompts(config: Config, task: alignment.Task) -> None:

@@ -1,6 +1,7 @@
 """Policies: from tokens to logits, as pure functions over parameters."""
 
 from nashalign.policies import lora
+from nashalign.policies.adapted import adapt, is_written, save_adapters
 from nashalign.policies.capacity import fits, require_prompts
 from nashalign.policies.config_file import check_vocabulary
 from nashalign.policies.extrapolation import extrapolate
@@ -27,6 +28,7 @@ from nashalign.policies.logits import (
 )
 from nashalign.policies.lora import Lora
 from nashalign.policies.policy import Cache, Params, Policy, prefill
+from nashalign.policies.precision import cast, computing_in
 from nashalign.policies.pretrained import Pretrained, load_pretrained, save_pretrained
 from nashalign.policies.scorers import is_scorer, load_scorer, save_scorer
 from nashalign.policies.scoring import (
@@ -56,7 +58,10 @@ __all__ = [
     "Qwen2Config",
     "Qwen3Config",
     "T5Config",
+    "adapt",
+    "cast",
     "check_vocabulary",
+    "computing_in",
     "extend",
     "extend_from_end",
     "extend_pairs",
@@ -65,6 +70,7 @@ __all__ = [
     "fits",
     "geometric_mixture",
     "is_scorer",
+    "is_written",
     "known_families",
     "llama",
     "load_pretrained",
@@ -80,6 +86,7 @@ __all__ = [
     "read",
     "register_family",
     "require_prompts",
+    "save_adapters",
     "save_pretrained",
     "save_scorer",
     "tabular",

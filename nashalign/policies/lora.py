@@ -147,7 +147,7 @@ def join(params: Params, own: Params) -> Params:
       params: nested dictionaries.
       own: the same, of some of the leaves, or of others.
     """
-    if not isinstance(own, Mapping):
+    if not isinstance(own, dict):
         return own
     found = dict(params)
     for name, value in own.items():
@@ -162,7 +162,7 @@ def merged(params: Params, lora: Lora) -> Params:
       params: with adapters.
       lora: their scale.
     """
-    if not isinstance(params, Mapping):
+    if not isinstance(params, dict):
         return params
     found = {n: merged(own, lora) for n, own in params.items() if n not in (A, B)}
     if A in params:
@@ -204,10 +204,10 @@ def _is(one, other):
 def _pruned(params, *, adapters):
     """The leaves that are adapters, or the others, in their nested dictionaries."""
     found = {}
-    if not isinstance(params, Mapping):  # A policy of another kind has none.
+    if not isinstance(params, dict):  # A policy of another kind has none.
         return found
     for name, own in params.items():
-        if isinstance(own, Mapping):
+        if isinstance(own, dict):
             if inner := _pruned(own, adapters=adapters):
                 found[name] = inner
         elif (name in (A, B)) == adapters:

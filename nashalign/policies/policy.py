@@ -70,6 +70,8 @@ class Policy:
       vocabulary: `V`.
       width: `D`.
       context: the largest number of tokens in a row, prompt and response together.
+      compute_dtype: name of the type in which it computes (`precision.computing_in`);
+        None is that of its parameters.
       without_remat: the same model whose backward pass keeps what it needs instead of
         computing it again; None where that makes no difference.
     """
@@ -86,6 +88,7 @@ class Policy:
     vocabulary: int
     width: int
     context: int
+    compute_dtype: str | None = None
     without_remat: "Policy | None" = None
 
     def apply(self, params: Params, tokens: Array, mask: Array) -> jax.Array:

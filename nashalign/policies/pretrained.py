@@ -16,13 +16,14 @@ import jax
 import jax.numpy as jnp
 
 from nashalign import checks, conventions, writing
-from nashalign.policies import config_file, weights
+from nashalign.policies import adapters, config_file, weights
 from nashalign.policies.config_file import check_vocabulary, read_config
 from nashalign.policies.families import Config, Family, family_of
+from nashalign.policies.lora import Lora, join
 from nashalign.policies.policy import Params, Policy
 
 # What belongs to a tokenizer, in its folder.
-_TOKENIZER_FILES = (
+TOKENIZER_FILES = (
     conventions.TOKENIZER,
     conventions.SETTINGS,
     "special_tokens_map.json",
@@ -42,11 +43,13 @@ class Pretrained:
       policy: the model's pure functions.
       params: its parameters.
       config: its shape.
+      lora: the adapters that it has; None where it has none.
     """
 
     policy: Policy
     params: Params
     config: Config
+    lora: Lora | None = None
 
 
 def load_pretrained(
@@ -59,6 +62,8 @@ def load_pretrained(
 
     Every weight is read for the devices that it goes to: beside the parameters, the
     host holds at most the largest of them, all its layers (or a device's share of it).
+    The folder of an adapter in PEFT's format names that of its base, and both are
+    loaded; adapters are float32.
 
     Args:
       folder: with `config.json` and `model.safetensors`, or its shards and their index.
@@ -80,6 +85,9 @@ def load_pretrained(
       TypeError: if `dtype` is no floating type.
     """
     folder, dtype = pathlib.Path(folder), floating(dtype)
+    base = conventions.base_folder(folder)
+    if base is not None:
+        return _adapted(folder, base, shardings, dtype)
     family, config = read_config(folder)
     policy = family.build(config)
     shapes = jax.eval_shape(policy.init, jax.random.key(0))
@@ -87,6 +95,30 @@ def load_pretrained(
         shardings = shardings(shapes)
     params = weights.read_weights(folder, family, config, shapes, shardings, dtype)
     return Pretrained(policy=policy, params=params, config=config)
+
+
+def _adapted(folder, base, shardings, dtype) -> Pretrained:
+    """A base and the adapters in a folder of their own."""
+    lora = adapters.read_lora(folder)
+    if conventions.base_folder(base) is not None:
+        raise ValueError(
+            f"{folder} has an adapter for {base}, which is one itself; merge that one "
+            "into its base."
+        )
+    start = load_pretrained(base, shardings, dtype=dtype)
+    family = family_of(start.config)
+    lora = adapters.our_targets(family, start.config, start.params, lora, folder)
+    policy = family.build(start.config, lora)
+    shapes = jax.eval_shape(policy.init, jax.random.key(0))
+    own = adapters.read_adapters(folder, family, start.config, shapes)
+    if callable(shardings):
+        shardings = shardings(own)
+    return Pretrained(
+        policy=policy,
+        params=join(start.params, jax.device_put(own, shardings)),
+        config=start.config,
+        lora=lora,
+    )
 
 
 def save_pretrained(
@@ -164,7 +196,7 @@ def write_folder(
     token_ids, companions = {}, []
     if tokenizer_folder is not None:
         token_ids = _token_ids(pathlib.Path(tokenizer_folder), config)
-        places = [pathlib.Path(tokenizer_folder, name) for name in _TOKENIZER_FILES]
+        places = [pathlib.Path(tokenizer_folder, name) for name in TOKENIZER_FILES]
         companions = [place for place in places if place.is_file()]
     told = config_file.config_options(config, dtype.name, token_ids)
     shards = weights.sharded(family, config, shapes, dtype, max_shard_size)

@@ -136,7 +136,8 @@ def data_parallel(
 
     Returns:
       `step(state, batch, *others) -> (state, metrics, record)`. Arguments are moved to
-      where they belong, so that they may come from anywhere.
+      where they belong, so that they may come from anywhere; others that are on the
+      mesh already stay as they are sharded.
 
     Raises:
       ValueError: in the call, if the devices do not divide the batch.
@@ -157,7 +158,7 @@ def data_parallel(
         state, metrics, record = compiled(
             jax.device_put(state, state_sharding),
             jax.device_put(batch, shared),
-            *jax.device_put(others, whole),
+            *_put(others, whole),
         )
         left.clear()
         left.update({id(leaf): leaf for leaf in jax.tree.leaves(state)})
@@ -201,6 +202,17 @@ def pmapped(step: Step, devices: list[Device] | None = None) -> Placed:
         return state, metrics, jax.tree.map(_rejoined, record)
 
     return call
+
+
+def _put(tree: PyTree, sharding: NamedSharding) -> PyTree:
+    """Arrays moved to a sharding, but for those that are on its mesh already."""
+
+    def put(leaf):
+        own = getattr(leaf, "sharding", None)
+        there = isinstance(own, NamedSharding) and own.mesh == sharding.mesh
+        return leaf if there else jax.device_put(leaf, sharding)
+
+    return jax.tree.map(put, tree)
 
 
 def _owned(state: PyTree, left: Mapping[int, jax.Array]) -> PyTree:

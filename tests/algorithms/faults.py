@@ -239,7 +239,7 @@ ALGORITHMS = [
     Fault(
         "policy in the reference's place in the mixture",
         STATE,
-        '{"policy": jax.lax.stop_gradient(state.params), **state.frozen}',
+        '{"policy": policies.lora.join(state.params, still), **state.frozen}',
         '{"policy": state.params, **dict.fromkeys(state.frozen, state.params)}',
         f"{UPDATE_TEST} -k reference_thinks",
     ),
@@ -275,7 +275,7 @@ ALGORITHMS = [
     Fault(
         "policies that move kept in few digits",
         "nashalign/algorithms/state.py",
-        "if name in method.still else params",
+        "if name in apart else params",
         "if name else params",
         f"{MEMORY_TEST} -k stay_are_kept",
     ),
@@ -393,8 +393,8 @@ ALGORITHMS = [
     Fault(
         "steps that are not counted",
         UPDATE,
-        "    step = state.step + 1\n",
-        "    step = state.step\n",
+        "state.players, own), state.step + 1\n",
+        "state.players, own), state.step\n",
         f"{UPDATE_TEST} -k leaves_the_rest",
     ),
     Fault(
@@ -579,19 +579,15 @@ ALGORITHMS = [
     Fault(
         "one epoch where several are asked for",
         UPDATE,
-        "            1, method.num_epochs, epoch, (players, opt_state)",
-        "            1, 1, epoch, (players, opt_state)",
+        "1, method.num_epochs, lambda",
+        "1, 1, lambda",
         f"{UPDATE_TEST} -k several_epochs",
     ),
     Fault(
         "an extragradient step from where it looked",
         UPDATE,
-        'frozen = state.frozen | {"ahead": players["policy"]}\n'
-        "        return dataclasses.replace(state, frozen=frozen), metrics",
-        'frozen = state.frozen | {"ahead": players["policy"]}\n'
-        "        return dataclasses.replace(\n"
-        "            state, frozen=frozen, players=players\n"
-        "        ), metrics",
+        'state = dataclasses.replace(state, frozen=state.frozen | {"ahead": ahead})',
+        'state = dataclasses.replace(state, players=state.players | {"policy": ahead})',
         f"{UPDATE_TEST} -k extragradient",
     ),
     Fault(
@@ -604,8 +600,8 @@ ALGORITHMS = [
     Fault(
         "policies that move one after the other",
         UPDATE,
-        "            sources[source],\n",
-        '            sources["policy"],\n',
+        "policies.lora.trained(sources[source]),",
+        'policies.lora.trained(sources["policy"]),',
         f"{UPDATE_TEST} -k at_once",
     ),
     Fault(

@@ -39,7 +39,8 @@ def test_runs_that_differ_in_rates_settings_or_seeds_share_a_program(
         method = algorithms.configure("online_ipo", tau=tau)
         state = algorithms.init(method, setup, params, jax.random.key(seed))
         annotator = token_game.annotator(method)
-        state, _, _ = step(state, token_game.prompts(range(6)), method, annotator)
+        prompts = token_game.prompts(range(6))
+        state, _, _ = step(state, prompts, method, annotator, None)
         moved.append(jax.tree.leaves(state.params)[0] - jax.tree.leaves(params)[0])
     assert len(traced) == 1
     # Adam's first move is of the size of its rate.

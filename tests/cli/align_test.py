@@ -15,6 +15,7 @@ import pytest
 
 from nashalign import __main__ as commands
 from nashalign import policies, preferences, training
+from nashalign.policies import lora
 from tests import tiny_t5
 
 JUDGE = '''
@@ -189,6 +190,70 @@ def live_text(folder, text):
     given = tokenizer(text, return_tensors="pt")
     written = model.generate(**given, do_sample=False, max_new_tokens=5)
     return tokenizer.decode(written[0], skip_special_tokens=True)
+
+
+LORA = ("--lora.rank", "2", "--lora.alpha", "8", "--training.schedule", "constant")
+
+
+@pytest.fixture(scope="module")
+def adapted(arguments, tmp_path_factory):
+    """A run of adapters, given its last two updates when it had been finished."""
+    output = tmp_path_factory.mktemp("runs") / "adapted"
+    first = arguments(output, "ipo_md", *LORA, "--training.num-steps", "2")
+    assert align(first) == 0
+    assert align(arguments(output, "ipo_md", *LORA)) == 0
+    return output
+
+
+@pytest.mark.slow
+def test_adapters_alone_are_trained_kept_and_taken_away(adapted, policy):
+    names = {path.name for path in (adapted / "policy").iterdir()}
+    assert "adapter_config.json" in names and "config.json" not in names
+    found = policies.load_pretrained(adapted / "policy")
+    start = policies.load_pretrained(policy)
+    jax.tree.map(np.testing.assert_array_equal, lora.base(found.params), start.params)
+    last = leaves(lora.trained(found.params))
+    assert max(np.abs(leaf).max() for leaf in last) > 0
+    assert found.lora.rank == 2 and found.lora.alpha == 8
+    steps = sorted((adapted / "run/checkpoints").iterdir())
+    kept = json.loads((steps[-1] / "contents.json").read_text())["contents"]["leaves"]
+    params = [name for name in kept if name.startswith(("players", "frozen", "opt"))]
+    assert len(params) > 2 * len(last)
+    counts = [name for name in params if "lora" not in name]
+    assert all(kept[name] == "int32[]" for name in counts)
+
+
+@pytest.mark.full
+def test_an_extended_run_of_adapters_has_the_bits_of_an_unbroken_one(
+    adapted, arguments, tmp_path
+):
+    assert align(arguments(tmp_path / "whole", "ipo_md", *LORA)) == 0
+    np.testing.assert_array_equal(
+        params(adapted / "policy"), params(tmp_path / "whole/policy")
+    )
+
+
+@pytest.mark.full
+def test_adapters_are_merged_on_request_and_can_be_trained_further(
+    adapted, arguments, tmp_path
+):
+    merge = (*LORA, "--lora.merge")
+    assert align(arguments(tmp_path / "merged", "ipo_md", *merge)) == 0
+    whole = policies.load_pretrained(tmp_path / "merged/policy")
+    assert whole.lora is None
+    found = policies.load_pretrained(adapted / "policy")
+    tokens = np.arange(12).reshape(2, 6)
+    ones = np.ones_like(tokens, bool)
+    np.testing.assert_allclose(
+        whole.policy.apply(whole.params, tokens, ones),
+        found.policy.apply(found.params, tokens, ones),
+        atol=1e-4,
+    )
+    again = ("--policy", str(adapted / "policy"))
+    assert align(arguments(tmp_path / "again", "ipo_md", *again)) == 0
+    assert (params(tmp_path / "again/policy") != params(adapted / "policy")).any()
+    both = align(arguments(tmp_path / "both", "ipo_md", *again, *LORA))
+    assert "already" in both
 
 
 @pytest.mark.slow

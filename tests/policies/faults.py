@@ -9,7 +9,94 @@ JUDGES_TEST = "tests/preferences/folders_test.py"
 KILLED = "tests/policies/weights_test.py -k kill_at_any_moment"
 WEIGHTS_TEST = "tests/policies/weights_test.py"
 
+LORA = "nashalign/policies/lora.py"
+STORED = "nashalign/policies/adapters/stored.py"
+ADAPTER_CONFIG = "nashalign/policies/adapters/config_file.py"
+PRECISION = "nashalign/policies/precision.py"
+ROWS = "nashalign/sampling/rows.py"
+LORA_TEST = "tests/policies/lora_test.py"
+ADAPTERS_TEST = "tests/policies/adapters_test.py"
+ROW_LORA_TEST = "tests/algorithms/lora_test.py -k online_ipo"
+PRECISION_TEST = "tests/policies/precision_test.py"
+
+ADAPTED = [
+    Fault(
+        "adapters over the square of their rank",
+        LORA,
+        "over = math.sqrt(self.rank) if self.rank_stabilized else self.rank",
+        "over = math.sqrt(self.rank) if self.rank_stabilized else self.rank**2",
+        f"{LORA_TEST} -k product",
+    ),
+    Fault(
+        "adapters that are not merged with their scale",
+        LORA,
+        'found["kernel"] = kernel + lora.scale * (a @ b)',
+        'found["kernel"] = kernel + a @ b',
+        f"{LORA_TEST} -k product",
+    ),
+    Fault(
+        "adapters of the other policy in a mixture over one base",
+        ROWS,
+        "own = jnp.split(values, len(names))",
+        "own = jnp.split(values, len(names))[::-1]",
+        f"{LORA_TEST} -k mixture",
+    ),
+    Fault(
+        "adapters of one policy for all that share its base",
+        LORA,
+        "stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves, leaves[0].ndim - 2), "
+        "*own)",
+        "stacked = jax.tree.map(lambda *leaves: jnp.stack([leaves[0]] * len(leaves), "
+        "leaves[0].ndim - 2), *own)",
+        f"{LORA_TEST} -k mixture",
+    ),
+    Fault(
+        "adapters refilled in the block of the first policy",
+        ROWS,
+        "return policy.put(cache, row + rows.alive.size * block, other)",
+        "return policy.put(cache, row + 0 * block, other)",
+        f"{LORA_TEST} -k mixture",
+    ),
+    Fault(
+        "adapters beside which the base is trained",
+        LORA,
+        "return _pruned(params, adapters=True) or params",
+        "return params",
+        ROW_LORA_TEST,
+    ),
+    Fault(
+        "adapters stored as they lie",
+        STORED,
+        "first = np.concatenate([np.asarray(a).T for a, _ in own])",
+        "first = np.concatenate([np.asarray(a)[::-1].T for a, _ in own])",
+        f"{ADAPTERS_TEST} -k names_of_peft",
+    ),
+    Fault(
+        "adapters whose unknown options are passed over",
+        ADAPTER_CONFIG,
+        "changed = [name for name, own in options.items() if own and name not in "
+        "_KNOWN]",
+        "changed = []",
+        f"{ADAPTERS_TEST} -k refused",
+    ),
+    Fault(
+        "precision of logits that are not rounded",
+        PRECISION,
+        "return policy.logits(cast(params, dtype), hidden)",
+        "return policy.logits(params, hidden)",
+        PRECISION_TEST,
+    ),
+    Fault(
+        "precision of states that are not rounded",
+        PRECISION,
+        "return policy.hidden(cast(params, dtype), tokens, mask, cache)",
+        "return policy.hidden(params, tokens, mask, cache)",
+        PRECISION_TEST,
+    ),
+]
+
 POLICIES = [
+    *ADAPTED,
     Fault(
         "parts of a tensor after one another in every group",
         LAYOUT,

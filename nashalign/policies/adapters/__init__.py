@@ -1,0 +1,17 @@
+"""Adapters of a checkpoint: made, and read and written in PEFT's format."""
+
+from nashalign.policies.adapters.config_file import read_lora
+from nashalign.policies.adapters.stored import (
+    our_targets,
+    read_adapters,
+    require_storable,
+    write_adapters,
+)
+
+__all__ = [
+    "our_targets",
+    "read_adapters",
+    "read_lora",
+    "require_storable",
+    "write_adapters",
+]
