@@ -48,7 +48,7 @@ def align(
       folder: where the run is kept; of this run alone.
       seed: of the prompts' order and of every draw.
       settings: the row's own; those left out have the row's defaults.
-      learning_rate: peak of Adam's schedule.
+      learning_rate: peak of the optimizer's schedule.
       data_set: what rows learn from that read given responses.
       validation: what measures the policy while it is trained; None measures nothing.
       mesh: the devices; all of them, each with the whole state, by default.

@@ -155,6 +155,7 @@ def _compiled(
         run.learning_rate,
         optimizer_steps(method, sum(own.num_steps for own in stage)),
         run.training.schedule,
+        run.training.optimizer,
         run.memory,
         run.mesh,
         annotator is not None and preferences.on_host(annotator),

@@ -27,6 +27,10 @@ class Training:
     """Updates of a method."""
     batch_size: int = 32
     """Prompts of an update; how many responses each has is up to the row."""
+    optimizer: optimizers.Rule = "adam"
+    """What a gradient becomes, clipped to norm 1: Adam; AdamW, with a decay of .01;
+    Adafactor, whose learning rate is relative to each array's size; Muon for the
+    layers' matrices, scaled as Adam; or a plain step."""
     schedule: optimizers.Schedule = "cosine"
     """Of the learning rate, after a warm-up of a tenth of the updates: a cosine down to
     zero, or constant."""

@@ -19,7 +19,7 @@ class Settings:
     """Settings of one method."""
 
     learning_rate: float = 5e-4
-    """Peak of Adam's schedule."""
+    """Peak of the optimizer's schedule."""
 
     @property
     def own(self) -> dict[str, float]:

@@ -45,6 +45,7 @@ def compile_step(
     learning_rate: float,
     num_steps: int,
     schedule: optimizers.Schedule,
+    rule: optimizers.Rule,
     memory: algorithms.Memory,
     mesh: jax.sharding.Mesh,
     on_host: bool,
@@ -61,12 +62,13 @@ def compile_step(
       learning_rate: peak of the optimizer's schedule.
       num_steps: steps of the optimizer.
       schedule: what follows the warm-up.
+      rule: of the optimizer.
       memory: what is traded for memory.
       mesh: the devices.
       on_host: whether the annotator is asked between two programs.
     """
     make_setup, step = _compiled(
-        policy, decoding, levels, num_steps, schedule, memory, mesh, on_host
+        policy, decoding, levels, num_steps, schedule, rule, memory, mesh, on_host
     )
 
     def at_rate(state, batch, method, annotator, base):
@@ -77,14 +79,16 @@ def compile_step(
 
 
 @functools.lru_cache(_PROGRAMS)
-def _compiled(policy, decoding, levels, num_steps, schedule, memory, mesh, on_host):
+def _compiled(
+    policy, decoding, levels, num_steps, schedule, rule, memory, mesh, on_host
+):
     """What `compile_step` makes of everything but the learning rate."""
 
     def make_setup(learning_rate):
         return algorithms.Setup(
             policy=policy,
             optimizer=optimizers.make_optimizer(
-                learning_rate, num_steps, schedule=schedule
+                learning_rate, num_steps, schedule=schedule, rule=rule
             ),
             decoding=decoding,
             levels=levels,

@@ -32,6 +32,7 @@ def test_runs_that_differ_in_rates_settings_or_seeds_share_a_program(
             rate,
             30,
             "constant",
+            "adam",
             algorithms.Memory(),
             mesh,
             on_host,
