@@ -124,7 +124,7 @@ def _encoder_decoder(config, options, make, graph, remat):
 def _encode(config, remat, model, tokens, mask):
     """States `[B, P, D]` of prompts, in which every token sees all of its prompt."""
     mask = jnp.asarray(mask, bool)
-    places = jnp.cumsum(mask, -1) - 1
+    places = jnp.cumsum(mask, -1, dtype=jnp.int32) - 1
     stack = model.encoder
     bias = relative.bias(
         stack.relative_attention_bias.embedding[...],
@@ -172,7 +172,7 @@ def _read(config, remat, model, tokens, mask, cache):
     response, prompt = cache["response"], cache["prompt"]
     causal = jnp.tril(jnp.ones((1, size, size), bool))
     before = jnp.repeat(response["mask"][:, None], size, 1)
-    positions = response["count"][:, None] + jnp.cumsum(mask, -1) - 1
+    positions = response["count"][:, None] + jnp.cumsum(mask, -1, dtype=jnp.int32) - 1
     stack = model.decoder
     bias = relative.bias(
         stack.relative_attention_bias.embedding[...],

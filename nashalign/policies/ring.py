@@ -111,7 +111,8 @@ def put(cache: Cache, rows: Array, other: Cache) -> Cache:
     if others > slots:
         raise ValueError(
             f"rows of {others} slots do not fit into a cache of {slots}: prefill the "
-            "one with less room, or the other with more"
+            "one with less room, or the other with more; where prompts have a cache of "
+            "their own, with prompts that are padded to no more"
         )
     # Both rings are turned to where the next token is written.
     turn = cache["next"] - other["next"]

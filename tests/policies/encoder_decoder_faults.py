@@ -106,15 +106,15 @@ ENCODER_DECODERS = [
     Fault(
         "places of a prompt from its columns",
         ENCODER_DECODER,
-        "places = jnp.cumsum(mask, -1) - 1",
-        "places = jnp.cumsum(jnp.ones_like(mask), -1) - 1",
+        "places = jnp.cumsum(mask, -1, dtype=jnp.int32) - 1",
+        "places = jnp.cumsum(jnp.ones_like(mask, int), -1) - 1",
         f"{T5_TEST} -k take_no_position",
     ),
     Fault(
         "places of a response from its columns",
         ENCODER_DECODER,
-        "jnp.cumsum(mask, -1) - 1\n    stack = model.decoder",
-        "jnp.cumsum(jnp.ones_like(mask), -1) - 1\n    stack = model.decoder",
+        "jnp.cumsum(mask, -1, dtype=jnp.int32) - 1\n    stack = model.decoder",
+        "jnp.cumsum(jnp.ones_like(mask, int), -1) - 1\n    stack = model.decoder",
         f"{T5_TEST} -k take_no_position",
     ),
     Fault(
@@ -173,5 +173,19 @@ ENCODER_DECODERS = [
         "if asked is False or not written:",
         "if not written:",
         "tests/data/tokenizer_test.py -k ends_with_a_token",
+    ),
+    Fault(
+        "copies of an embedding that are not compared with it",
+        "nashalign/policies/weights/reading.py",
+        "for name in copies:",
+        "for name in copies[2:]:",
+        f"{T5_TEST} -k copies",
+    ),
+    Fault(
+        "keys of the prompt from states that are normed once more",
+        ENCODER_DECODER,
+        "cross_attention.read(states)",
+        "cross_attention.read(stack.norm(states))",
+        T5_GOLDEN,
     ),
 ]

@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from nashalign import policies, preferences, sampling
-from nashalign.policies import relative
+from nashalign.policies import lora, relative
 from nashalign.types import Prompts, Responses
-from tests import token_game
+from tests import tiny_t5, token_game
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 NAMES = ("t5", "t5_gated")
@@ -280,6 +281,65 @@ def test_the_gradient_is_the_same_whether_states_are_kept_or_made_again(name):
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(wanted))
 
 
+def test_a_mixture_over_one_base_is_that_of_two_models():
+    config = loaded("t5").config
+    policy = policies.family_of(config).build(config, policies.Lora(rank=2))
+    start = lora.join(policy.init(jax.random.key(0)), loaded("t5").params)
+    prompts = batch("t5")
+
+    def moved(seed):
+        draw = np.random.default_rng(seed)
+        own = jax.tree.map(
+            lambda leaf: 0.5 * draw.normal(size=leaf.shape).astype(np.float32),
+            lora.trained(start),
+        )
+        return lora.join(start, own)
+
+    def behaviour(logits):
+        return policies.mixture_logits(logits["policy"], logits["reference"], mix=0.3)
+
+    both = {"policy": moved(1), "reference": moved(2)}
+    assert lora.together(both) is not None
+    base, adapters = lora.base(start), {n: lora.trained(p) for n, p in both.items()}
+
+    @token_game.compiled
+    def draw(base, adapters):
+        return sampling.sample(
+            policy,
+            {name: lora.join(base, own) for name, own in adapters.items()},
+            behaviour,
+            jax.random.key(3),
+            prompts,
+            num_responses=2,
+            decoding=sampling.Decoding(max_length=6, eos_id=1, pad_id=0, slots=2),
+        )
+
+    responses, log_probs = draw(base, adapters)
+    wanted = {
+        name: policies.log_probs(policy, params, prompts, responses)
+        for name, params in both.items()
+    }
+    for name, found in log_probs.items():
+        np.testing.assert_allclose(found, wanted[name], atol=1e-4)
+    assert np.abs(wanted["policy"] - wanted["reference"]).max() > 0.1
+
+
+def test_in_bfloat16_logits_are_float32_and_not_far_from_it():
+    own, start = golden("t5_gated"), loaded("t5_gated")
+    low = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), start.params)
+    prompts = prompts_of(own["prompt"], own["left_mask"])
+    mask, expected = own["response_mask"], own["left_logits"]
+    found = logits_of(start.policy, low, prompts, own["response"], mask)
+    cache, _ = start.policy.prefill(low, prompts, room=1)
+    assert cache["response"]["keys"].dtype == cache["prompt"]["keys"].dtype
+    assert (found.dtype, low["shared"]["embedding"].dtype) == (
+        jnp.float32,
+        cache["prompt"]["keys"].dtype,
+    )
+    far = np.abs(found - expected)[mask]
+    assert far.mean() < 0.05 < np.abs(expected[mask]).mean()
+
+
 # Folders.
 
 
@@ -356,6 +416,38 @@ def test_transformers_writes_the_same_greedy_text(name, tmp_path):
     np.testing.assert_array_equal(tokens, written[:, 1:])
 
 
+@pytest.mark.filterwarnings("default")
+@by_name
+def test_the_gradient_is_that_of_transformers(name, tmp_path):
+    pytest.importorskip("transformers")
+    start, prompts = loaded(name), batch(name)
+    tokens = np.random.default_rng(0).integers(2, 23, (3, 1, 5))
+    mask = np.ones(tokens.shape, bool)
+    responses = Responses(tokens=tokens, mask=mask, truncated=mask[..., 0])
+
+    def loss(params):
+        return policies.log_probs(start.policy, params, prompts, responses).mean()
+
+    # Written as if it were parameters, a gradient has their names.
+    slope = jax.grad(loss)(start.params)
+    policies.save_pretrained(tmp_path / "slope", slope, start.config)
+    found = safetensors.numpy.load_file(tmp_path / "slope" / "model.safetensors")
+    policies.save_pretrained(tmp_path / "model", start.params, start.config)
+    torch, model = live_model(tmp_path / "model")
+    given = {
+        "input_ids": prompts.tokens,
+        "attention_mask": prompts.mask,
+        "labels": tokens[:, 0],
+    }
+    given = {n: torch.tensor(array.astype(np.int64)) for n, array in given.items()}
+    model.config.pad_token_id = 0
+    (-model(**given).loss).backward()
+    wanted = dict(model.named_parameters())
+    for own, array in found.items():
+        expected = wanted[own].grad.numpy()
+        np.testing.assert_allclose(array, expected, atol=1e-4, rtol=1e-3, err_msg=own)
+
+
 SAME = [
     {"n_positions": None},
     {"num_decoder_layers": 3, "_name_or_path": "somewhere"},
@@ -408,6 +500,39 @@ def test_the_context_is_what_the_file_says(folder):
     assert policies.load_pretrained(folder).policy.context == 512
     set_options(folder, n_positions=100)
     assert policies.load_pretrained(folder).policy.context == 100
+
+
+COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+
+
+@pytest.mark.parametrize("spoilt", [None, *COPIES, "lm_head.weight"])
+def test_stored_copies_of_the_embedding_are_allowed_if_they_are_that(folder, spoilt):
+    path = folder / "model.safetensors"
+    tensors = safetensors.numpy.load_file(path)
+    unused = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
+    tensors[unused] = np.ones((32, 4), np.float32)
+    for name in (*COPIES, "lm_head.weight"):
+        tensors[name] = tensors["shared.weight"] + (name == spoilt)
+    safetensors.numpy.save_file(tensors, path)
+    if spoilt is not None:
+        with pytest.raises(ValueError, match=f"{spoilt} that differs from shared"):
+            policies.load_pretrained(folder)
+    else:
+        again = policies.load_pretrained(folder).params
+        jax.tree.map(np.testing.assert_array_equal, again, loaded("t5").params)
+
+
+def test_a_judge_has_no_folder_and_is_told_so(tmp_path):
+    start, key = loaded("t5"), jax.random.key(0)
+    judge = preferences.RewardModel(
+        params=preferences.init_params(key, start.policy, start.params),
+        policy=start.policy,
+        eos_id=1,
+    )
+    tokenizer = tiny_t5.write_tokenizer(tmp_path / "tokenizer")
+    with pytest.raises(ValueError, match="no model of t5 has a score"):
+        preferences.save_judge(tmp_path / "judge", judge, start.config, tokenizer)
+    assert not (tmp_path / "judge").exists()
 
 
 @pytest.mark.parametrize(

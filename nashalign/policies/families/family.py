@@ -149,6 +149,7 @@ class Family:
       output: name of the stored output matrix; absent where it is tied.
       embedding: name of the stored embedding.
       superfluous: ends of names of tensors that are passed over.
+      copies: names of tensors that may be stored beside the embedding, and equal it.
       known: options that `gather` reads, which are no fields of the shape.
       renamed: `(name) -> name` of a stored tensor, for files that call it otherwise.
       scorer: Hugging Face's class of a model with a score in the place of logits; None
@@ -168,6 +169,7 @@ class Family:
     output: str
     embedding: str
     superfluous: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     renamed: Callable[[str], str] = unchanged
     scorer: str | None = None

@@ -198,11 +198,9 @@ FAMILY = Family(
     stored=_stored,
     output="lm_head.weight",
     embedding="shared.weight",
-    # A bias that no score has, left over in the first files; and copies of `shared`.
-    superfluous=(
-        "EncDecAttention.relative_attention_bias.weight",
-        "coder.embed_tokens.weight",
-    ),
+    # A bias that no score has: the first files hold it.
+    superfluous=("EncDecAttention.relative_attention_bias.weight",),
+    copies=("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
     known=(
         "classifier_dropout",
         "decoder_start_token_id",

@@ -92,8 +92,9 @@ def _require_stored(stored, needed, folder):
 def _require_fit(stored, family, config, tensors, folder):
     """Compares the headers with what the configuration asks for, tensor by tensor."""
     expected = {name: parts[0].stored_shape for name, parts in tensors.items()}
-    tied = config.tie_word_embeddings and family.output in stored
-    optional = {family.output: expected[family.embedding]} if tied else {}
+    tied = (family.output,) if config.tie_word_embeddings else ()
+    copies = [name for name in (*family.copies, *tied) if name in stored]
+    optional = {name: expected[family.embedding] for name in copies}
     unknown = [
         name
         for name in stored
@@ -113,8 +114,8 @@ def _require_fit(stored, family, config, tensors, folder):
                 f"{path}: {name} is stored as {tensor.get_dtype()}; read are "
                 f"{', '.join(files.STORED_TYPES.values())}."
             )
-    if optional:
-        _require_tied(stored, family, folder)
+    for name in copies:
+        _require_copy(stored, name, family, folder)
 
 
 def _misfit(folder, what):
@@ -125,19 +126,22 @@ def _misfit(folder, what):
     )
 
 
-def _require_tied(stored, family, folder):
-    """Refuses a stored output matrix that is not the embedding it should be tied to."""
-    names = (family.output, family.embedding)
-    head, embedding = (stored[name][0] for name in names)
+def _require_copy(stored, name, family, folder):
+    """Refuses a stored matrix that is not the embedding, which it should be."""
+    copy, embedding = (stored[own][0] for own in (name, family.embedding))
     rows, columns = embedding.get_shape()
     step = max(1, _COMPARED // columns)
+    advice = (
+        f"but its {config_file.NAME} says tie_word_embeddings; set that to false."
+        if name == family.output
+        else "of which it must be a copy."
+    )
     for first in range(0, rows, step):
         own = slice(first, min(first + step, rows))
-        if not np.array_equal(head[own], embedding[own]):
+        if not np.array_equal(copy[own], embedding[own]):
             raise ValueError(
-                f"The checkpoint in {folder} has a {names[0]} that differs from "
-                f"{names[1]}, but its {config_file.NAME} says tie_word_embeddings; set "
-                "that to false."
+                f"The checkpoint in {folder} has a {name} that differs from "
+                f"{family.embedding}, {advice}"
             )
 
 
