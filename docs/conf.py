@@ -1,7 +1,7 @@
 """How Sphinx builds the pages: `sphinx-build -W docs docs/build`.
 
-Pages are Markdown; the catalogue is made of the table of methods, the reference of the
-docstrings. Nothing is fetched.
+Pages are Markdown; the catalogue is made of the table of methods, the list of families
+of their registry, the reference of the docstrings. Nothing is fetched.
 """
 
 import inspect
@@ -23,6 +23,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
     "catalogue",
+    "families",
 ]
 exclude_patterns = ["build"]
 html_theme = "furo"

@@ -1,6 +1,7 @@
 """README and docs: what they show runs, what they link to is there."""
 
 import contextlib
+import dataclasses
 import doctest
 import importlib
 import os
@@ -14,7 +15,7 @@ import jax
 import pytest
 
 from experiments.fixed_points import __main__ as fixed_points
-from nashalign import algorithms, command_line, python_file
+from nashalign import algorithms, command_line, policies, python_file
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -220,6 +221,31 @@ def test_the_families_of_the_catalogue_are_the_table():
     assert sorted(named) == sorted(algorithms.TABLE)
     for page in (DOCS / "catalogue.md", ROOT / "README.md"):
         assert re.findall(r"(\d+) rows", page.read_text("utf-8")) == [str(len(named))]
+
+
+def test_every_family_is_listed_with_its_options_and_what_is_refused():
+    page = python_file.load(f"{DOCS / 'families.py'}:page")
+    shown = page("{families}")
+    found = re.findall(r"^### [^\n]*: `(\w+)`\n(.*?)(?=^### |\Z)", shown, re.M | re.S)
+    entries = dict(found)
+    assert [*entries] == [own.model_type for own in policies.known_families()]
+    for family in policies.known_families():
+        entry = entries[family.model_type]
+        assert f"`{family.architecture}`" in entry
+        assert (family.scorer or "reward models") in entry or not family.scorer
+        options = [*family.required, *family.known, *family.only]
+        assert all(f"`{name}`" in entry for name in options)
+        for own in dataclasses.fields(family.config):
+            assert f"`{own.name}`" in entry or not own.metadata.get("named", True)
+    assert "`attention_bias` (`false`)" in entries["llama"]
+    assert "attention's four projections have biases" in entries["llama"]
+    [refused] = re.findall(
+        "^Refused with any other value: (.*)", entries["llama"], re.M
+    )
+    assert '`hidden_act` `"silu"` or `"swish"`' in refused
+    assert "`quantization_config` `null`" in refused
+    assert "`llama3`, `yarn`" in shown and "`use_cache`" in shown
+    assert "{families}" in (DOCS / "how_to/checkpoint.md").read_text("utf-8")
 
 
 @pytest.mark.full

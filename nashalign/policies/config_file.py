@@ -25,18 +25,17 @@ NAME = "config.json"
 # The largest numbers: ids, positions and sizes are counted in 32 bits, and computed so.
 _MOST = {int: 2**31 - 1, float: 3.4e38}
 
-# Known, and without effect on the logits.
-_WITHOUT_EFFECT = frozenset(
+WITHOUT_EFFECT = frozenset(
     """
     architectures attention_dropout bos_token_id chunk_size_feed_forward do_sample dtype
     eos_token_id id2label initializer_range is_decoder is_encoder_decoder
     is_llama_config label2id max_length max_sequence_length model_type output_attentions
     output_hidden_states pad_token_id pretraining_tp problem_type return_dict
-    rope_parameters rope_scaling sep_token_id temperature tokenizer_class top_p
-    torch_dtype transformers.js_config transformers_version unsloth_fixed
-    unsloth_version use_cache
+    sep_token_id temperature tokenizer_class top_p torch_dtype transformers.js_config
+    transformers_version unsloth_fixed unsloth_version use_cache
     """.split()
 )
+"""Options that are known, and that logits do not depend on."""
 
 
 def read_config(
@@ -148,7 +147,7 @@ def _require_supported(family, options, path):
                 f"only {family.only[name][0]!r}."
             )
         fields = option_names(family.config)
-        known = (*fields, *family.only, *family.known, *_WITHOUT_EFFECT)
+        known = (*fields, *family.only, *family.known, *WITHOUT_EFFECT)
         if name not in known and not name.startswith("_") and value is not None:
             near = difflib.get_close_matches(name, known)
             hint = f"Did you mean {' or '.join(near)}? " if near else ""

@@ -566,6 +566,7 @@ def test_a_judge_has_no_folder_and_is_told_so(tmp_path):
         ({"num_layers": 10**6}, r"lacks encoder.block.2.* and more"),
         ({"num_heads": 0}, "num_heads is 0, not a positive"),
         ({"attention_bias": True}, "unknown option 'attention_bias'"),
+        ({"rope_scaling": {"type": "linear"}}, "unknown option 'rope_scaling'"),
         ({"model_type": "mt5"}, "supported is .*T5ForConditionalGeneration"),
         ({"architectures": ["T5EncoderModel"]}, "names T5EncoderModel; supported"),
     ],

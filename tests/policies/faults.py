@@ -216,4 +216,18 @@ POLICIES = [
         "if pad_id is None:",
         f"{JUDGES_TEST} -k comes_back",
     ),
+    Fault(
+        "the list of families leaves out what is refused",
+        "docs/families.py",
+        "for name, values in family.only.items():",
+        "for name, values in [*family.only.items()][1:]:",
+        "tests/docs_test.py -k every_family",
+    ),
+    Fault(
+        "an option of rotary positions that nobody knows",
+        "nashalign/policies/families/rope.py",
+        "KNOWN = (_CONTEXT, *_STYLES)",
+        "KNOWN = (_CONTEXT,)",
+        "tests/policies/pretrained_test.py -k both_styles",
+    ),
 ]

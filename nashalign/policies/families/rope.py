@@ -7,15 +7,17 @@ from typing import Any
 from nashalign.policies import rotary
 from nashalign.policies.families.family import Options
 
-_SCALINGS: dict[str, type] = {
+SCALINGS: dict[str, type] = {
     "linear": rotary.Linear,
     "llama3": rotary.Llama3,
     "yarn": rotary.Yarn,
 }
+"""The scalings that are read, by their names in files."""
 # The context before scaling, which a file may say in several places.
 _CONTEXT = "original_max_position_embeddings"
-KNOWN = (_CONTEXT,)
-"""Options that are read here, beside `rope_theta` and the two objects."""
+_STYLES = ("rope_parameters", "rope_scaling")
+KNOWN = (_CONTEXT, *_STYLES)
+"""Options that are read here, beside `rope_theta`."""
 
 
 def read_rope(options: Options, path: pathlib.Path, default: float) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def read_rope(options: Options, path: pathlib.Path, default: float) -> dict[str,
         scalings are named.
     """
     theta, scaling = options.get("rope_theta"), None
-    for style in ("rope_parameters", "rope_scaling"):
+    for style in _STYLES:
         given = options.get(style) or {}
         if not isinstance(given, dict):
             raise ValueError(f"{path}: {style} is {given!r:.60}, not an object.")
@@ -58,11 +60,11 @@ def read_rope(options: Options, path: pathlib.Path, default: float) -> dict[str,
 
 def written_rope(theta: float, scaling: rotary.Scaling | None) -> dict[str, Any]:
     """Returns the options of rotary positions, in both styles."""
-    kinds = {own: kind for kind, own in _SCALINGS.items()}
+    kinds = {own: kind for kind, own in SCALINGS.items()}
     if scaling is None:
         plain = {"rope_theta": theta, "rope_type": "default"}
         return {"rope_parameters": plain, "rope_scaling": None}
-    own: Any = scaling  # a dataclass, as all of `_SCALINGS` are
+    own: Any = scaling  # a dataclass, as all of `SCALINGS` are
     values = {k: v for k, v in dataclasses.asdict(own).items() if v is not None}
     told = {"rope_type": kinds[type(scaling)], **values}
     return {"rope_parameters": {"rope_theta": theta, **told}, "rope_scaling": told}
@@ -80,12 +82,12 @@ def _scaling(rope, options, where):
                 f"{where} {rope!r:.60} is not supported with rope_type 'default'."
             )
         return None
-    if kind not in _SCALINGS:
-        names = ", ".join(map(repr, ("default", *_SCALINGS)))
+    if kind not in SCALINGS:
+        names = ", ".join(map(repr, ("default", *SCALINGS)))
         raise ValueError(
             f"{where} of type {kind!r:.60} is not supported, only {names}."
         )
-    return _made(_SCALINGS[kind], rope, options, where)
+    return _made(SCALINGS[kind], rope, options, where)
 
 
 def _made(made, rope, options, where):
