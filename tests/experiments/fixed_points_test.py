@@ -11,7 +11,7 @@ from experiments.fixed_points import __main__ as launch
 from experiments.fixed_points import entry as entries
 from experiments.fixed_points import game, report, theory
 from experiments.fixed_points.entry import Finding, examine
-from nashalign import algorithms, games
+from nashalign import algorithms, games, policies
 from tests import lanes
 
 QUICK = ("tabular",)
@@ -48,6 +48,28 @@ def test_a_row_comes_to_rest_where_theory_says(entry):
 def test_a_transformer_rests_there_too(row):
     (entry,) = launch.choose((row,))
     assert examine(entry, ("transformer",)).holds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "row",
+    [
+        "nash_md_pg",
+        *(
+            pytest.param(row, marks=pytest.mark.full)
+            for row in ("online_ipo", "ipo_md", "dpo", "inpo")
+        ),
+    ],
+)
+def test_a_transformer_that_computes_in_bfloat16_rests_there_to_a_thousandth(
+    row, monkeypatch
+):
+    rounded = policies.computing_in(game.FAMILIES["transformer"], "bfloat16")
+    monkeypatch.setitem(game.FAMILIES, "transformer", rounded)
+    found = examine(launch.choose((row,))[-1], ("transformer",))
+    # Without the rounding it is 1e-16; the policy has moved by two tenths.
+    assert 1e-6 < found.distances["transformer"] < 1e-3
+    assert found.moved["transformer"] > 0.1
 
 
 def test_every_row_of_the_table_has_an_entry():
