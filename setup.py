@@ -47,6 +47,6 @@ setuptools.setup(
         "notebooks": ["ipykernel>=6.29", "jupyterlab>=4.2"],
         "wandb": ["wandb>=0.17"],
         "docs": ["furo>=2024.8", "myst-parser>=4.0", "sphinx>=8.1"],
-        "live": ["torch>=2.4", "transformers>=5.0"],
+        "live": ["peft>=0.18", "qwix>=0.1.8", "torch>=2.4", "transformers>=5.0"],
     },
 )

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from nashalign import policies, sampling
 from nashalign.policies import LlamaConfig, Lora, lora
@@ -176,3 +177,28 @@ def test_a_base_that_two_policies_share_is_multiplied_once_a_token():
 def test_adapters_of_no_size_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Lora(**{"rank": 2, **wrong})
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_another_library_adds_the_same_to_a_projection():
+    qwix = pytest.importorskip("qwix")
+
+    class Alone(nnx.Module):
+        def __init__(self):
+            self.q_proj = nnx.Linear(6, 5, use_bias=False, rngs=nnx.Rngs(0))
+
+        def __call__(self, x):
+            return self.q_proj(x)
+
+    x = jax.random.normal(KEY, (2, 3, 6))
+    provider = qwix.LoraProvider(module_path=".*q_proj", rank=3, alpha=5.0)
+    theirs = qwix.apply_lora_to_model(Alone(), provider, x, rngs=nnx.Rngs(1))
+    theirs.q_proj.kernel_lora_b[...] = jax.random.normal(KEY, (3, 5))
+    ours = lora.Linear(6, 5, nnx.Rngs(0), bias=False)
+    ours.adapt(LORA, nnx.Rngs(0))
+    ours.kernel[...] = theirs.q_proj.kernel[...]
+    ours.lora_a[...] = theirs.q_proj.kernel_lora_a[...]
+    ours.lora_b[...] = theirs.q_proj.kernel_lora_b[...]
+    np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
+    assert np.abs(ours(x) - x @ ours.kernel[...]).max() > 0.1
