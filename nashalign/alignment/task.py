@@ -14,7 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nashalign import compiling, data, policies, preferences, sampling, terminal
+from nashalign import (
+    compiling,
+    conventions,
+    data,
+    policies,
+    preferences,
+    sampling,
+    terminal,
+)
 from nashalign.types import Array, Indices, Prompts, Responses, pytree
 
 _BATCH = 64
@@ -290,9 +298,13 @@ def rows_of(tree: Any, rows: Any) -> Any:
 
 
 def folder_fingerprint(folder: pathlib.Path) -> str:
-    """Returns the name of a policy's folder, and a hash of the files that are read."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*")):
+    """Returns the name of a policy's folder, and a hash of the files that are read.
+
+    Of an adapter's folder they are its own and those of its base.
+    """
+    digest, base = hashlib.sha256(), conventions.base_folder(folder)
+    folders = [folder] if base is None else [folder, base]
+    for file in (file for own in folders for file in sorted(own.glob("*"))):
         if file.suffix in (".json", ".safetensors") and file.is_file():
             with file.open("rb") as content:
                 own = hashlib.file_digest(content, "sha256").digest()

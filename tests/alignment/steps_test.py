@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from nashalign import algorithms, training
+from nashalign import algorithms, policies, training
 from nashalign.alignment import steps
 from tests import token_game
 
@@ -47,3 +47,64 @@ def test_runs_that_differ_in_rates_settings_or_seeds_share_a_program(
     # Adam's first move is of the size of its rate.
     np.testing.assert_allclose(moved[1], 2 * moved[0], rtol=1e-3, atol=1e-8)
     assert np.abs(moved[2] - moved[0]).max() > 0
+
+
+CONFIG = token_game.shape()
+LORA = policies.Lora(rank=2, alpha=4.0)
+ADAPTED = policies.family_of(CONFIG).build(CONFIG, LORA)
+
+
+def adapted_run(mesh, on_host=False):
+    """Tokens of three updates of adapters on a mesh, and the state after them."""
+    setup, step = steps.compile_step(
+        ADAPTED,
+        token_game.DECODING,
+        None,
+        0.3,
+        3,
+        "constant",
+        "sgd",
+        algorithms.Memory(),
+        mesh,
+        on_host,
+    )
+    method = algorithms.configure("ipo_md", tau=0.4)
+    params = token_game.parameters(ADAPTED, 0)
+    base = policies.lora.base(params)
+    base = jax.device_put(base, steps.sharding(base, mesh))
+    state = algorithms.init(method, setup, params, jax.random.key(0))
+    state, tokens = algorithms.without_base(state), []
+    for number in range(3):
+        prompts = token_game.prompts(range(8 * number, 8 * number + 8))
+        annotator = token_game.annotator(method)
+        state, _, groups = step(state, prompts, method, annotator, base)
+        tokens.append(np.asarray(groups.responses.tokens))
+    return tokens, state, base
+
+
+@pytest.mark.parametrize("fsdp", [1, 4])
+def test_adapters_learn_on_eight_devices_what_they_learn_on_one(fsdp):
+    tokens, state, _ = adapted_run(training.make_mesh(jax.devices()[:1]))
+    others, same, base = adapted_run(training.make_mesh(fsdp=fsdp))
+    np.testing.assert_array_equal(tokens, others)
+    leaves, others = (jax.tree.leaves(own.params) for own in (state, same))
+    for one, other in zip(leaves, others, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    first = jax.tree.leaves(policies.lora.trained(token_game.parameters(ADAPTED, 0)))
+    pairs = zip(leaves, first, strict=True)
+    assert max(np.abs(one - other).max() for one, other in pairs) > 1e-4
+    kernel = base["layers"]["up_proj"]["kernel"]
+    assert kernel.sharding.shard_shape(kernel.shape) != kernel.shape or fsdp == 1
+
+
+def test_adapters_learn_the_same_from_an_annotator_on_the_host():
+    mesh = training.make_mesh(jax.devices()[:1])
+    (tokens, state, _), (others, same, _) = (
+        adapted_run(mesh, on_host) for on_host in (False, True)
+    )
+    np.testing.assert_array_equal(tokens, others)
+    jax.tree.map(
+        lambda one, other: np.testing.assert_allclose(one, other, atol=1e-5),
+        state.params,
+        same.params,
+    )
