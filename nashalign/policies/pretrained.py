@@ -205,7 +205,9 @@ def write_folder(
         texts[weights.INDEX] = weights.index_of(shards, dtype)
     for left in folder.glob(f"{writing.TEMPORARY}*.safetensors"):
         left.unlink()
-    stale = weights.usual_files(folder) - {*shards, *texts}
+    # An adapter would be taken for what the folder holds.
+    adapter = {conventions.ADAPTER, adapters.WEIGHTS}
+    stale = (weights.usual_files(folder) | adapter) - {*shards, *texts}
     with writing.replacing_together(folder, config_file.NAME, stale) as beside:
         for name, tensors in shards.items():
             with beside(name) as partial:

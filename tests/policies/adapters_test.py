@@ -139,6 +139,14 @@ def test_an_adapter_on_an_adapter_is_refused(saved, tmp_path):
         policies.load_pretrained(folder)
 
 
+def test_a_model_saved_where_an_adapter_was_is_that_model(saved, tmp_path):
+    folder, whole = changed(saved, tmp_path), lora.merged(lora_test.moved(1), LORA)
+    policies.save_pretrained(folder, whole, CONFIG)
+    found = policies.load_pretrained(folder)
+    assert found.lora is None
+    jax.tree.map(np.testing.assert_array_equal, found.params, whole)
+
+
 def test_a_policy_that_has_adapters_is_given_no_others(saved):
     with pytest.raises(ValueError, match="already"):
         policies.adapt(policies.load_pretrained(saved), LORA, jax.random.key(0))

@@ -184,8 +184,8 @@ POLICIES = [
     Fault(
         "shards of an earlier model that stay",
         "nashalign/policies/pretrained.py",
-        "stale = weights.usual_files(folder) - {*shards, *texts}",
-        "stale = set(texts) - set(texts)",
+        "stale = (weights.usual_files(folder) | adapter) - {*shards, *texts}",
+        "stale = adapter",
         KILLED,
     ),
     Fault(
@@ -229,5 +229,12 @@ POLICIES = [
         "KNOWN = (_CONTEXT, *_STYLES)",
         "KNOWN = (_CONTEXT,)",
         "tests/policies/pretrained_test.py -k both_styles",
+    ),
+    Fault(
+        "an adapter that stays beside a whole model",
+        "nashalign/policies/pretrained.py",
+        "(weights.usual_files(folder) | adapter) - {*shards, *texts}",
+        "weights.usual_files(folder) - {*shards, *texts}",
+        "tests/policies/adapters_test.py -k is_that_model",
     ),
 ]

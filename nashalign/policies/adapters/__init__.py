@@ -2,6 +2,7 @@
 
 from nashalign.policies.adapters.config_file import read_lora
 from nashalign.policies.adapters.stored import (
+    WEIGHTS,
     our_targets,
     read_adapters,
     require_storable,
@@ -9,6 +10,7 @@ from nashalign.policies.adapters.stored import (
 )
 
 __all__ = [
+    "WEIGHTS",
     "our_targets",
     "read_adapters",
     "read_lora",

@@ -112,7 +112,7 @@ def write_adapters(
     lora: Lora,
     base: pathlib.Path,
 ) -> None:
-    """Writes the adapters of a policy, `adapter_config.json` last.
+    """Writes the adapters of a policy, both files together.
 
     Args:
       folder: which exists.
@@ -137,13 +137,14 @@ def write_adapters(
         task_type=_task_type(family),
         turned=all(part.place.turned for own in modules for part in own.parts),
     )
-    with writing.replacing(folder / WEIGHTS) as partial:
-        try:
-            safetensors.numpy.save_file(tensors, partial, metadata={"format": "pt"})
-        except safetensors.SafetensorError as error:
-            raise OSError(str(error)) from error
-    with writing.replacing(folder / conventions.ADAPTER) as partial:
-        partial.write_text(text, "utf-8")
+    with writing.replacing_together(folder, conventions.ADAPTER) as beside:
+        with beside(WEIGHTS) as partial:
+            try:
+                safetensors.numpy.save_file(tensors, partial, metadata={"format": "pt"})
+            except safetensors.SafetensorError as error:
+                raise OSError(str(error)) from error
+        with beside(conventions.ADAPTER) as partial:
+            partial.write_text(text, "utf-8")
 
 
 def read_adapters(
