@@ -36,7 +36,7 @@ def is_scorer(folder: pathlib.Path) -> bool:
     path = folder / config_file.NAME
     named = json_file.read_object(path).get("architectures") if path.is_file() else None
     classes = {family.scorer for family in known_families()} - {None}
-    return isinstance(named, list) and any(name in classes for name in named)
+    return isinstance(named, list) and any(name in named for name in classes)
 
 
 def load_scorer(

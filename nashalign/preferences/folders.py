@@ -6,7 +6,7 @@ says so in its `config.json`: its head is read after the other response as well.
 
 import pathlib
 
-from nashalign import data, json_file, policies
+from nashalign import conventions, data, json_file, policies
 from nashalign.preferences.models import PairwiseModel, RewardModel
 
 JUDGES = {"preference": PairwiseModel, "reward": RewardModel}
@@ -70,23 +70,33 @@ def load_judge(
             f"{folder} holds no judge: there is no {_CONFIG} in it that names a class "
             "...ForSequenceClassification of a known family."
         )
-    options = json_file.read_object(folder / _CONFIG)
-    kind = options.get(_KIND, "reward")
-    if kind not in JUDGES:
-        raise ValueError(
-            f"{folder / _CONFIG} names no kind of judge of {list(JUDGES)}."
-        )
-    own, other = (
-        (place / "tokenizer.json").read_bytes() for place in (folder, tokenizer_folder)
-    )
-    if own != other:
-        raise ValueError(
-            f"the judge in {folder} reads other tokens than {tokenizer_folder} writes: "
-            "their tokenizer.json differ. Train a judge that begins with this policy."
-        )
-    start = policies.load_scorer(folder)
+    path = folder / _CONFIG
+    options = json_file.read_object(path)
+    kind, pad_id = options.get(_KIND, "reward"), options.get("pad_token_id")
+    if not isinstance(kind, str) or kind not in JUDGES:
+        raise ValueError(f"{path}: {_KIND} names no kind of judge of {list(JUDGES)}.")
+    if pad_id is not None and (isinstance(pad_id, bool) or not isinstance(pad_id, int)):
+        raise ValueError(f"{path}: pad_token_id is {pad_id!r:.60}, not a token's id.")
+    _require_same_tokens(folder, tokenizer_folder)
     closing = data.load_tokenizer(tokenizer_folder).closing_id
-    padding = {"pad_id": options.get("pad_token_id")} if kind == "reward" else {}
+    start = policies.load_scorer(folder)
+    padding = {"pad_id": pad_id} if kind == "reward" else {}
     return JUDGES[kind](
         params=start.params, policy=start.policy, eos_id=closing, **padding
     )
+
+
+def _require_same_tokens(folder, tokenizer_folder):
+    """Requires that a judge knows every token of a policy by the same id."""
+    own, other = (
+        conventions.read_tokenizer(place)[0].get_vocab(with_added_tokens=True)
+        for place in (folder, tokenizer_folder)
+    )
+    wrong = sorted((i, text) for text, i in other.items() if own.get(text) != i)
+    if wrong:
+        i, text = wrong[0]
+        raise ValueError(
+            f"the judge in {folder} reads other tokens than {tokenizer_folder} writes: "
+            f"{text!r:.60} is {i} there, and {own.get(text, 'none')} to the judge. "
+            "Train a judge that begins with this policy."
+        )

@@ -237,4 +237,11 @@ POLICIES = [
         "weights.usual_files(folder) - {*shards, *texts}",
         "tests/policies/adapters_test.py -k is_that_model",
     ),
+    Fault(
+        "a judge of other tokens",
+        "nashalign/preferences/folders.py",
+        "if own.get(text) != i)",
+        "if text in own and own.get(text) != i)",
+        f"{JUDGES_TEST} -k other_tokens",
+    ),
 ]

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
+import tokenizers
 
 from nashalign import policies, preferences
 from nashalign.types import Prompts, Responses
@@ -122,6 +123,9 @@ def test_a_judge_of_ours_comes_back_as_what_it_was(tmp_path, kind, tied):
         ({"architectures": ["BertForSequenceClassification"]}, "holds no judge"),
         ({"hidden_act": "gelu"}, "hidden_act 'gelu' is not supported"),
         ({"_judge": "oracle"}, "names no kind of judge"),
+        ({"_judge": ["reward"]}, "names no kind of judge"),
+        ({"pad_token_id": "</s>"}, "pad_token_id is '</s>', not a token's id"),
+        ({"architectures": [["Qwen2"], 5]}, "holds no judge"),
     ],
 )
 def test_what_would_be_another_score_is_refused_by_name(folder, options, message):
@@ -169,8 +173,20 @@ def test_an_output_matrix_that_was_left_is_passed_over(folder):
 def test_a_judge_of_other_tokens_is_refused(folder):
     path = folder / "tokenizer.json"
     path.write_text(path.read_text().replace("w22", "w99"))
-    with pytest.raises(ValueError, match="reads other tokens than"):
+    with pytest.raises(ValueError, match="other tokens .*: 'w22' is 22 .* none to the"):
         preferences.load_judge(folder, GOLDEN)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="has no tokenizer.json"):
+        preferences.load_judge(folder, GOLDEN)
+
+
+def test_a_judge_may_know_more_tokens_and_pad_in_its_own_way(folder):
+    path = folder / "tokenizer.json"
+    backend = tokenizers.Tokenizer.from_file(str(path))
+    backend.add_special_tokens(["<pad>"])
+    backend.enable_truncation(8)
+    backend.save(str(path))
+    preferences.load_judge(folder, GOLDEN)
 
 
 def test_a_reward_model_is_no_policy():
