@@ -1299,10 +1299,10 @@ FAULTS = [
         SEARCH_TEST,
     ),
     Fault(
-        "padding of a prompt is read",
-        STEPS,
-        "mask=jnp.arange(width)[None] >= left",
-        "mask=jnp.arange(width)[None] >= 0",
+        "padding between a prompt and its response is read",
+        "nashalign/policies/continuing.py",
+        "np.arange(length) >= length - size",
+        "np.arange(length) >= 0",
         SEARCH_TEST,
     ),
     Fault(

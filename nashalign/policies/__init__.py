@@ -4,6 +4,7 @@ from nashalign.policies import lora
 from nashalign.policies.adapted import adapt, is_written, save_adapters
 from nashalign.policies.capacity import fits, require_prompts
 from nashalign.policies.config_file import check_vocabulary
+from nashalign.policies.continuing import begin, continuing
 from nashalign.policies.extrapolation import extrapolate
 from nashalign.policies.families import (
     Config,
@@ -60,8 +61,10 @@ __all__ = [
     "T5Config",
     "adapt",
     "cast",
+    "begin",
     "check_vocabulary",
     "computing_in",
+    "continuing",
     "extend",
     "extend_from_end",
     "extend_pairs",

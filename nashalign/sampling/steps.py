@@ -106,19 +106,19 @@ def enumerated_steps(
       max_length: tokens at which a response is cut.
       eos_id: the token that ends a response, or all of them.
     """
-    # Padded on the left to one width, it compiles once for each length of a step.
-    width = len(prompt) + max_length
-    log_probs = jax.jit(functools.partial(policies.log_probs, policy))
+    # Prefixes have one width: it compiles once for each length of a step.
+    going_on = policies.continuing(policy, len(prompt))
+    log_probs = jax.jit(functools.partial(policies.log_probs, going_on))
+    whole = Prompts(
+        tokens=jnp.array([prompt], jnp.int32),
+        mask=jnp.ones((1, len(prompt)), bool),
+        ids=jnp.zeros(1, jnp.int32),
+    )
 
     def expand(prefix: Tokens) -> list[Step]:
         left = max_length - len(prefix)
         steps = enumerate_responses(policy.vocabulary, min(step_length, left), eos_id)
-        padding = (0,) * left
-        prompts = Prompts(
-            tokens=jnp.array([(*padding, *prompt, *prefix)], jnp.int32),
-            mask=jnp.arange(width)[None] >= left,
-            ids=jnp.zeros(1, jnp.int32),
-        )
+        prompts = policies.begin(whole, prefix, length=max_length)
         found = np.asarray(log_probs(params, prompts, steps), np.float64)[0]
         own = np.asarray(steps.mask)[0]
         tokens = np.asarray(steps.tokens)[0]

@@ -15,7 +15,7 @@ import pytest
 from nashalign import policies, preferences, sampling
 from nashalign.policies import decoder, layers, rotary
 from nashalign.policies.families import t5
-from nashalign.types import Prompts
+from nashalign.types import Prompts, Responses
 from tests import token_game
 
 VOCABULARY, FIRST, DECAY = 3, 2, 0.5
@@ -290,6 +290,48 @@ def test_what_is_read_behind_a_continuation_is_as_if_they_were_one(family, pairs
     np.testing.assert_allclose(
         np.asarray(alone)[mask], np.asarray(wanted)[mask], atol=2e-5
     )
+
+
+@by_family
+@pytest.mark.parametrize("prefix", [(), (1,), (2, 1)])
+def test_a_response_that_has_begun_goes_on_as_if_it_were_read_whole(family, prefix):
+    policy, width = FAMILIES[family], PROMPTS.tokens.shape[1]
+    going_on = policies.continuing(policy, width)
+    assert going_on == policies.continuing(policy, width)
+    tails = table()
+    before = np.broadcast_to(prefix, (*tails.mask.shape[:2], len(prefix)))
+    whole = Responses(
+        tokens=np.concatenate([before, tails.tokens], -1).astype(np.int32),
+        mask=np.concatenate([np.ones_like(before, bool), tails.mask], -1),
+        truncated=tails.truncated,
+    )
+    score = token_game.compiled(policies.log_probs, static_argnums=0)
+    found = score(
+        going_on, params(family), policies.begin(PROMPTS, prefix, length=3), tails
+    )
+    wanted = score(policy, params(family), PROMPTS, whole)[..., len(prefix) :]
+    np.testing.assert_allclose(found, wanted, atol=2e-5)
+
+
+@by_family
+def test_the_steps_of_a_search_have_the_probabilities_of_whole_responses(family):
+    policy, own = FAMILIES[family], np.asarray(PROMPTS.mask[1])
+    expand = sampling.enumerated_steps(
+        policy,
+        params(family),
+        tuple(np.asarray(PROMPTS.tokens[1])[own].tolist()),
+        step_length=1,
+        max_length=2,
+        eos_id=token_game.EOS,
+    )
+    strings = token_game.strings()
+    for prefix in ((), (1,), (2,)):
+        for step in expand(prefix):
+            row = next(
+                row for row, own in enumerate(strings) if own[: len(prefix)] == prefix
+            )
+            wanted = expected(family)[1, row, len(prefix), step.tokens[0]]
+            np.testing.assert_allclose(np.log(step.prior), wanted, atol=2e-5)
 
 
 @by_family

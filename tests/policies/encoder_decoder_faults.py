@@ -3,6 +3,7 @@
 from tests.fault import Fault
 
 ENCODER_DECODER = "nashalign/policies/encoder_decoder.py"
+CONTINUING = "nashalign/policies/continuing.py"
 PARTS = "nashalign/policies/encoder_decoder_layers.py"
 RELATIVE = "nashalign/policies/relative.py"
 T5 = "nashalign/policies/families/t5.py"
@@ -187,5 +188,26 @@ ENCODER_DECODERS = [
         "cross_attention.read(states)",
         "cross_attention.read(stack.norm(states))",
         T5_GOLDEN,
+    ),
+    Fault(
+        "the beginning of a response as a part of its prompt",
+        "nashalign/sampling/steps.py",
+        "policies.continuing(policy, len(prompt))",
+        "policy",
+        "tests/policies/contract_test.py -k 'steps_of_a_search and T5'",
+    ),
+    Fault(
+        "a response that has not begun goes on from padding",
+        CONTINUING,
+        "jnp.where(some, begun.tokens[:, -1], first)",
+        "begun.tokens[:, -1]",
+        "tests/policies/contract_test.py -k has_begun",
+    ),
+    Fault(
+        "a response that has begun without its first token",
+        CONTINUING,
+        "jnp.concatenate([some[:, None], begun.mask[:, :-1]], 1)",
+        "jnp.concatenate([some[:, None] & False, begun.mask[:, :-1]], 1)",
+        "tests/policies/contract_test.py -k has_begun",
     ),
 ]

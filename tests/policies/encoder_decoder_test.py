@@ -386,6 +386,37 @@ def test_transformers_loads_what_is_saved(name, dtype, tmp_path):
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("targets", [None, ("q", "wi_0")], ids=str)
+def test_peft_reads_its_adapters(targets, tmp_path):
+    peft = pytest.importorskip("peft")
+    own, base = golden("t5_gated"), GOLDEN / "t5_gated"
+    wanted = policies.Lora(rank=2, alpha=3.0, targets=targets)
+    start = policies.adapt(loaded("t5_gated"), wanted, jax.random.key(1))
+    draw = np.random.default_rng(0)
+    moved = jax.tree.map(
+        lambda leaf: (0.3 * draw.normal(size=leaf.shape)).astype(np.float32),
+        lora.trained(start.params),
+    )
+    params, mask = lora.join(start.params, moved), own["response_mask"]
+    policies.save_adapters(tmp_path, params, start.config, wanted, base=base)
+    torch, model = live_model(base)
+    given = {
+        "input_ids": own["prompt"],
+        "attention_mask": own["left_mask"],
+        "decoder_input_ids": own["response"],
+        "decoder_attention_mask": mask,
+    }
+    given = {n: torch.tensor(array.astype(np.int64)) for n, array in given.items()}
+    with torch.no_grad():
+        adapted = peft.PeftModel.from_pretrained(model, tmp_path).eval()
+        expected = adapted(**given).logits.numpy()
+    prompts = prompts_of(own["prompt"], own["left_mask"])
+    found = logits_of(start.policy, params, prompts, own["response"], mask)
+    assert np.abs(expected - own["left_logits"])[mask].max() > 1
+    np.testing.assert_allclose(found[mask], expected[mask], rtol=0, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("default")
 @by_name
 def test_transformers_writes_the_same_greedy_text(name, tmp_path):
     pytest.importorskip("transformers")

@@ -108,19 +108,14 @@ class Searched:
         self, context: Context, prompt: Prompts
     ) -> Callable[[tuple[int, ...]], list[sampling.Continuation]]:
         """What completes a prefix a few times, and says what comes of it."""
-        policy, decoding = context.setup.policy, context.setup.decoding
+        decoding = context.setup.decoding
         longest, pad_id = decoding.max_length, decoding.pad_id
-        own = np.asarray(prompt.tokens)[0][np.asarray(prompt.mask)[0]].tolist()
+        policy = policies.continuing(context.setup.policy, prompt.tokens.shape[1])
         keys = jax.random.fold_in(context.state.key, context.state.step)
 
         def complete(prefix):
             # One width for all prefixes, one program.
-            shown = data.pad_prompts(
-                [[*own, *prefix]],
-                np.asarray(prompt.ids),
-                length=prompt.tokens.shape[1] + longest,
-                pad_id=pad_id,
-            )
+            shown = policies.begin(prompt, prefix, length=longest)
             hashed = zlib.crc32(np.array(prefix, np.int32).tobytes())
             key, params = jax.random.fold_in(keys, hashed), context.state.params
             drawn, log_probs = _drawn(
