@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import jax
 import numpy as np
@@ -12,7 +13,7 @@ from nashalign import policies
 from nashalign.policies import Lora, lora
 from tests.policies import lora_test
 
-CONFIG, LORA = lora_test.CONFIG, lora_test.LORA
+CONFIG, LORA, KEY = lora_test.CONFIG, lora_test.LORA, lora_test.KEY
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +214,54 @@ def test_peft_computes_what_we_compute_with_its_adapter_and_with_ours(
     np.testing.assert_allclose(
         theirs(tmp_path / "ours"), theirs(tmp_path / "theirs"), atol=1e-5
     )
+
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+# One folder of each family, and of each way to store its projections.
+FOLDERS = sorted(path.parent.name for path in GOLDEN.glob("*/config.json"))
+
+
+def random_adapters(name, lora_):
+    """A golden folder's checkpoint, with adapters that do something."""
+    found = policies.adapt(policies.load_pretrained(GOLDEN / name), lora_, KEY)
+    return dataclasses.replace(found, params=lora_test.moved(3, found.params))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_adapters_of_every_family_are_read_as_they_were_saved(name, tmp_path):
+    own = Lora(rank=2, alpha=3.0)
+    made = random_adapters(name, own)
+    policies.save_adapters(tmp_path, made.params, made.config, own, base=GOLDEN / name)
+    found = policies.load_pretrained(tmp_path)
+    assert found.lora.scale == own.scale
+    jax.tree.map(np.testing.assert_array_equal, found.params, made.params)
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", FOLDERS)
+def test_peft_merges_the_adapters_of_every_family_as_we_do(name, tmp_path):
+    peft, transformers = (
+        pytest.importorskip("peft"),
+        pytest.importorskip("transformers"),
+    )
+    own = Lora(rank=2, alpha=3.0)
+    made = random_adapters(name, own)
+    policies.save_adapters(
+        tmp_path / "adapter", made.params, made.config, own, base=GOLDEN / name
+    )
+    policies.save_pretrained(
+        tmp_path / "merged", lora.merged(made.params, own), made.config
+    )
+    kind = json.loads((GOLDEN / name / "config.json").read_text())["architectures"][0]
+    load = getattr(transformers, kind).from_pretrained
+    theirs = peft.PeftModel.from_pretrained(
+        load(GOLDEN / name, dtype="float32"), tmp_path / "adapter"
+    )
+    merged = theirs.merge_and_unload().state_dict()
+    ours = load(tmp_path / "merged", dtype="float32").state_dict()
+    assert merged.keys() == ours.keys()
+    for key, value in merged.items():
+        np.testing.assert_allclose(
+            ours[key].numpy(), value.numpy(), atol=1e-5, err_msg=key
+        )
