@@ -75,7 +75,8 @@ def load_judge(
     kind, pad_id = options.get(_KIND, "reward"), options.get("pad_token_id")
     if not isinstance(kind, str) or kind not in JUDGES:
         raise ValueError(f"{path}: {_KIND} names no kind of judge of {list(JUDGES)}.")
-    if pad_id is not None and (isinstance(pad_id, bool) or not isinstance(pad_id, int)):
+    whole = isinstance(pad_id, int) and not isinstance(pad_id, bool)
+    if pad_id is not None and not (whole and -(2**31) <= pad_id < 2**31):
         raise ValueError(f"{path}: pad_token_id is {pad_id!r:.60}, not a token's id.")
     _require_same_tokens(folder, tokenizer_folder)
     closing = data.load_tokenizer(tokenizer_folder).closing_id

@@ -125,6 +125,7 @@ def test_a_judge_of_ours_comes_back_as_what_it_was(tmp_path, kind, tied):
         ({"_judge": "oracle"}, "names no kind of judge"),
         ({"_judge": ["reward"]}, "names no kind of judge"),
         ({"pad_token_id": "</s>"}, "pad_token_id is '</s>', not a token's id"),
+        ({"pad_token_id": 2**31}, "pad_token_id is 2147483648, not a token's id"),
         ({"architectures": [["Qwen2"], 5]}, "holds no judge"),
     ],
 )
