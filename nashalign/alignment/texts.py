@@ -106,6 +106,7 @@ def text_task(
     text: Text | None = None,
     splits: Splits | None = None,
     answers: preferences.Store | None = None,
+    shardings: policies.Shardings | None = None,
 ) -> TextTask:
     """Returns the task of a checkpoint and prompts of one's own.
 
@@ -117,12 +118,13 @@ def text_task(
       text: lengths, and what follows a prompt.
       splits: how the prompts are shared out.
       answers: where a function's answers are kept.
+      shardings: where the start policy's parameters go; see `load_pretrained`.
 
     Raises:
       ValueError: checkpoint, tokenizer, prompts and lengths do not go together.
     """
     text, splits = text or Text(), splits or Splits()
-    start = policies.load_pretrained(folder)
+    start = policies.load_pretrained(folder, shardings)
     tokenizer = data.load_tokenizer(folder)
     policies.check_vocabulary(tokenizer.size, start.config)
     encoded = _encode(tokenizer, records, text, start.policy.context, folder)

@@ -223,6 +223,7 @@ def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
         text=config.text,
         splits=config.splits,
         answers=answers,
+        shardings=config.mesh.shardings(),
     )
     task = alignment.with_adapters(
         loaded.task, config.lora, config.seed, config.training.frozen_dtype

@@ -1,10 +1,11 @@
 """Options of a command that say over which devices it is shared out."""
 
 import dataclasses
+import functools
 
 import jax
 
-from nashalign import training
+from nashalign import policies, training
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,3 +30,12 @@ class Mesh:
                 f"--mesh.devices is {number}, and there are {len(devices)} devices."
             )
         return training.make_mesh(devices[:number], fsdp=self.fsdp)
+
+    def shardings(self) -> policies.Shardings | None:
+        """Returns where a policy is read to: each device's share, where it has one.
+
+        A model that no device can hold whole is never on one.
+        """
+        if self.fsdp == 1:
+            return None
+        return functools.partial(training.fully_sharded, mesh=self.make())

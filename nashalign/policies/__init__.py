@@ -30,7 +30,12 @@ from nashalign.policies.logits import (
 from nashalign.policies.lora import Lora
 from nashalign.policies.policy import Cache, Params, Policy, prefill
 from nashalign.policies.precision import cast, computing_in
-from nashalign.policies.pretrained import Pretrained, load_pretrained, save_pretrained
+from nashalign.policies.pretrained import (
+    Pretrained,
+    Shardings,
+    load_pretrained,
+    save_pretrained,
+)
 from nashalign.policies.scorers import is_scorer, load_scorer, save_scorer
 from nashalign.policies.scoring import (
     extend,
@@ -58,6 +63,7 @@ __all__ = [
     "Pretrained",
     "Qwen2Config",
     "Qwen3Config",
+    "Shardings",
     "T5Config",
     "adapt",
     "cast",

@@ -411,6 +411,24 @@ def test_a_row_of_ones_own_is_shown_configured_and_trained(
 
 
 @pytest.mark.slow
+def test_a_policy_that_is_shared_out_is_read_in_shares(
+    arguments, finished, tmp_path, monkeypatch
+):
+    seen, original = [], policies.load_pretrained
+
+    def load(folder, shardings=None, **others):
+        seen.append(original(folder, shardings, **others))
+        return seen[-1]
+
+    monkeypatch.setattr(policies, "load_pretrained", load)
+    assert align(arguments(tmp_path, "nash_md_pg", "--mesh.fsdp", "4")) == 0
+    kernel = seen[0].params["layers"]["up_proj"]["kernel"]
+    assert kernel.sharding.shard_shape(kernel.shape) != kernel.shape
+    shares = (tmp_path / "policy", finished / "policy")
+    np.testing.assert_allclose(*map(params, shares), rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_a_learned_judge_is_an_annotator(arguments, policy, tmp_path):
     start = policies.load_pretrained(policy)
     import jax
