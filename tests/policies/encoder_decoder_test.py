@@ -570,6 +570,7 @@ def test_a_judge_has_no_folder_and_is_told_so(tmp_path):
     "options, message",
     [
         ({"feed_forward_proj": "gated-relu"}, "feed_forward_proj 'gated-relu' is not"),
+        ({"feed_forward_proj": "gated-silu"}, "'gated-silu' is not supported, only"),
         ({"feed_forward_proj": ["relu"]}, r"feed_forward_proj \['relu'\] is not"),
         ({"dense_act_fn": "gelu"}, "dense_act_fn is 'gelu', but 'relu' belongs"),
         ({"is_gated_act": True}, "is_gated_act is True, but False belongs"),

@@ -20,7 +20,6 @@ from nashalign.policies.policy import Policy
 _MLPS = {
     "relu": (nnx.relu, "relu", False),
     "gated-gelu": (nnx.gelu, "gelu_new", True),
-    "gated-silu": (nnx.silu, "silu", True),
 }
 
 
