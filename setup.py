@@ -20,6 +20,7 @@ setuptools.setup(
         "flax>=0.12.8",
         "grain>=0.2.18",
         "jax>=0.10.2,<0.13",
+        "jinja2>=3.1.6",
         "matplotlib>=3.9",
         "numpy>=2.0",
         "optax>=0.2.8",

@@ -226,18 +226,6 @@ def behind_id(
     return written[0]
 
 
-def has_chat_template(settings: dict[str, Any], folder: pathlib.Path) -> bool:
-    """Returns whether a folder says how a conversation is written as text.
-
-    Args:
-      settings: what `tokenizer_config.json` holds.
-      folder: where templates may also lie in files of their own.
-    """
-    return bool(settings.get("chat_template")) or any(
-        (folder / name).exists() for name in TEMPLATES
-    )
-
-
 def _templated(backend):
     """The ids that the template in `tokenizer.json` puts before and behind a text."""
     text = backend.encode("a", add_special_tokens=False).ids

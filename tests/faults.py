@@ -72,6 +72,9 @@ def step(dynamics):
     return f"tests/games/steps_test.py -k 'every_step and {dynamics}'"
 
 
+CHAT, TEMPLATES = "nashalign/data/chat.py", "nashalign/data/templates.py"
+CHAT_TEST = "tests/data/chat_test.py"
+
 FAULTS = [
     # Sampling.
     Fault(
@@ -1325,6 +1328,48 @@ FAULTS = [
         "map(_plain, row.departures)",
         "map(_plain, row.departures[1:])",
         DOCS_TEST,
+    ),
+    Fault(
+        "markup of the users' becomes special tokens",
+        CHAT,
+        'if not tokenizer.spelt([own["content"] for own in messages]):',
+        "if True:",
+        f"{CHAT_TEST} -k spells",
+    ),
+    Fault(
+        "conversations cut without their first token",
+        CHAT,
+        "first = ids[:1] if ids[:1] == [tokenizer.bos_id] else []",
+        "first = []",
+        f"{CHAT_TEST} -k too_long",
+    ),
+    Fault(
+        "blocks of a template that leave their line breaks",
+        TEMPLATES,
+        "trim_blocks=True",
+        "trim_blocks=False",
+        CHAT_TEST,
+    ),
+    Fault(
+        "templates that may change what they are given",
+        TEMPLATES,
+        "jinja2.sandbox.ImmutableSandboxedEnvironment",
+        "jinja2.sandbox.SandboxedEnvironment",
+        f"{CHAT_TEST} -k must_not",
+    ),
+    Fault(
+        "templates that are told today's date",
+        TEMPLATES,
+        "_DAY = datetime.datetime(2024, 7, 26)",
+        "_DAY = datetime.datetime.now()",
+        f"{CHAT_TEST} -k date",
+    ),
+    Fault(
+        "conversations without what asks for the answer",
+        TEMPLATES,
+        "add_generation_prompt=True",
+        "add_generation_prompt=False",
+        CHAT_TEST,
     ),
     *ALGORITHMS,
     *POLICIES,

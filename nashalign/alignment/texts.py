@@ -31,6 +31,9 @@ class Text:
     has ended and take its row. By default all of a batch are."""
     suffix: str = ""
     """What follows every prompt, such as a line that asks for an answer."""
+    chat: bool = False
+    """Whether a prompt of plain text is a user's message, and written as the model's
+    chat template says. Prompts given as `messages` always are."""
     too_long: Literal["end", "beginning", "drop"] = "end"
     """What is kept of a prompt that is too long: its end, its beginning, or nothing."""
 
@@ -161,19 +164,34 @@ def _encode(tokenizer, records, text: Text, context: int, folder) -> data.Prompt
             f"{text.response_length} do not fit the {context} tokens of the context of "
             f"{folder}; lower one."
         )
-    encoded = data.prompt_ids(
-        tokenizer,
-        [record.prompt for record in records],
-        length=length,
-        suffix=text.suffix,
-        fit=_FITS[text.too_long],
-    )
+    encoded = _prompt_ids(tokenizer, records, text, length)
     if not len(encoded.ids):
         raise ValueError(
             f"every prompt is longer than {length} tokens, and was left out; raise "
             "--text.prompt-length or keep a part of them with --text.too-long."
         )
     return encoded
+
+
+def _prompt_ids(tokenizer, records, text: Text, length: int) -> data.PromptIds:
+    """The prompts' tokens: conversations by the chat template, others as plain text."""
+    fit = _FITS[text.too_long]
+    if records[0].messages is None and not text.chat:
+        prompts = [record.prompt for record in records]
+        return data.prompt_ids(
+            tokenizer, prompts, length=length, suffix=text.suffix, fit=fit
+        )
+    if text.too_long == "beginning":
+        raise ValueError(
+            "--text.too-long beginning would cut off where the answer of a "
+            "conversation begins; keep its end, or drop it."
+        )
+    conversations = []
+    for record in records:
+        *before, last = record.messages or [{"role": "user", "content": record.prompt}]
+        asked = {**last, "content": last["content"] + text.suffix}
+        conversations.append([*before, asked])
+    return data.chat_ids(tokenizer, conversations, length=length, fit=fit)
 
 
 def _split(encoded: data.PromptIds, records, splits: Splits):

@@ -1,6 +1,7 @@
 """Texts of any task: tokenizers, prompts and responses, resumable batches."""
 
 from nashalign.data.batching import batches, prompt_batches
+from nashalign.data.chat import chat_ids
 from nashalign.data.padding import (
     Decodes,
     decode_responses,
@@ -23,15 +24,19 @@ from nashalign.data.records import (
     read_records,
     split_records,
 )
+from nashalign.data.templates import ChatTemplate, Message, render
 from nashalign.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 
 __all__ = [
     "SPLITS",
+    "ChatTemplate",
     "Decodes",
+    "Message",
     "PromptIds",
     "Record",
     "Tokenizer",
     "batches",
+    "chat_ids",
     "decode_responses",
     "drop",
     "encode_responses",
@@ -44,6 +49,7 @@ __all__ = [
     "prompt_hash",
     "prompt_ids",
     "read_records",
+    "render",
     "split_records",
     "text_read",
     "train_tokenizer",

@@ -81,7 +81,7 @@ def prompt_ids(
     """
     begin, end, behind = _frame(tokenizer, length, suffix, markup)
     room = length - len(begin) - len(behind)
-    if tokenizer.has_chat_template and not markup:
+    if tokenizer.chat is not None and not markup:
         _warn_of_markup(tokenizer, texts)
     whole = tokenizer.encode([text + suffix for text in texts], markup=markup)
     if not begin and not behind and [] in whole:

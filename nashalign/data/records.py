@@ -1,7 +1,9 @@
 """Prompts and comparisons of people's own, from files of JSON lines.
 
 A line is an object with a `prompt`, or with `prompt`, `chosen` and `rejected`, and
-optionally `chosen_score` and `rejected_score`; other fields are kept, to be shown.
+optionally `chosen_score` and `rejected_score`; other fields are kept, to be shown. In
+the place of a `prompt` there may be `messages`, a conversation that its last message
+asks to go on, and responses may be lists that end in the assistant's message.
 """
 
 import dataclasses
@@ -14,6 +16,7 @@ from nashalign import json_file
 
 SPLITS = ("train", "validation", "test")
 
+_ROLES = ("system", "user", "assistant")
 _TEXTS, _SCORES = ("chosen", "rejected"), ("chosen_score", "rejected_score")
 
 
@@ -22,7 +25,9 @@ class Record:
     """A line of a file of prompts.
 
     Attributes:
-      prompt: what is answered.
+      prompt: what is answered, as people read it: of a conversation the one message
+        that it has, or all of them, each behind its role.
+      messages: the conversation; None where the prompt is plain text.
       chosen: the response that was preferred; None where there is no pair.
       rejected: the other one; there with `chosen` or not at all.
       scores: rewards of both; None where nobody has scored them.
@@ -30,6 +35,7 @@ class Record:
     """
 
     prompt: str
+    messages: tuple[Mapping[str, str], ...] | None = None
     chosen: str | None = None
     rejected: str | None = None
     scores: tuple[float, float] | None = None
@@ -71,6 +77,12 @@ def read_records(path: pathlib.Path | str) -> list[Record]:
         raise ValueError(
             f"{path}: {sum(paired)} of {len(paired)} prompts have `chosen` and "
             "`rejected`; give a pair to all of them, or to none."
+        )
+    talks = [record.messages is not None for record in records]
+    if any(talks) and not all(talks):
+        raise ValueError(
+            f"{path}: {sum(talks)} of {len(talks)} prompts are `messages`; give all of "
+            "them so, or none."
         )
     return records
 
@@ -115,10 +127,16 @@ def prompt_hash(prompt: str) -> str:
 def _record(line: Mapping[str, Any]) -> Record:
     """One line as a record."""
     known = dict(line)
-    prompt = known.pop("prompt", None)
+    messages = None
+    if "messages" in known:
+        messages = conversation(known.pop("messages"), "messages", last="user")
+        known.pop("prompt", None)
+        prompt = as_text(messages)
+    else:
+        prompt = known.pop("prompt", None)
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError(f"`prompt` is {_shown(prompt)}; it must be a text")
-    texts = [known.pop(name, None) for name in _TEXTS]
+    texts = [_answer(known.pop(name, None), name, messages) for name in _TEXTS]
     scores = [known.pop(name, None) for name in _SCORES]
     scored = scores != [None, None]
     if texts != [None, None]:
@@ -134,11 +152,62 @@ def _record(line: Mapping[str, Any]) -> Record:
             )
     return Record(
         prompt=prompt,
+        messages=messages,
         chosen=texts[0],
         rejected=texts[1],
         scores=(float(scores[0]), float(scores[1])) if scored else None,
         others=known,
     )
+
+
+def conversation(value: Any, name: str, *, last: str) -> tuple[dict[str, str], ...]:
+    """Returns a conversation's messages, each with a role and a content.
+
+    Args:
+      value: what a line has.
+      name: of the field, to begin a message with.
+      last: whose the last message must be.
+
+    Raises:
+      ValueError: they are no messages, or the last one is another's.
+    """
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"`{name}` is {_shown(value)}; it must be a list of messages")
+    for place, own in enumerate(value):
+        texts = isinstance(own, dict) and [own.get("role"), own.get("content")]
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise ValueError(
+                f"`{name}[{place}]` is {_shown(own)}; it must be an object with a "
+                "`role` and a `content`, both texts"
+            )
+        if own["role"] not in _ROLES:
+            raise ValueError(
+                f"`{name}[{place}].role` is {own['role']!r:.60}; it must be one of "
+                f"{', '.join(_ROLES)}"
+            )
+    if value[-1]["role"] != last:
+        raise ValueError(
+            f"`{name}` ends with the {value[-1]['role']}'s message; the last one must "
+            f"be the {last}'s"
+        )
+    return tuple({"role": own["role"], "content": own["content"]} for own in value)
+
+
+def as_text(messages: Sequence[Mapping[str, str]]) -> str:
+    """Returns a conversation as people and functions of text read it."""
+    if len(messages) == 1:
+        return messages[0]["content"]
+    return "\n\n".join(f"{own['role']}: {own['content']}" for own in messages)
+
+
+def _answer(value: Any, name: str, messages) -> Any:
+    """A response's text; of a list of messages that of the last one."""
+    if not isinstance(value, list):
+        return value
+    found = conversation(value, name, last="assistant")
+    if found[:-1] not in ((), messages):
+        raise ValueError(f"`{name}` goes on from other messages than `messages`")
+    return found[-1]["content"]
 
 
 def _shown(value: Any) -> str:

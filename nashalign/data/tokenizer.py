@@ -5,12 +5,12 @@ import functools
 import json
 import pathlib
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 
 import tokenizers
 
 from nashalign import conventions
+from nashalign.data import templates
 
 SPECIAL_TOKENS = {"pad": "<|pad|>", "bos": "<|begin|>", "eos": "<|end|>"}
 # What a text is held behind to see how it goes on; the first that it does not melt
@@ -29,8 +29,7 @@ class Tokenizer:
       bos_id: id of the token that is put before a prompt, or None where none is.
       size: one more than the largest id: the embeddings that a model needs.
       behind_id: id of the token that is put behind a prompt, or None where none is.
-      has_chat_template: whether the model was trained on conversations, in a markup
-        of special tokens.
+      chat: how the model was taught conversations; None where it was taught none.
     """
 
     backend: tokenizers.Tokenizer
@@ -39,7 +38,7 @@ class Tokenizer:
     bos_id: int | None
     size: int
     behind_id: int | None = None
-    has_chat_template: bool = False
+    chat: templates.ChatTemplate | None = None
 
     @property
     def closing_id(self) -> int:
@@ -108,6 +107,31 @@ class Tokenizer:
         """Returns the special tokens that are spelt in some of the texts."""
         found = {name for text in texts for name in self._special_names.findall(text)}
         return sorted(found)
+
+    def broken(self, text: str, mark: str) -> str:
+        """Returns a text in which a mark keeps what it spells from special tokens."""
+        return self._special_names.sub(
+            lambda found: found[0][0] + mark + found[0][1:], text.replace(mark, "")
+        )
+
+    def pieces(self, text: str, mark: str) -> list[int]:
+        """Returns the ids of markup, of which marked parts are text.
+
+        Args:
+          text: of whose special tokens those that a mark has `broken` are none.
+          mark: what is taken out.
+        """
+        found: list[int] = []
+        end = 0
+        for special in [*self._special_names.finditer(text), None]:
+            piece = text[end : special.start() if special else None].replace(mark, "")
+            if piece:
+                encode = self.continuations if found else self.encode
+                found += encode([piece])[0]
+            if special:
+                found += self.encode([special[0]], markup=True)[0]
+                end = special.end()
+        return found
 
     @functools.cached_property
     def _special_names(self):
@@ -195,13 +219,6 @@ def load_tokenizer(folder: pathlib.Path | str) -> Tokenizer:
     pad = conventions.special_id(backend, settings, "pad", folder)
     begin = conventions.begin_id(backend, settings, folder)
     behind = conventions.behind_id(backend, settings, folder)
-    chats = conventions.has_chat_template(settings, folder)
-    if chats:
-        warnings.warn(
-            f"{folder} has a chat template, which is not applied yet: prompts are "
-            "plain text, or markup where the caller says so.",
-            stacklevel=2,
-        )
     backend.encode_special_tokens = True
     return Tokenizer(
         backend=backend,
@@ -210,5 +227,5 @@ def load_tokenizer(folder: pathlib.Path | str) -> Tokenizer:
         bos_id=begin,
         behind_id=behind,
         size=conventions.num_ids(backend),
-        has_chat_template=chats,
+        chat=templates.chat_template(settings, folder),
     )

@@ -91,3 +91,71 @@ def test_pairs_are_labelled_and_their_scores_normalised(start_policy):
 def test_prompts_without_pairs_are_no_data_set(start_policy):
     with pytest.raises(ValueError, match="no `chosen`"):
         task(start_policy).data_set()
+
+
+BARS = "{% for own in messages %}<|begin|>{{ own.role }}: {{ own.content }}<|end|>\n"
+BARS += "{% endfor %}{% if add_generation_prompt %}<|begin|>assistant:{% endif %}"
+
+
+@pytest.fixture
+def chatting(start_policy, tmp_path):
+    """The start policy, with a chat template."""
+    for path in start_policy.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "chat_template.jinja").write_text(BARS)
+    return tmp_path
+
+
+def written(own):
+    """The prompts' tokens as text, special ones among it, in the order of the file."""
+    task, found = own.task, {}
+    for prompts in task.prompts.values():
+        for index, tokens in zip(prompts.ids, prompts.tokens, strict=True):
+            text = task.tokenizer.backend.decode(tokens, skip_special_tokens=False)
+            found[int(index)] = text
+    return [text for _, text in sorted(found.items())]
+
+
+def test_a_plain_prompt_is_a_message_of_the_user_where_that_is_asked_for(chatting):
+    plain, chat = (task(chatting, chat=own, suffix="!") for own in (False, True))
+    assert written(plain)[3] == "<|begin|>" + PROMPTS[3] + "!"
+    assert (
+        written(chat)[3] == f"<|begin|>user: {PROMPTS[3]}!<|end|>\n<|begin|>assistant:"
+    )
+
+
+def test_conversations_are_written_as_the_template_says_and_shown_as_text(chatting):
+    asked = []
+
+    def score(prompt, y):
+        asked.append(prompt)
+        return 0.0
+
+    talk = (
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Who?"},
+    )
+    shown = "system: Be brief.\n\nuser: Who?"
+    own = alignment.text_task(
+        chatting,
+        records(*[shown] * 9, messages=talk),
+        score,
+        text=alignment.Text(response_length=8),
+        splits=alignment.Splits(validation=0.0, test=0.0),
+    )
+    header = "<|begin|>system: Be brief.<|end|>\n<|begin|>user: Who?<|end|>\n"
+    assert written(own) == [header + "<|begin|>assistant:"] * 9
+    found = own.task.write(
+        own.task.start.params, "train", np.arange(2), alignment.stage_key(0, 1)
+    )
+    alignment.asking.score(own.annotator, found.prompts, found.responses)
+    assert set(asked) == {shown}
+
+
+def test_a_conversation_without_a_template_or_without_its_end_is_refused(
+    start_policy, chatting
+):
+    with pytest.raises(ValueError, match="no chat template"):
+        task(start_policy, chat=True)
+    with pytest.raises(ValueError, match="--text.too-long beginning"):
+        task(chatting, chat=True, too_long="beginning")

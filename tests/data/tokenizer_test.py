@@ -249,15 +249,10 @@ def test_the_size_counts_to_the_largest_id_over_gaps(folder):
 CHAT = "<|begin|>Hi<|end|>"
 
 
-@pytest.mark.parametrize("place", ["settings", "chat_template.jinja"])
-def test_a_chat_template_is_said_not_to_be_applied(folder, place):
+def test_markup_in_a_plain_prompt_is_said_to_be_text(folder):
     settings = json.loads((folder / "tokenizer_config.json").read_text())
-    if place == "settings":
-        settings["chat_template"] = "{{ messages }}"
-    else:
-        (folder / place).write_text("{{ messages }}")
-    with pytest.warns(UserWarning, match="chat template, which is not applied yet"):
-        tokenizer = configure(folder, **settings)
+    settings["chat_template"] = "{{ messages }}"
+    tokenizer = configure(folder, **settings)
     with pytest.warns(UserWarning, match=r"spell <\|begin\|>, <\|end\|>.*markup=True"):
         spelt = data.prompt_ids(tokenizer, [CHAT], length=64)
     assert len(spelt.tokens[0]) > 10
