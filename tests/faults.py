@@ -923,6 +923,13 @@ FAULTS = [
         "tests/experiments/docstrings/task_test.py -k only_functions_of_this_project",
     ),
     Fault(
+        "responses are kept with prompts that are not to be shown",
+        "nashalign/alignment/evidence.py",
+        "show = pages.sample or task.show",
+        "show = task.show",
+        "tests/alignment/evidence_test.py -k every_response",
+    ),
+    Fault(
         "a judge's bits are not in the fingerprint",
         "nashalign/alignment/evidence.py",
         ".encode() + array.tobytes())",

@@ -74,6 +74,7 @@ def compare(
         report.learning_curves(curves, folder / "learning_curves.png")
     path = folder / "preferences.npz"
     evidence.save_preferences(path, task, rows, runs, tables, pages)
+    evidence.save_responses(folder / "responses.jsonl", task, runs, pages)
     first = [runs.owners.index(number) for number in range(len(found))]
     report.samples(
         task,

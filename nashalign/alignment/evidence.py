@@ -1,6 +1,7 @@
 """What a comparison stands on, and what it leaves for others to count again."""
 
 import hashlib
+import json
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -77,6 +78,33 @@ def save_preferences(
             },
         }
         np.savez_compressed(temporary, **arrays)
+
+
+def save_responses(
+    path: pathlib.Path, task: tasks.Task, runs: results.Runs, pages: Pages
+) -> None:
+    """Writes what every run has written to every test prompt, as JSON lines.
+
+    A line is a prompt: its `id`, as `save_preferences` has it, its `prompt` where pages
+    show it, and the `responses` by the name of their run.
+
+    Args:
+      path: file to write.
+      task: the prompts, and how responses become text.
+      runs: what was written.
+      pages: which prompts are shown, and how they are told apart.
+    """
+    identify = pages.identify or (lambda index: content_hash(task, index))
+    show = pages.sample or task.show
+    texts = [[one for one, *_ in task.texts(own.responses)] for own in runs.written]
+    with writing.replacing(path) as temporary, temporary.open("w") as file:
+        for place, index in enumerate(map(int, runs.written[0].prompts.ids)):
+            line: dict[str, Any] = {"id": identify(index)}
+            if (fields := show(index)) is not None:
+                line["prompt"] = next(iter(fields.values()))
+            written = [own[place] for own in texts]
+            line["responses"] = dict(zip(runs.labels(), written, strict=True))
+            file.write(json.dumps(line) + "\n")
 
 
 def content_hash(task: tasks.Task, index: int) -> str:

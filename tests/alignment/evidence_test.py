@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from nashalign import alignment
+from nashalign import alignment, training
 from nashalign.alignment import evidence, results, votes
 
 VOTES = {
@@ -103,3 +103,29 @@ def test_every_preference_is_saved_with_what_tells_its_prompt(task, tmp_path, le
             expected = [evidence.content_hash(task, index) for index in (6, 4, 5)]
             assert stored["prompts"].tolist() == expected
             assert len(set(expected)) == 3
+
+
+def test_every_response_is_saved_with_the_prompt_where_it_may_be_shown(task, tmp_path):
+    ids = np.array([6, 4])
+    task.texts = lambda responses: [[f"{responses} {index}"] for index in ids]
+    prompts = types.SimpleNamespace(ids=ids)
+    runs = results.Runs(
+        names=("a", "start"),
+        owners=(0, 0, 1),
+        written=[
+            types.SimpleNamespace(prompts=prompts, responses=name) for name in "xyz"
+        ],
+        clusters=None,
+        parts=None,
+    )
+    shown = {6: None, 4: {"prompt": "four", "source": "x"}}
+    for pages in (alignment.Pages(), alignment.Pages(sample=shown.get)):
+        evidence.save_responses(tmp_path / "lines", task, runs, pages)
+        lines = training.read_log(tmp_path / "lines")
+        assert [line["id"] for line in lines] == [
+            evidence.content_hash(task, index) for index in ids
+        ]
+        expected = {"a 1": "x 4", "a 2": "y 4", "start": "z 4"}
+        assert lines[1]["responses"] == expected
+        prompt = ["f6", "f4"] if pages.sample is None else [None, "four"]
+        assert [line.get("prompt") for line in lines] == prompt

@@ -75,6 +75,7 @@ def test_the_job_leaves_what_it_promises(finished):
         "results/learned.csv",
         "results/learning_curves.png",
         "results/preferences.npz",
+        "results/responses.jsonl",
         "results/samples.html",
         "results/summary.csv",
     ):
