@@ -36,6 +36,7 @@ setuptools.setup(
     entry_points={"console_scripts": ["nashalign=nashalign.__main__:run"]},
     extras_require={
         "test": [
+            "gguf>=0.17",
             "nashpy>=0.0.41",
             "open_spiel>=1.6",
             # With a node of its own: without one it would be fetched at the first run.
@@ -46,6 +47,7 @@ setuptools.setup(
             "setuptools>=70",
         ],
         "notebooks": ["ipykernel>=6.29", "jupyterlab>=4.2"],
+        "gguf": ["gguf>=0.17"],
         "wandb": ["wandb>=0.17"],
         "docs": ["furo>=2024.8", "myst-parser>=4.0", "sphinx>=8.1"],
         "live": ["peft>=0.18", "qwix>=0.1.8", "torch>=2.4", "transformers>=5.0"],

@@ -1,0 +1,1 @@
+"""Converts GGUF files of the Llama architecture to Hugging Face folders."""
