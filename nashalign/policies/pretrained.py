@@ -196,8 +196,7 @@ def write_folder(
     token_ids, companions = {}, []
     if tokenizer_folder is not None:
         token_ids = _token_ids(pathlib.Path(tokenizer_folder), config)
-        places = [pathlib.Path(tokenizer_folder, name) for name in TOKENIZER_FILES]
-        companions = [place for place in places if place.is_file()]
+        companions = _companions(pathlib.Path(tokenizer_folder))
     told = config_file.config_options(config, dtype.name, token_ids)
     shards = weights.sharded(family, config, shapes, dtype, max_shard_size)
     texts: dict[str, Any] = {config_file.NAME: {**told, **(options or {})}}
@@ -205,9 +204,11 @@ def write_folder(
         texts[weights.INDEX] = weights.index_of(shards, dtype)
     for left in folder.glob(f"{writing.TEMPORARY}*.safetensors"):
         left.unlink()
-    # An adapter would be taken for what the folder holds.
-    adapter = {conventions.ADAPTER, adapters.WEIGHTS}
-    stale = (weights.usual_files(folder) | adapter) - {*shards, *texts}
+    # An adapter would be taken for what the folder holds, a template for its model's.
+    others = {conventions.ADAPTER, adapters.WEIGHTS}
+    others |= {*TOKENIZER_FILES} if companions else set()
+    stale = weights.usual_files(folder) | others
+    stale -= {*shards, *texts, *(source.name for source in companions)}
     with writing.replacing_together(folder, config_file.NAME, stale) as beside:
         for name, tensors in shards.items():
             with beside(name) as partial:
@@ -230,6 +231,15 @@ def floating(dtype: jax.typing.DTypeLike) -> jnp.dtype:
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"dtype is {dtype}; parameters are floating numbers")
     return dtype
+
+
+def _companions(folder):
+    """The files of a tokenizer; an adapter's may lie beside its base alone."""
+    base = conventions.base_folder(folder)
+    if base is not None and not (folder / conventions.TOKENIZER).is_file():
+        return _companions(base)
+    places = [folder / name for name in TOKENIZER_FILES]
+    return [place for place in places if place.is_file()]
 
 
 def _token_ids(folder, config):

@@ -148,6 +148,21 @@ def test_a_model_saved_where_an_adapter_was_is_that_model(saved, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, found.params, whole)
 
 
+def test_a_merged_model_has_the_tokenizer_that_lies_beside_the_base(tmp_path):
+    config = dataclasses.replace(CONFIG, vocab_size=23)
+    params = policies.llama(config).init(jax.random.key(0))
+    tokenizer = pathlib.Path(__file__).parents[1] / "preferences/golden/reward"
+    policies.save_pretrained(tmp_path / "base", params, config, tokenizer)
+    start = policies.load_pretrained(tmp_path / "base")
+    own, folder = policies.adapt(start, LORA, jax.random.key(1)), tmp_path / "adapter"
+    policies.save_adapters(folder, own.params, config, LORA, base=tmp_path / "base")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    whole = lora.merged(own.params, LORA)
+    policies.save_pretrained(tmp_path / "merged", whole, config, folder)
+    assert (tmp_path / "merged/tokenizer.json").is_file()
+
+
 def test_a_policy_that_has_adapters_is_given_no_others(saved):
     with pytest.raises(ValueError, match="already"):
         policies.adapt(policies.load_pretrained(saved), LORA, jax.random.key(0))

@@ -184,8 +184,8 @@ POLICIES = [
     Fault(
         "shards of an earlier model that stay",
         "nashalign/policies/pretrained.py",
-        "stale = (weights.usual_files(folder) | adapter) - {*shards, *texts}",
-        "stale = adapter",
+        "stale = weights.usual_files(folder) | others",
+        "stale = others",
         KILLED,
     ),
     Fault(
@@ -233,8 +233,8 @@ POLICIES = [
     Fault(
         "an adapter that stays beside a whole model",
         "nashalign/policies/pretrained.py",
-        "(weights.usual_files(folder) | adapter) - {*shards, *texts}",
-        "weights.usual_files(folder) - {*shards, *texts}",
+        "others = {conventions.ADAPTER, adapters.WEIGHTS}",
+        "others = {conventions.ADAPTER} - {conventions.ADAPTER}",
         "tests/policies/adapters_test.py -k is_that_model",
     ),
     Fault(
@@ -243,5 +243,12 @@ POLICIES = [
         "if own.get(text) != i)",
         "if text in own and own.get(text) != i)",
         f"{JUDGES_TEST} -k other_tokens",
+    ),
+    Fault(
+        "a chat template of an earlier model that stays",
+        "nashalign/policies/pretrained.py",
+        "others |= {*TOKENIZER_FILES} if companions else set()",
+        "others |= set()",
+        "tests/policies/pretrained_test.py -k of_an_earlier_one",
     ),
 ]

@@ -260,6 +260,29 @@ def test_a_saved_folder_keeps_all_end_tokens_and_the_chat_template(
         assert (tmp_path / "out" / name).read_text() == (source / name).read_text()
 
 
+def test_a_saved_folder_has_nothing_of_the_tokenizer_of_an_earlier_one(
+    loaded, tokenizer_folder, tmp_path
+):
+    start, out = loaded["tied"], tmp_path / "out"
+    template = tokenizer_folder / "chat_template.jinja"
+    template.write_text("{{ messages }}")
+    policies.save_pretrained(out, start.params, start.config, tokenizer_folder)
+    (out / "README.md").write_text("Kept.")
+    policies.save_pretrained(out, start.params, start.config)
+    assert (out / template.name).is_file()
+    policies.save_pretrained(out, start.params, start.config, tokenizer_folder=out)
+    assert (out / template.name).is_file()
+    template.unlink()
+    policies.save_pretrained(out, start.params, start.config, tokenizer_folder)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+
+
 def test_every_saved_file_can_be_read_by_the_same_people(
     loaded, tokenizer_folder, tmp_path
 ):
