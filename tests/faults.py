@@ -19,6 +19,7 @@ import tempfile
 from tests.algorithms.faults import ALGORITHMS
 from tests.fault import Fault, expected
 from tests.policies.encoder_decoder_faults import ENCODER_DECODERS
+from tests.policies.decoder_faults import DECODERS
 from tests.policies.faults import POLICIES
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -353,7 +354,7 @@ FAULTS = [
     Fault(
         "wrong base of the rotary positions",
         ROTARY,
-        "theta ** (-jnp",
+        "own.theta ** (-jnp",
         "1_000.0 ** (-jnp",
         "tests/policies/pretrained_test.py -k equal_those_of_transformers",
     ),
@@ -381,17 +382,18 @@ FAULTS = [
     Fault(
         "heads are normalised after they turn",
         LAYERS,
-        "q, k = self.q_norm(q), self.k_norm(k)",
-        "q, k = _rotate(q, rotation), _rotate(k, rotation)\n"
-        "            q, k = self.q_norm(q), self.k_norm(k)\n"
-        "            rotation = jnp.ones_like(rotation[0]), 0 * rotation[1]",
+        "q, k = _normed(self.q_norm, q), _normed(self.k_norm, k)",
+        "q, k = (_rotate(_heads(own, head), rotation) for own in (q, k))\n"
+        "            q, k = (own.reshape(*x.shape[:2], -1) for own in (q, k))\n"
+        "            q, k = _normed(self.q_norm, q), _normed(self.k_norm, k)\n"
+        "            rotation = None",
         "tests/policies/pretrained_test.py -k equal_those_of_transformers",
     ),
     Fault(
         "the norms of queries and keys are exchanged",
         LAYERS,
-        "self.q_norm(q), self.k_norm(k)",
-        "self.k_norm(q), self.q_norm(k)",
+        "_normed(self.q_norm, q), _normed(self.k_norm, k)",
+        "_normed(self.k_norm, q), _normed(self.q_norm, k)",
         "tests/policies/pretrained_test.py -k equal_those_of_transformers",
     ),
     Fault(
@@ -404,8 +406,8 @@ FAULTS = [
     Fault(
         "the magnitude of YaRN is left out",
         ROTARY,
-        "        magnitude = scaling.magnitude\n",
-        "        magnitude = 1.0\n",
+        "magnitude = own.scaling.magnitude",
+        "magnitude = 1.0",
         "tests/policies/pretrained_test.py -k equal_those_of_transformers",
     ),
     Fault(
@@ -425,14 +427,14 @@ FAULTS = [
     Fault(
         "norms after a block stand before it",
         LAYERS,
-        "x = x + self.post_attention_layernorm(attended)",
-        "x = self.post_attention_layernorm(x + attended)",
+        "after = x + self._norm(place.after_attention, attended)",
+        "after = self._norm(place.after_attention, x + attended)",
         "tests/policies/pretrained_test.py -k equal_those_of_transformers",
     ),
     Fault(
         "the offset of a norm is left out",
-        LAYERS,
-        "scale = self.offset + self.scale[...]",
+        "nashalign/policies/norms.py",
+        "scale = 1.0 + self.scale[...]",
         "scale = self.scale[...]",
         "tests/policies/pretrained_test.py -k equal_those_of_transformers",
     ),
@@ -1423,6 +1425,7 @@ FAULTS = [
     *ALGORITHMS,
     *POLICIES,
     *ENCODER_DECODERS,
+    *DECODERS,
 ]
 
 

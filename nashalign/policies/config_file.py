@@ -19,6 +19,7 @@ from nashalign.policies.families import (
     family_of,
     known_families,
     option_names,
+    refused,
 )
 
 NAME = "config.json"
@@ -86,10 +87,11 @@ def config_options(
         to transformers.
     """
     family, shape = family_of(config), typing.cast(Any, config)
+    names = option_names(type(shape))
     return {
         "architectures": [family.architecture],
         "model_type": family.model_type,
-        **{name: getattr(shape, name) for name in option_names(type(shape))},
+        **{name: getattr(shape, own) for own, name in names.items()},
         **family.written(config),
         **{f"{role}_token_id": token_ids.get(role) for role in ("bos", "eos", "pad")},
         "dtype": dtype,
@@ -135,7 +137,9 @@ def _family(options, path, families):
     foreign = [name for name in named if name not in known]
     name = ", ".join(foreign) or kind or "no architecture"
     supported = (f"{name} (model_type {kind!r})" for name, kind in known.items())
-    raise ValueError(f"{path} names {name}; supported is {', '.join(supported)}.")
+    why = refused.reason(kind, foreign)
+    what = f"names {name}, {why}" if why else f"names {name}"
+    raise ValueError(f"{path} {what}; supported is {', '.join(supported)}.")
 
 
 def _require_supported(family, options, path):
@@ -146,7 +150,7 @@ def _require_supported(family, options, path):
                 f"{path}: {name} {value!r:.60} is not supported, "
                 f"only {family.only[name][0]!r}."
             )
-        fields = option_names(family.config)
+        fields = option_names(family.config).values()
         known = (*fields, *family.only, *family.known, *WITHOUT_EFFECT)
         if name not in known and not name.startswith("_") and value is not None:
             near = difflib.get_close_matches(name, known)
@@ -163,10 +167,14 @@ def _complete(family, options, path):
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
     kinds, names = typing.get_type_hints(family.config), option_names(family.config)
-    values = {name: options[name] for name in names if options.get(name) is not None}
+    values = {
+        own: options[name]
+        for own, name in names.items()
+        if options.get(name) is not None
+    }
     values |= family.gather(options, path)
-    for name in values.keys() & set(names):
-        values[name] = _number(path, name, values[name], kinds[name])
+    for own in values.keys() & names.keys():
+        values[own] = _number(path, names[own], values[own], kinds[own])
     return family.complete(values, path)
 
 

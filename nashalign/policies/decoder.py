@@ -1,4 +1,4 @@
-"""A decoder with rotary positions, gated MLPs and grouped queries: many families' body.
+"""A decoder with grouped queries: the body of many families.
 
 Touvron et al. 2023 (arXiv:2302.13971), with the names of the Hugging Face
 configuration. The modules are `flax.nnx` (`layers.py`); `decoder` wraps them into a
@@ -43,8 +43,15 @@ class Decoder(nnx.Module):
             embedding_init=nnx.initializers.normal(0.02),
             rngs=rngs,
         )
+        if not options.rotaries:
+            self.embed_positions = nnx.Embed(
+                config.max_position_embeddings,
+                config.hidden_size,
+                embedding_init=nnx.initializers.normal(0.02),
+                rngs=rngs,
+            )
         self.layers = blocks(rngs)
-        self.norm = layers.norm(config.hidden_size, config, options, rngs)
+        self.norm = options.norm(config.hidden_size, config.rms_norm_eps, rngs)
         if not config.tie_word_embeddings:
             self.lm_head = layers.linear(config.hidden_size, config.vocab_size, rngs)
 
@@ -142,12 +149,8 @@ def _read(config, options, remat, model, tokens, mask, cache):
     before = jnp.repeat(cache["mask"][:, None], size, 1)
     visible = jnp.concatenate([before, causal & mask[:, None]], -1)
     positions = cache["count"][:, None] + jnp.cumsum(mask, -1) - 1
-    rotation = rotary.rotation(
-        jnp.maximum(positions, 0),
-        theta=config.rope_theta,
-        width=config.head_dim,
-        scaling=options.scaling,
-    )
+    places = jnp.maximum(positions, 0)
+    rotation, kinds = rotary.rotations(places, options.rotaries, head=config.head_dim)
     own = {"positions": positions} if "positions" in cache else {}
     windows = distance = None
     if options.windows is not None:
@@ -159,15 +162,17 @@ def _read(config, options, remat, model, tokens, mask, cache):
 
     @remat
     def layer(x, inputs):
-        params, window, *kept = inputs
+        params, window, kind, *kept = inputs
         seen = visible if window is None else visible & (distance < window)
-        return nnx.merge(graph, params)(x, rotation, seen, kept)
+        return nnx.merge(graph, params)(x, rotation(kind), seen, kept)
 
     x = model.embed_tokens.embedding[...][tokens]
     if options.scaled_embedding:
         x = x * jnp.asarray(np.sqrt(config.hidden_size), x.dtype)
+    if not options.rotaries:
+        x = x + model.embed_positions.embedding[...][places]
     # The cache is read in the scan and written behind it: written in it, it is copied.
-    inputs = (stack, windows, cache["keys"], cache["values"])
+    inputs = (stack, windows, kinds, cache["keys"], cache["values"])
     x, (keys, values) = jax.lax.scan(layer, x, inputs)
     return model.norm(x), {
         **own,

@@ -1,4 +1,4 @@
-"""The layers of a decoder: grouped-query attention and a gated MLP, as `flax.nnx`.
+"""The layers of a decoder: grouped-query attention and an MLP, as `flax.nnx`.
 
 A layer reads what is kept of the tokens before, and returns its keys and values of
 these; where they are kept is not its business (`ring.py`).
@@ -14,7 +14,8 @@ import numpy as np
 from flax import nnx
 
 from nashalign.policies.lora import Linear
-from nashalign.policies.rotary import Scaling
+from nashalign.policies.norms import BEFORE, MakeNorm, Placement, rms
+from nashalign.policies.rotary import Rotary
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,13 +25,12 @@ class Shape:
     Attributes:
       vocab_size: `V`.
       hidden_size: `D`.
-      intermediate_size: width of the gated MLP.
+      intermediate_size: width of the MLP.
       num_hidden_layers: depth.
       num_attention_heads: query heads.
       num_key_value_heads: key and value heads, a divisor of the query heads.
       head_dim: width of a head, even.
-      rope_theta: base of the rotary frequencies.
-      rms_norm_eps: added to the mean square.
+      rms_norm_eps: added to the variance by norms.
       max_position_embeddings: context length, tokens.
       tie_word_embeddings: whether the output matrix is the embedding.
     """
@@ -42,7 +42,6 @@ class Shape:
     num_attention_heads: int
     num_key_value_heads: int
     head_dim: int
-    rope_theta: float = 10_000.0
     rms_norm_eps: float = 1e-6
     max_position_embeddings: int = 2048
     tie_word_embeddings: bool = False
@@ -56,15 +55,18 @@ class Options:
       qkv_bias: whether the projections to queries, keys and values have biases.
       output_bias: whether attention's output projection has one.
       mlp_bias: whether the MLP's projections have.
-      qk_norm: whether each head's queries and keys are normalised before they turn.
-      post_norms: whether attention's and the MLP's outputs are normalised too.
-      norm_offset: what is added to a norm's stored scale, 0 or 1.
-      activation: of the gate.
+      norm: makes the norms.
+      placement: where a layer has them.
+      qk_norm: of how many columns the norms of queries and keys are, before they turn,
+        by the number of heads and their width; None where there are none.
+      gated: whether the MLP has a gate.
+      activation: of the gate, or of the MLP without one.
       query_width: what scores are divided by the root of; None is a head's width.
       attention_cap: what scores are kept below by a tanh; None, by nothing.
       logit_cap: the same of logits.
       scaled_embedding: whether embeddings are multiplied by the root of the width.
-      scaling: of the rotary frequencies; None where there is none.
+      rotaries: how heads turn, in each layer; one alone is that of all layers. Where
+        there is none, positions are embedded instead.
       windows: for each layer how many tokens see each other, a token itself counted;
         None of a layer is all of them, None of all is no window anywhere.
     """
@@ -72,15 +74,16 @@ class Options:
     qkv_bias: bool = False
     output_bias: bool = False
     mlp_bias: bool = False
-    qk_norm: bool = False
-    post_norms: bool = False
-    norm_offset: float = 0.0
+    norm: MakeNorm = rms
+    placement: Placement = BEFORE
+    qk_norm: Callable[[int, int], int] | None = None
+    gated: bool = True
     activation: Callable[[jax.Array], jax.Array] = nnx.silu
     query_width: float | None = None
     attention_cap: float | None = None
     logit_cap: float | None = None
     scaled_embedding: bool = False
-    scaling: Scaling | None = None
+    rotaries: tuple[Rotary, ...] = (Rotary(),)
     windows: tuple[int | None, ...] | None = None
 
 
@@ -97,16 +100,18 @@ class Attention(nnx.Module):
         self.k_proj = linear(width, keys, rngs, bias=options.qkv_bias)
         self.v_proj = linear(width, keys, rngs, bias=options.qkv_bias)
         self.o_proj = linear(queries, width, rngs, bias=options.output_bias)
-        if options.qk_norm:
-            self.q_norm = norm(head, config, options, rngs)
-            self.k_norm = norm(head, config, options, rngs)
+        if options.qk_norm is not None:
+            num = config.num_attention_heads, config.num_key_value_heads
+            wide = [options.qk_norm(heads, head) for heads in num]
+            self.q_norm = options.norm(wide[0], config.rms_norm_eps, rngs)
+            self.k_norm = options.norm(wide[1], config.rms_norm_eps, rngs)
 
     def __call__(self, x, rotation, visible, kept):
         """Attends to what is kept and to itself.
 
         Args:
           x: `[B, S, D]`.
-          rotation: of the tokens' positions.
+          rotation: of the tokens' positions; None where heads do not turn.
           visible: `[B, S, C + S]` bool, which kept tokens and which of these are seen.
           kept: keys `[B, K, H, C]` and values `[B, K, C, H]` of the tokens before.
 
@@ -114,9 +119,10 @@ class Attention(nnx.Module):
           `[B, S, D]`, and the layer's keys and values of these tokens, shaped likewise.
         """
         head = self.config.head_dim
-        q, k = _heads(self.q_proj(x), head), _heads(self.k_proj(x), head)
-        if self.options.qk_norm:
-            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = self.q_proj(x), self.k_proj(x)
+        if self.options.qk_norm is not None:
+            q, k = _normed(self.q_norm, q), _normed(self.k_norm, k)
+        q, k = _heads(q, head), _heads(k, head)
         q, k = _rotate(q, rotation), _rotate(k, rotation).transpose(0, 2, 3, 1)
         v = _heads(self.v_proj(x), head).transpose(0, 2, 1, 3)
         # Queries that share keys stand in one matrix, on the left: on a CPU that is a
@@ -144,53 +150,39 @@ class Attention(nnx.Module):
 
 
 class Block(nnx.Module):
-    """One decoder layer: attention and a gated MLP, each behind a norm."""
+    """One decoder layer: attention and an MLP, with their norms."""
 
     def __init__(self, config: Shape, options: Options, rngs: nnx.Rngs):
         """Makes the layer's parameters."""
         width, inner = config.hidden_size, config.intermediate_size
         self.options = options
-        self.input_layernorm = norm(width, config, options, rngs)
+        for name in options.placement.names:
+            setattr(self, name, options.norm(width, config.rms_norm_eps, rngs))
         self.self_attn = Attention(config, options, rngs)
-        self.post_attention_layernorm = norm(width, config, options, rngs)
-        if options.post_norms:
-            self.pre_feedforward_layernorm = norm(width, config, options, rngs)
-            self.post_feedforward_layernorm = norm(width, config, options, rngs)
-        self.gate_proj = linear(width, inner, rngs, bias=options.mlp_bias)
+        if options.gated:
+            self.gate_proj = linear(width, inner, rngs, bias=options.mlp_bias)
         self.up_proj = linear(width, inner, rngs, bias=options.mlp_bias)
         self.down_proj = linear(inner, width, rngs, bias=options.mlp_bias)
 
     def __call__(self, x, rotation, visible, kept):
         """Returns the next residual stream and the layer's keys and values."""
-        attended, own = self.self_attn(self.input_layernorm(x), rotation, visible, kept)
-        if self.options.post_norms:
-            x = x + self.post_attention_layernorm(attended)
-            mixed = self._mlp(self.pre_feedforward_layernorm(x))
-            return x + self.post_feedforward_layernorm(mixed), own
-        x = x + attended
-        return x + self._mlp(self.post_attention_layernorm(x)), own
+        place = self.options.placement
+        read = self._norm(place.before_attention, x)
+        attended, own = self.self_attn(read, rotation, visible, kept)
+        after = x + self._norm(place.after_attention, attended)
+        read = self._norm(place.before_mlp, x if place.parallel else after)
+        return after + self._norm(place.after_mlp, self._mlp(read)), own
+
+    def _norm(self, name, x):
+        """The norm of that name, if there is one."""
+        return x if name is None else getattr(self, name)(x)
 
     def _mlp(self, h):
-        """The gated MLP."""
-        gate = self.options.activation(self.gate_proj(h))
-        return self.down_proj(gate * self.up_proj(h))
-
-
-class Norm(nnx.Module):
-    """Root-mean-square norm over the last axis, whose stored scale has an offset."""
-
-    def __init__(self, width: int, epsilon: float, offset: float):
-        """Makes the scale, which is one with its offset."""
-        self.epsilon, self.offset = epsilon, offset
-        self.scale = nnx.Param(jnp.full(width, 1.0 - offset))
-
-    def __call__(self, x):
-        """Returns `x` normalised and scaled, computed in at least float32."""
-        own = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        size = jnp.mean(jnp.square(own), -1, keepdims=True)
-        scale = self.offset + self.scale[...].astype(own.dtype)
-        scale = jnp.expand_dims(scale, range(x.ndim - 1))
-        return (own * jax.lax.rsqrt(size + self.epsilon) * scale).astype(x.dtype)
+        """The MLP, gated or not."""
+        inner = self.up_proj(h)
+        if not self.options.gated:
+            return self.down_proj(self.options.activation(inner))
+        return self.down_proj(self.options.activation(self.gate_proj(h)) * inner)
 
 
 def capped(x, cap):
@@ -199,10 +191,19 @@ def capped(x, cap):
 
 
 def _rotate(x, rotation):
-    """Rotates the two halves of each head, Hugging Face's layout."""
+    """Rotates the two halves of each head's first columns, Hugging Face's layout."""
+    if rotation is None:
+        return x
     cosine, sine = (r.astype(x.dtype) for r in rotation)
-    a, b = jnp.split(x, 2, -1)
-    return jnp.concatenate([a * cosine - b * sine, b * cosine + a * sine], -1)
+    width = 2 * cosine.shape[-1]
+    a, b = jnp.split(x[..., :width], 2, -1)
+    turned = [a * cosine - b * sine, b * cosine + a * sine]
+    return jnp.concatenate([*turned, x[..., width:]], -1)
+
+
+def _normed(norm, x):
+    """The norm of so many columns at a time."""
+    return norm(x.reshape(*x.shape[:2], -1, norm.scale.shape[-1])).reshape(x.shape)
 
 
 def _heads(x, head):
@@ -218,11 +219,3 @@ def _lowest(dtype):
 def linear(inputs, outputs, rngs, *, bias=False):
     """A projection; its bias, if it has one, is zero."""
     return Linear(inputs, outputs, rngs, bias=bias)
-
-
-def norm(width, config, options, rngs):
-    """Root-mean-square norm over so many columns."""
-    epsilon, offset = config.rms_norm_eps, options.norm_offset
-    if offset:
-        return Norm(width, epsilon, offset)
-    return nnx.RMSNorm(width, epsilon=epsilon, rngs=rngs)

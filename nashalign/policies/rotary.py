@@ -6,7 +6,8 @@ does depends on no text, so that a cache holds what was turned once and for all.
 """
 
 import dataclasses
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -138,23 +139,77 @@ class Yarn:
         return number * np.log(length / (turns * 2 * np.pi)) / np.log(theta)
 
 
-def rotation(
-    positions: Array, *, theta: float, width: int, scaling: Scaling | None
-) -> tuple[jax.Array, jax.Array]:
-    """Return cosines and sines `[B, S, 1, H/2]` of positions.
+@dataclasses.dataclass(frozen=True)
+class Still:
+    """No turn at all: a layer without positions.
+
+    Kazemnejad et al. 2023 (arXiv:2305.19466).
+    """
+
+    magnitude = 1.0
+
+    def scale(self, frequencies: Array, theta: float) -> Array:
+        """Return frequencies of zero."""
+        del theta
+        return 0 * frequencies
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rotary:
+    """How the heads of a layer turn.
+
+    Attributes:
+      theta: base of the frequencies.
+      scaling: of the frequencies; None where there is none.
+      width: how many of a head's columns turn, the first ones; None is all of them.
+    """
+
+    theta: float = 10_000.0
+    scaling: Scaling | None = None
+    width: int | None = None
+
+
+Rotation = tuple[jax.Array, jax.Array]
+
+
+def rotation(positions: Array, own: Rotary, *, head: int) -> Rotation:
+    """Return cosines and sines `[B, S, 1, W/2]` of positions, of `W` columns that turn.
 
     Args:
       positions: `[B, S]`.
-      theta: base of the frequencies.
-      width: `H`, of a head.
-      scaling: of the frequencies; None where there is none.
+      own: how heads turn.
+      head: width of a head.
     """
-    half = width // 2
-    frequencies = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    half = (head if own.width is None else own.width) // 2
+    frequencies = own.theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
     magnitude = 1.0
-    if scaling is not None:
-        frequencies = jnp.asarray(scaling.scale(frequencies, theta), jnp.float32)
-        magnitude = scaling.magnitude
+    if own.scaling is not None:
+        scaled = own.scaling.scale(frequencies, own.theta)
+        frequencies = jnp.asarray(scaled, jnp.float32)
+        magnitude = own.scaling.magnitude
     angles = positions[..., None].astype(jnp.float32) * frequencies[None, None]
     cosines, sines = jnp.cos(angles)[:, :, None], jnp.sin(angles)[:, :, None]
     return cosines * magnitude, sines * magnitude
+
+
+def rotations(
+    positions: Array, rotaries: tuple[Rotary, ...], *, head: int
+) -> tuple[Callable[[Any], Rotation | None], np.ndarray | None]:
+    """Return what layers turn by.
+
+    Args:
+      positions: `[B, S]`.
+      rotaries: of each layer, or one of all of them, or none.
+      head: width of a head.
+
+    Returns:
+      `(kind) -> rotation`, None where there is none; and the kind of each layer, if
+      they are of several.
+    """
+    kinds = tuple(dict.fromkeys(rotaries))
+    found = [rotation(positions, own, head=head) for own in kinds]
+    if len(kinds) < 2:
+        return lambda kind: found[0] if found else None, None
+    cosines, sines = (jnp.stack(own) for own in zip(*found, strict=True))
+    numbers = np.array([kinds.index(own) for own in rotaries])
+    return lambda kind: (cosines[kind], sines[kind]), numbers

@@ -123,6 +123,7 @@ SIZES = {
     "own",
     [
         policies.Gemma2Config(vocab_size=280, windows=(4, None), **SIZES),
+        policies.Gemma3Config(vocab_size=280, windows=(4, None), **SIZES),
         policies.MistralConfig(vocab_size=280, window=4, **SIZES),
         policies.Qwen2Config(vocab_size=280, windows=(None, 4), **SIZES),
         policies.Qwen3Config(vocab_size=280, tie_word_embeddings=True, **SIZES),

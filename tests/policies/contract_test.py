@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nashalign import policies, preferences, sampling
-from nashalign.policies import decoder, layers, rotary
+from nashalign.policies import decoder, layers, norms, rotary
 from nashalign.policies.families import t5
 from nashalign.types import Prompts, Responses
 from tests import token_game
@@ -89,14 +89,17 @@ FAMILIES = {
             qkv_bias=True,
             output_bias=True,
             mlp_bias=True,
-            qk_norm=True,
-            post_norms=True,
-            norm_offset=1.0,
+            norm=norms.offset_rms,
+            placement=norms.AROUND,
+            qk_norm=norms.each_head,
             query_width=5.0,
             attention_cap=2.0,
             logit_cap=3.0,
             scaled_embedding=True,
-            scaling=rotary.Linear(factor=2.0),
+            rotaries=(
+                rotary.Rotary(scaling=rotary.Linear(factor=2.0), width=4),
+                rotary.Rotary(theta=10.0, width=4),
+            ),
             windows=(2, None),
         ),
         policies.Lora(rank=2, alpha=3.0),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nashalign import policies
-from nashalign.policies.families import registry
+from nashalign.policies.families import refused, registry
 from nashalign.policies.families.llama import FAMILY
 
 
@@ -66,6 +66,36 @@ def test_a_folder_of_another_family_names_all_that_are_known(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "other"}')
     with pytest.raises(ValueError, match="names other; .*LlamaFor.*OwnForCausalLM"):
         policies.load_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "named, why",
+    [
+        ({"model_type": "mixtral"}, "mixtral, a mixture of experts"),
+        ({"architectures": ["Qwen3MoeForCausalLM"]}, "a mixture of experts"),
+        ({"model_type": "qwen3_next"}, "linear attention"),
+        ({"architectures": ["Qwen3_5ForConditionalGeneration"]}, "linear attention"),
+        ({"model_type": "jamba"}, "state-space"),
+        ({"model_type": "gemma4_text"}, "embeddings for each layer"),
+        ({"architectures": ["Gemma3nForConditionalGeneration"]}, "for each layer"),
+        ({"model_type": "gemma3"}, "save that language model by itself"),
+        ({"architectures": ["Gemma3ForConditionalGeneration"]}, "by itself"),
+        ({"model_type": "llama4", "architectures": ["Llama4For"]}, "experts"),
+        ({"model_type": "mllama"}, "images"),
+        ({"model_type": "phi3small"}, "block-sparse"),
+        ({"architectures": ["Phi3VForCausalLM"]}, "images"),
+        ({"model_type": "phi"}, "one norm for attention and MLP"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_is_missing(tmp_path, named, why):
+    (tmp_path / "config.json").write_text(json.dumps(named | {"hidden_size": 0}))
+    with pytest.raises(ValueError, match=f"names .*{why}.*; supported is Llama"):
+        policies.load_pretrained(tmp_path)
+
+
+def test_no_family_is_refused_by_name():
+    kinds = {family.model_type for family in policies.known_families()}
+    assert not kinds & refused.REFUSED.keys()
 
 
 def test_architecture_and_model_type_of_two_families_are_refused(tmp_path):

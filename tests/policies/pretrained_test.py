@@ -19,7 +19,17 @@ from nashalign.types import Prompts
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 NAMES = ("grouped", "tied")
 # One of each family, and each option that changes numbers.
-ALL = (*NAMES, "linear", "llama3", "qwen2", "yarn", "qwen3", "mistral", "gemma2")
+ALL = (
+    *NAMES,
+    "linear",
+    "llama3",
+    "qwen2",
+    "yarn",
+    "qwen3",
+    "mistral",
+    "gemma2",
+    "gemma3",
+)
 
 
 LLAMA3 = {

@@ -2,6 +2,7 @@
 
 from nashalign.policies.families.family import Config, Family, Place, option_names
 from nashalign.policies.families.gemma import Gemma2Config
+from nashalign.policies.families.gemma3 import Gemma3Config
 from nashalign.policies.families.llama import LlamaConfig, llama
 from nashalign.policies.families.mistral import MistralConfig
 from nashalign.policies.families.qwen import Qwen2Config, Qwen3Config
@@ -16,6 +17,7 @@ __all__ = [
     "Config",
     "Family",
     "Gemma2Config",
+    "Gemma3Config",
     "LlamaConfig",
     "MistralConfig",
     "Place",

@@ -8,7 +8,7 @@ from typing import Any
 from nashalign.policies import decoder, layers
 from nashalign.policies.families import rope
 from nashalign.policies.families.family import Family, Place, unnamed
-from nashalign.policies.rotary import Scaling
+from nashalign.policies.rotary import Rotary, Scaling
 
 _OUTPUT, _EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 _MLP = ("gate_proj", "up_proj", "down_proj")
@@ -26,10 +26,17 @@ class RotaryShape(layers.Shape):
     """The shape of a decoder, and the scaling of its rotary frequencies.
 
     Attributes:
+      rope_theta: base of the rotary frequencies.
       scaling: of the rotary frequencies; None where there is none.
     """
 
+    rope_theta: float = 10_000.0
     scaling: Scaling | None = unnamed(None)
+
+    @property
+    def rotary(self) -> Rotary:
+        """How heads turn."""
+        return Rotary(theta=self.rope_theta, scaling=self.scaling)
 
 
 def decoder_family(

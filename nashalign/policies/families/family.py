@@ -16,15 +16,21 @@ from nashalign.policies.policy import Policy
 Options = Mapping[str, Any]
 
 
-def unnamed(default: Any) -> Any:
-    """Returns a field of a shape that is no option of `config.json`, with a default."""
-    return dataclasses.field(default=default, metadata={"named": False})
+def unnamed(default: Any = dataclasses.MISSING) -> Any:
+    """Returns a field of a shape that is no option of `config.json`."""
+    return dataclasses.field(default=default, metadata={"option": None})
 
 
-def option_names(config: type) -> list[str]:
-    """Returns the names of a shape's fields that are options of `config.json`."""
+def spelt(name: str, default: Any = dataclasses.MISSING) -> Any:
+    """Returns a field of a shape that `config.json` calls by another name."""
+    return dataclasses.field(default=default, metadata={"option": name})
+
+
+def option_names(config: type) -> dict[str, str]:
+    """Returns the fields of a shape that are options of `config.json`, and as which."""
     fields = dataclasses.fields(config)
-    return [own.name for own in fields if own.metadata.get("named", True)]
+    names = {own.name: own.metadata.get("option", own.name) for own in fields}
+    return {own: name for own, name in names.items() if name is not None}
 
 
 class Config(Protocol):
@@ -137,8 +143,8 @@ class Family:
     Attributes:
       model_type: Hugging Face's name of it in `config.json`.
       architecture: that of its class.
-      config: the dataclass of its shape, `Config`. A field whose metadata say `named`
-        false is no option of `config.json`: `gather` makes it and `written` tells it.
+      config: the dataclass of its shape, `Config`. A field that is `unnamed` is no
+        option of `config.json`: `gather` makes it and `written` tells it.
       build: `(config, lora) -> policy`.
       gather: `(options, path) -> fields` that are spelt in another way.
       complete: `(fields, path) -> config`.

@@ -1,10 +1,12 @@
 """The Gemma 2 family (Gemma Team 2024, arXiv:2408.00118)."""
 
 import dataclasses
+import pathlib
+from typing import Any
 
 from flax import nnx
 
-from nashalign.policies import decoder
+from nashalign.policies import decoder, norms
 from nashalign.policies.families.decoders import RotaryShape, decoder_family
 from nashalign.policies.families.family import unnamed
 from nashalign.policies.families.rope import read_rope
@@ -41,14 +43,14 @@ class Gemma2Config(RotaryShape):
 def _options(config):
     """Those of the decoder."""
     return decoder.Options(
-        post_norms=True,
-        norm_offset=1.0,
+        norm=norms.offset_rms,
+        placement=norms.AROUND,
         activation=nnx.gelu,
         query_width=config.query_pre_attn_scalar,
         attention_cap=config.attention_cap,
         logit_cap=config.logit_cap,
         scaled_embedding=True,
-        scaling=config.scaling,
+        rotaries=(config.rotary,),
         windows=config.windows,
     )
 
@@ -71,18 +73,23 @@ def _gather(options, path):
         "windows": by_type(types, window, number, path) if window else None,
         "head_dim": 256 if width is None else width,
         **{
-            own: _cap(options.get(name, default), name, path)
+            own: cap(options.get(name, default), name, path)
             for own, (name, default) in _CAPS.items()
         },
     }
 
 
-def _cap(value, name, path):
-    """A cap, or None where the file says null."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (number and value > 0):
+def cap(value: object, name: str, path: pathlib.Path) -> float | None:
+    """Returns a cap, or None where the file says null.
+
+    Raises:
+      ValueError: it is no positive number.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         raise ValueError(f"{path}: {name} is {value!r:.60}, not a positive number.")
-    return value if value is None else float(value)
+    return float(value)
 
 
 def _written(config):
@@ -92,24 +99,27 @@ def _written(config):
     return {
         **windows,
         **{name: getattr(config, own) for own, (name, _) in _CAPS.items()},
-        "hidden_act": _GELU,
-        "hidden_activation": _GELU,
+        "hidden_act": GELU,
+        "hidden_activation": GELU,
     }
 
 
-_GELU = "gelu_pytorch_tanh"
+GELU = "gelu_pytorch_tanh"
+GELU_ALONE: dict[str, tuple[Any, ...]] = {
+    "attention_bias": (False, None),
+    "hidden_act": (GELU, None),
+    "hidden_activation": (GELU, None),
+    "use_bidirectional_attention": (False, None),
+}
+"""What a Gemma has no other value of."""
+
 FAMILY = decoder_family(
     model_type="gemma2",
     architecture="Gemma2ForCausalLM",
     config=Gemma2Config,
     options=_options,
     gather=_gather,
-    only={
-        "attention_bias": (False, None),
-        "hidden_act": (_GELU, None),
-        "hidden_activation": (_GELU, None),
-        "use_bidirectional_attention": (False, None),
-    },
+    only=GELU_ALONE,
     known=(
         *(name for name, _ in _CAPS.values()),
         "cache_implementation",

@@ -32,7 +32,7 @@ def _options(config):
         qkv_bias=config.attention_bias,
         output_bias=config.attention_bias,
         mlp_bias=config.mlp_bias,
-        scaling=config.scaling,
+        rotaries=(config.rotary,),
     )
 
 

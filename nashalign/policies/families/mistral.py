@@ -26,7 +26,7 @@ def _options(config):
     windows = None
     if config.window is not None:
         windows = (config.window,) * config.num_hidden_layers
-    return decoder.Options(scaling=config.scaling, windows=windows)
+    return decoder.Options(rotaries=(config.rotary,), windows=windows)
 
 
 def _gather(options, path):

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from nashalign.policies import decoder
+from nashalign.policies import decoder, norms
 from nashalign.policies.families.decoders import RotaryShape, decoder_family
 from nashalign.policies.families.family import unnamed
 from nashalign.policies.families.rope import read_rope
@@ -40,7 +40,7 @@ class Qwen3Config(Qwen2Config):
 def _options_2(config):
     """Those of the decoder: queries, keys and values always have biases."""
     return decoder.Options(
-        qkv_bias=True, scaling=config.scaling, windows=config.windows
+        qkv_bias=True, rotaries=(config.rotary,), windows=config.windows
     )
 
 
@@ -49,8 +49,8 @@ def _options_3(config):
     return decoder.Options(
         qkv_bias=config.attention_bias,
         output_bias=config.attention_bias,
-        qk_norm=True,
-        scaling=config.scaling,
+        qk_norm=norms.each_head,
+        rotaries=(config.rotary,),
         windows=config.windows,
     )
 

@@ -2,13 +2,15 @@
 
 from nashalign.policies.families.family import Config, Family
 from nashalign.policies.families.gemma import FAMILY as GEMMA2
+from nashalign.policies.families.gemma3 import FAMILY as GEMMA3
 from nashalign.policies.families.llama import FAMILY as LLAMA
 from nashalign.policies.families.mistral import FAMILY as MISTRAL
 from nashalign.policies.families.qwen import QWEN2, QWEN3
 from nashalign.policies.families.t5 import FAMILY as T5
 
 _FAMILIES: dict[str, Family] = {
-    family.model_type: family for family in (LLAMA, QWEN2, QWEN3, MISTRAL, GEMMA2, T5)
+    family.model_type: family
+    for family in (LLAMA, QWEN2, QWEN3, MISTRAL, GEMMA2, GEMMA3, T5)
 }
 
 

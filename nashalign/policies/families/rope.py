@@ -20,13 +20,16 @@ KNOWN = (_CONTEXT, *_STYLES)
 """Options that are read here, beside `rope_theta`."""
 
 
-def read_rope(options: Options, path: pathlib.Path, default: float) -> dict[str, Any]:
+def read_rope(
+    options: Options, path: pathlib.Path, default: float, *, base: str = "rope_theta"
+) -> dict[str, Any]:
     """Returns base and scaling of the rotary frequencies, in either style.
 
     Args:
       options: the content of a `config.json`.
       path: of that file, to begin a message with.
       default: the base where the file names none.
+      base: what it is called beside the objects.
 
     Returns:
       `rope_theta`, and `scaling`, None where there is none.
@@ -35,7 +38,7 @@ def read_rope(options: Options, path: pathlib.Path, default: float) -> dict[str,
       ValueError: a scaling is not supported or lacks a number, or two bases or two
         scalings are named.
     """
-    theta, scaling = options.get("rope_theta"), None
+    theta, scaling = options.get(base), None
     for style in _STYLES:
         given = options.get(style) or {}
         if not isinstance(given, dict):
@@ -44,7 +47,7 @@ def read_rope(options: Options, path: pathlib.Path, default: float) -> dict[str,
         own = rope.pop("rope_theta", None)
         if own is not None and theta is not None and own != theta:
             raise ValueError(
-                f"{path}: rope_theta is {theta!r:.60}, but {own!r:.60} in {style}; "
+                f"{path}: {base} is {theta!r:.60}, but {own!r:.60} in {style}; "
                 "delete the wrong one."
             )
         theta = own if theta is None else theta

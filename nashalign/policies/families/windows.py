@@ -91,6 +91,16 @@ def window_size(options: Options, path: pathlib.Path) -> int | None:
     return _whole({"sliding_window": 4096, **options}, "sliding_window", path)
 
 
+def pattern(options: Options, name: str, default: int, path: pathlib.Path) -> int:
+    """Returns an option that says the how manieth layer each time is another.
+
+    Raises:
+      ValueError: it is no whole number of at least one.
+    """
+    found = _whole(options, name, path)
+    return default if found is None else found
+
+
 def written_windows(windows: Windows | None, number: int) -> dict[str, Any]:
     """Returns the options that say so, of so many layers."""
     own = windows or (None,) * number

@@ -125,6 +125,29 @@ MODELS = {
             "final_logit_softcapping": 5.0,
         },
     },
+    "gemma3": {
+        "class": "Gemma3",
+        "config_class": "Gemma3Text",
+        "major": "5",
+        "shards": "1GB",
+        "config": {
+            "num_hidden_layers": 3,
+            "num_key_value_heads": 2,
+            "head_dim": 6,
+            "query_pre_attn_scalar": 9,
+            "sliding_window": 3,
+            "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+            "final_logit_softcapping": 5.0,
+            "rope_parameters": {
+                "full_attention": {
+                    "rope_type": "linear",
+                    "rope_theta": 500.0,
+                    "factor": 3.0,
+                },
+                "sliding_attention": {"rope_type": "default", "rope_theta": 20.0},
+            },
+        },
+    },
     "mistral": {
         "class": "Mistral",
         "major": "5",
@@ -141,7 +164,8 @@ def make(name: str) -> None:
     if not transformers.__version__.startswith(row["major"] + "."):
         raise SystemExit(f"{name} is made with transformers {row['major']}")
     torch.manual_seed(0)
-    config = getattr(transformers, f"{row['class']}Config")(**COMMON | row["config"])
+    told = row.get("config_class", row["class"])
+    config = getattr(transformers, f"{told}Config")(**COMMON | row["config"])
     made = getattr(transformers, f"{row['class']}ForCausalLM")
     model = made(config).float().eval()
     with torch.no_grad():
