@@ -18,8 +18,8 @@ import tempfile
 
 from tests.algorithms.faults import ALGORITHMS
 from tests.fault import Fault, expected
-from tests.policies.encoder_decoder_faults import ENCODER_DECODERS
 from tests.policies.decoder_faults import DECODERS
+from tests.policies.encoder_decoder_faults import ENCODER_DECODERS
 from tests.policies.faults import POLICIES
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -156,9 +156,15 @@ class Block(nnx.Module):
         """Makes the layer's parameters."""
         width, inner = config.hidden_size, config.intermediate_size
         self.options = options
-        for name in options.placement.names:
+        first, *rest = options.placement.names
+
+        def make_norm(name):
             setattr(self, name, options.norm(width, config.rms_norm_eps, rngs))
+
+        make_norm(first)
         self.self_attn = Attention(config, options, rngs)
+        for name in rest:
+            make_norm(name)
         if options.gated:
             self.gate_proj = linear(width, inner, rngs, bias=options.mlp_bias)
         self.up_proj = linear(width, inner, rngs, bias=options.mlp_bias)
