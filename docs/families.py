@@ -14,7 +14,7 @@ from typing import Any
 
 from nashalign import policies
 from nashalign.policies import config_file
-from nashalign.policies.families import Family, option_names, rope
+from nashalign.policies.families import Family, option_names, refused, rope
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -52,9 +52,9 @@ def entry(family: Family) -> str:
 def _read(family: Family) -> Iterator[str]:
     """Options that a file may have, with what is taken where it does not."""
     defaults = {own.name: own.default for own in dataclasses.fields(family.config)}
-    for name in option_names(family.config):
+    for own, name in option_names(family.config).items():
         if name not in family.required:
-            value = defaults[name]
+            value = defaults[own]
             known = value is not dataclasses.MISSING
             yield f"`{name}` ({_value(value)})" if known else f"`{name}`"
     yield from (f"`{name}`" for name in family.known)
@@ -88,7 +88,11 @@ def _value(value: Any) -> str:
 
 
 def _shared() -> str:
-    """What is the same for all families."""
+    """What is the same for all families, and what none of them can be."""
+    kinds: dict[str, list[str]] = {}
+    for name, why in refused.REFUSED.items():
+        kinds.setdefault(why, []).append(f"`{name}`")
+    missing = "\n".join(f"- {', '.join(own)}: {why}." for why, own in kinds.items())
     scalings = ", ".join(f"`{name}`" for name in ("default", *rope.SCALINGS))
     passed = sorted(config_file.WITHOUT_EFFECT - {"architectures", "model_type"})
     ignored = ", ".join(f"`{name}`" for name in passed)
@@ -97,7 +101,8 @@ def _shared() -> str:
         f"Scalings of rotary positions (`rope_type`): {scalings}.\n\n"
         "Passed over, since logits do not depend on it: what begins with `_`, and "
         f"{ignored}. Every other option is refused by its name, with the nearest one "
-        "that is known.\n"
+        "that is known.\n\n"
+        f"Refused by their `model_type`, with what is missing:\n\n{missing}\n"
     )
 
 

@@ -50,6 +50,7 @@ def decoder_family(
     written: Callable[[Any], dict[str, Any]] = lambda config: {},
     required: tuple[str, ...] = (),
     known: tuple[str, ...] = (),
+    scorer: str | None = None,
 ) -> Family:
     """Returns a family whose policies are `decoder.decoder`'s.
 
@@ -63,6 +64,7 @@ def decoder_family(
       written: what a file says besides the shape and the rotary positions.
       required: fields besides those that none of them can do without.
       known: see `Family`.
+      scorer: see `Family`; named as its class is, if not said.
     """
 
     def told(shape):
@@ -92,7 +94,8 @@ def decoder_family(
         # Old versions stored this buffer, which is a function of the configuration.
         superfluous=("rotary_emb.inv_freq",),
         known=(*rope.KNOWN, *known),
-        scorer=f"{architecture.removesuffix('ForCausalLM')}ForSequenceClassification",
+        scorer=scorer
+        or f"{architecture.removesuffix('ForCausalLM')}ForSequenceClassification",
     )
 
 

@@ -131,6 +131,7 @@ def _written(config):
 FAMILY = decoder_family(
     model_type="gemma3_text",
     architecture="Gemma3ForCausalLM",
+    scorer="Gemma3TextForSequenceClassification",
     config=Gemma3Config,
     options=_options,
     gather=_gather,
