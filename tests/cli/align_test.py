@@ -123,10 +123,14 @@ SIZES = {
     "own",
     [
         policies.Gemma2Config(vocab_size=280, windows=(4, None), **SIZES),
+        policies.GPT2Config(vocab_size=280, **SIZES),
+        policies.GPTNeoXConfig(vocab_size=280, **SIZES),
         policies.Gemma3Config(vocab_size=280, windows=(4, None), **SIZES),
         policies.MistralConfig(vocab_size=280, window=4, **SIZES),
+        policies.Olmo2Config(vocab_size=280, **SIZES),
         policies.Qwen2Config(vocab_size=280, windows=(None, 4), **SIZES),
         policies.Qwen3Config(vocab_size=280, tie_word_embeddings=True, **SIZES),
+        policies.SmolLM3Config(vocab_size=280, turns=(True, False), **SIZES),
     ],
     ids=lambda own: type(own).__name__,
 )

@@ -62,7 +62,10 @@ def _copy(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 def configs(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial]:
     """`config.json` with a value that no model has, or no JSON."""
     wholes = [model_folder(folder)]
-    for family in ("llama3", "yarn", "gemma2", "gemma3", "mistral", "t5", "t5_gated"):
+    for family in (
+        *("llama3", "yarn", "gemma2", "gemma3", "mistral", "t5", "t5_gated"),
+        *("neox", "neox_serial", "olmo2", "smollm3", "gpt2"),
+    ):
         wholes.append(shutil.copytree(_GOLDEN / family, folder / family))
     named = ["architectures", "model_type", "hidden_act", "dtype", "rope_parameters"]
     while True:

@@ -3,14 +3,30 @@
 from nashalign.policies.families.family import Config, Family
 from nashalign.policies.families.gemma import FAMILY as GEMMA2
 from nashalign.policies.families.gemma3 import FAMILY as GEMMA3
+from nashalign.policies.families.gpt2 import FAMILY as GPT2
 from nashalign.policies.families.llama import FAMILY as LLAMA
 from nashalign.policies.families.mistral import FAMILY as MISTRAL
+from nashalign.policies.families.neox import FAMILY as GPT_NEOX
+from nashalign.policies.families.olmo import FAMILY as OLMO2
 from nashalign.policies.families.qwen import QWEN2, QWEN3
+from nashalign.policies.families.smollm import FAMILY as SMOLLM3
 from nashalign.policies.families.t5 import FAMILY as T5
 
 _FAMILIES: dict[str, Family] = {
     family.model_type: family
-    for family in (LLAMA, QWEN2, QWEN3, MISTRAL, GEMMA2, GEMMA3, T5)
+    for family in (
+        LLAMA,
+        QWEN2,
+        QWEN3,
+        MISTRAL,
+        GPT_NEOX,
+        GEMMA2,
+        GEMMA3,
+        T5,
+        OLMO2,
+        SMOLLM3,
+        GPT2,
+    )
 }
 
 

@@ -148,6 +148,71 @@ MODELS = {
             },
         },
     },
+    "neox": {
+        "class": "GPTNeoX",
+        "major": "5",
+        "shards": "1GB",
+        "config": {
+            "hidden_size": 32,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 50.0,
+                "partial_rotary_factor": 0.5,
+            },
+        },
+    },
+    "neox_serial": {
+        "class": "GPTNeoX",
+        "major": "5",
+        "shards": "1GB",
+        "config": {
+            "hidden_size": 32,
+            "use_parallel_residual": False,
+            "attention_bias": False,
+            "rope_parameters": {
+                "rope_type": "linear",
+                "factor": 2.0,
+                "rope_theta": 50.0,
+                "partial_rotary_factor": 0.25,
+            },
+        },
+    },
+    "olmo2": {
+        "class": "Olmo2",
+        "major": "5",
+        "shards": "1GB",
+        "config": {"num_key_value_heads": 2, "attention_bias": True},
+    },
+    "smollm3": {
+        "class": "SmolLM3",
+        "major": "5",
+        "shards": "1GB",
+        "config": {
+            "num_hidden_layers": 3,
+            "num_key_value_heads": 2,
+            "no_rope_layers": [1, 0, 1],
+            "use_sliding_window": True,
+            "sliding_window": 3,
+            "pad_token_id": 0,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 50.0},
+        },
+    },
+    "gpt2": {
+        "class": "GPT2",
+        "made": "GPT2LMHeadModel",
+        "major": "5",
+        "shards": "1GB",
+        "common": {
+            "vocab_size": 23,
+            "n_embd": 16,
+            "n_layer": 2,
+            "n_head": 4,
+            "n_inner": 20,
+            "n_positions": 32,
+            "attn_implementation": "eager",
+        },
+        "config": {},
+    },
     "mistral": {
         "class": "Mistral",
         "major": "5",
@@ -165,8 +230,9 @@ def make(name: str) -> None:
         raise SystemExit(f"{name} is made with transformers {row['major']}")
     torch.manual_seed(0)
     told = row.get("config_class", row["class"])
-    config = getattr(transformers, f"{told}Config")(**COMMON | row["config"])
-    made = getattr(transformers, f"{row['class']}ForCausalLM")
+    common = row.get("common", COMMON)
+    config = getattr(transformers, f"{told}Config")(**common | row["config"])
+    made = getattr(transformers, row.get("made", f"{row['class']}ForCausalLM"))
     model = made(config).float().eval()
     with torch.no_grad():
         for tensor in model.parameters():
@@ -181,10 +247,13 @@ def make(name: str) -> None:
     right = np.arange(max(LENGTHS)) < np.array(LENGTHS)[:, None]
     arrays = {"tokens": tokens.astype(np.int32)}
     for side, mask in (("right", right), ("left", right[:, ::-1])):
+        # Where positions are embedded, they are told apart from padding by hand.
+        places = np.maximum(np.cumsum(mask, -1) - 1, 0)
         with torch.no_grad():
             output = model(
                 input_ids=torch.tensor(tokens),
                 attention_mask=torch.tensor(mask.astype(np.int64)),
+                position_ids=torch.tensor(places),
             )
         arrays |= {f"{side}_mask": mask, f"{side}_logits": output.logits.numpy()}
     np.savez_compressed(folder / "logits.npz", **arrays)
