@@ -214,7 +214,10 @@ def test_transformers_scores_equally(tmp_path, name, pad):
     settings = {"eos_token": "</s>", "pad_token": "</s>" if pad == EOS else "<s>"}
     (source / "tokenizer_config.json").write_text(json.dumps(settings))
     judge = preferences.RewardModel(
-        params={"policy": start.params, "head": jnp.linspace(-1, 1, 16)},
+        params={
+            "policy": start.params,
+            "head": jnp.linspace(-1, 1, start.policy.width),
+        },
         policy=start.policy,
         eos_id=EOS,
     )
