@@ -128,6 +128,7 @@ SIZES = {
         policies.Gemma3Config(vocab_size=280, windows=(4, None), **SIZES),
         policies.MistralConfig(vocab_size=280, window=4, **SIZES),
         policies.Olmo2Config(vocab_size=280, **SIZES),
+        policies.Phi3Config(vocab_size=280, window=4, **SIZES),
         policies.Qwen2Config(vocab_size=280, windows=(None, 4), **SIZES),
         policies.Qwen3Config(vocab_size=280, tie_word_embeddings=True, **SIZES),
         policies.SmolLM3Config(vocab_size=280, turns=(True, False), **SIZES),

@@ -64,7 +64,7 @@ def configs(random: np.random.Generator, folder: pathlib.Path) -> Iterator[Trial
     wholes = [model_folder(folder)]
     for family in (
         *("llama3", "yarn", "gemma2", "gemma3", "mistral", "t5", "t5_gated"),
-        *("neox", "neox_serial", "olmo2", "smollm3", "gpt2"),
+        *("neox", "neox_serial", "phi3", "olmo2", "smollm3", "gpt2"),
     ):
         wholes.append(shutil.copytree(_GOLDEN / family, folder / family))
     named = ["architectures", "model_type", "hidden_act", "dtype", "rope_parameters"]

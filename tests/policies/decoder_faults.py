@@ -102,4 +102,18 @@ DECODERS = [
         "x = x + model.embed_positions.embedding[...][jnp.arange(size)][None]",
         f"{LOGITS_TEST} -k 'gpt2 and equal'",
     ),
+    Fault(
+        "keys in the place of queries in Phi-3",
+        f"{FAMILIES}/phi.py",
+        '"q_proj": ("qkv_proj", 0), "k_proj": ("qkv_proj", 1)',
+        '"q_proj": ("qkv_proj", 1), "k_proj": ("qkv_proj", 0)',
+        f"{LOGITS_TEST} -k 'phi3 and equal'",
+    ),
+    Fault(
+        "a gate behind the MLP in Phi-3",
+        f"{FAMILIES}/phi.py",
+        '"gate_proj": ("gate_up_proj", 0), "up_proj": ("gate_up_proj", 1)',
+        '"gate_proj": ("gate_up_proj", 1), "up_proj": ("gate_up_proj", 0)',
+        f"{LOGITS_TEST} -k 'phi3 and equal'",
+    ),
 ]

@@ -223,3 +223,35 @@ def test_options_that_would_change_the_numbers_are_refused(
 ):
     with pytest.raises(ValueError, match=message):
         read(name, **options)
+
+
+# Phi-3.
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {
+            "rope_parameters": "absent",
+            "rope_theta": 50.0,
+            "partial_rotary_factor": 0.5,
+        },
+    ],
+)
+def test_phi_3_turns_some_columns_in_either_style(read, options):
+    config = read("phi3", **options)
+    assert (config.rope_theta, config.partial_rotary_factor) == (50.0, 0.5)
+    assert config.window == 3
+
+
+def test_phi_3_has_no_window_and_turns_all_columns_where_it_does_not_say(read):
+    config = read("phi3", rope_parameters="absent", sliding_window="absent")
+    assert (config.partial_rotary_factor, config.window) == (1.0, None)
+
+
+def test_positions_that_are_rescaled_as_a_text_grows_are_refused(read):
+    factors = {"long_factor": [1.0] * 2, "short_factor": [1.0] * 2}
+    scaling = {"type": "longrope", **factors}
+    with pytest.raises(ValueError, match="of type 'longrope' is not supported"):
+        read("phi3", rope_parameters=None, rope_scaling=scaling)

@@ -31,6 +31,7 @@ ALL = (
     "gemma3",
     "neox",
     "neox_serial",
+    "phi3",
     "olmo2",
     "smollm3",
     "gpt2",

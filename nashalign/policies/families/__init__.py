@@ -8,6 +8,7 @@ from nashalign.policies.families.llama import LlamaConfig, llama
 from nashalign.policies.families.mistral import MistralConfig
 from nashalign.policies.families.neox import GPTNeoXConfig
 from nashalign.policies.families.olmo import Olmo2Config
+from nashalign.policies.families.phi import Phi3Config
 from nashalign.policies.families.qwen import Qwen2Config, Qwen3Config
 from nashalign.policies.families.registry import (
     family_of,
@@ -28,6 +29,7 @@ __all__ = [
     "MistralConfig",
     "Place",
     "Olmo2Config",
+    "Phi3Config",
     "Qwen2Config",
     "Qwen3Config",
     "SmolLM3Config",

@@ -11,7 +11,11 @@ from flax import nnx
 from nashalign.policies import decoder, norms
 from nashalign.policies.families.decoders import RotaryShape, decoder_family
 from nashalign.policies.families.family import Place, spelt, unnamed
-from nashalign.policies.families.rope import read_rope, written_rope
+from nashalign.policies.families.rope import (
+    columns,
+    read_partial_rope,
+    written_partial_rope,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,32 +59,15 @@ def _options(config):
 
 def _gather(options, path) -> dict[str, Any]:
     """Rotary positions, and how many columns have them."""
-    share, name = options.get("rotary_pct"), "partial_rotary_factor"
-    told = dict(options)
-    for style in ("rope_parameters", "rope_scaling"):
-        given = told.get(style)
-        if isinstance(given, dict) and name in given:
-            own = given[name]
-            if share is not None and own is not None and own != share:
-                raise ValueError(
-                    f"{path}: rotary_pct is {share!r:.60}, but {own!r:.60} in {style}; "
-                    "delete the wrong one."
-                )
-            share = own if share is None else share
-            told[style] = {k: v for k, v in given.items() if k != name}
-    found = read_rope(told, path, 10_000.0, base="rotary_emb_base")
-    return found | ({} if share is None else {"rotary_pct": share})
+    return read_partial_rope(
+        options, path, 10_000.0, share="rotary_pct", base="rotary_emb_base"
+    )
 
 
 def _written(config):
     """What a file says of rotary positions and the activation, in both styles."""
-    share = {"partial_rotary_factor": config.rotary_pct}
-    rope = written_rope(config.rope_theta, config.scaling)
-    return {
-        **rope,
-        "rope_parameters": {**rope["rope_parameters"], **share},
-        "hidden_act": "gelu",
-    }
+    rope = written_partial_rope(config.rope_theta, config.scaling, config.rotary_pct)
+    return {**rope, "hidden_act": "gelu"}
 
 
 _PARTS = ("q_proj", "k_proj", "v_proj")
@@ -111,13 +98,8 @@ def _stored(config, path, layer) -> Place:
 
 def _complete(values, path):
     """The shape, whose heads turn by an even number of columns."""
-    shape = _DECODERS.complete(values, path)
-    width = int(shape.head_dim * shape.rotary_pct)
-    if not 0 < shape.rotary_pct <= 1 or width % 2 or not width:
-        raise ValueError(
-            f"{path}: rotary_pct {shape.rotary_pct} of the {shape.head_dim} columns of "
-            f"a head are {width}; rotary positions need an even number of them."
-        )
+    shape: Any = _DECODERS.complete(values, path)
+    columns(shape.head_dim, shape.rotary_pct, "rotary_pct", path)
     return shape
 
 

@@ -8,6 +8,7 @@ from nashalign.policies.families.llama import FAMILY as LLAMA
 from nashalign.policies.families.mistral import FAMILY as MISTRAL
 from nashalign.policies.families.neox import FAMILY as GPT_NEOX
 from nashalign.policies.families.olmo import FAMILY as OLMO2
+from nashalign.policies.families.phi import FAMILY as PHI3
 from nashalign.policies.families.qwen import QWEN2, QWEN3
 from nashalign.policies.families.smollm import FAMILY as SMOLLM3
 from nashalign.policies.families.t5 import FAMILY as T5
@@ -23,6 +24,7 @@ _FAMILIES: dict[str, Family] = {
         GEMMA2,
         GEMMA3,
         T5,
+        PHI3,
         OLMO2,
         SMOLLM3,
         GPT2,

@@ -15,6 +15,7 @@ SCALINGS: dict[str, type] = {
 """The scalings that are read, by their names in files."""
 # The context before scaling, which a file may say in several places.
 _CONTEXT = "original_max_position_embeddings"
+_SHARE = "partial_rotary_factor"
 _STYLES = ("rope_parameters", "rope_scaling")
 KNOWN = (_CONTEXT, *_STYLES)
 """Options that are read here, beside `rope_theta`."""
@@ -59,6 +60,71 @@ def read_rope(
             )
         scaling = scaling or found
     return {"rope_theta": default if theta is None else theta, "scaling": scaling}
+
+
+def read_partial_rope(
+    options: Options,
+    path: pathlib.Path,
+    default: float,
+    *,
+    share: str,
+    base: str = "rope_theta",
+) -> dict[str, Any]:
+    """Returns the same, and which share of a head's columns turns, if it is said.
+
+    Args:
+      options: the content of a `config.json`.
+      path: of that file, to begin a message with.
+      default: the base where the file names none.
+      share: what the share is called beside the objects, and in what is returned.
+      base: what the base is called there.
+
+    Raises:
+      ValueError: see `read_rope`; or two shares are named.
+    """
+    found, told = options.get(share), dict(options)
+    for style in _STYLES:
+        given = told.get(style)
+        if isinstance(given, dict) and given.get(_SHARE) is not None:
+            own = given[_SHARE]
+            if found is not None and own != found:
+                raise ValueError(
+                    f"{path}: {share} is {found!r:.60}, but {own!r:.60} in {style}; "
+                    "delete the wrong one."
+                )
+            found = own
+            told[style] = {k: v for k, v in given.items() if k != _SHARE}
+    rope = read_rope(told, path, default, base=base)
+    return rope if found is None else {**rope, share: found}
+
+
+def columns(head: int, share: float, name: str, path: pathlib.Path) -> int:
+    """Returns how many of a head's columns turn.
+
+    Args:
+      head: its width.
+      share: of its columns.
+      name: of that option, to name it in a message.
+      path: of the file, to begin a message with.
+
+    Raises:
+      ValueError: it is no even number of them.
+    """
+    width = int(head * share)
+    if not 0 < share <= 1 or width % 2 or not width:
+        raise ValueError(
+            f"{path}: {name} {share} of the {head} columns of a head are {width}; "
+            "rotary positions need an even number of them."
+        )
+    return width
+
+
+def written_partial_rope(
+    theta: float, scaling: rotary.Scaling | None, share: float
+) -> dict[str, Any]:
+    """Returns the options of rotary positions of a share of the columns."""
+    told = written_rope(theta, scaling)
+    return {**told, "rope_parameters": {**told["rope_parameters"], _SHARE: share}}
 
 
 def written_rope(theta: float, scaling: rotary.Scaling | None) -> dict[str, Any]:

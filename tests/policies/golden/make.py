@@ -177,6 +177,24 @@ MODELS = {
             },
         },
     },
+    "phi3": {
+        "class": "Phi3",
+        "major": "5",
+        "shards": "1GB",
+        "config": {
+            "hidden_size": 32,
+            "num_key_value_heads": 2,
+            "sliding_window": 3,
+            "original_max_position_embeddings": 32,
+            "pad_token_id": 0,
+            "eos_token_id": 1,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 50.0,
+                "partial_rotary_factor": 0.5,
+            },
+        },
+    },
     "olmo2": {
         "class": "Olmo2",
         "major": "5",
