@@ -9,7 +9,8 @@ Run: python -m experiments.from_gguf FILE.gguf runs/smollm2      (once)
      python -m experiments.instruct                              (adapters of rank 8)
      python -m experiments.instruct --whole --methods online_ipo (all parameters)
 
-Takes: docs/results.md says what was measured; --quick is a few updates of one method.
+Takes: 14 minutes and 4 GB a method, on 2 cores with other work beside it; --quick,
+six updates of one method, 5 minutes.
 """
 
 import dataclasses

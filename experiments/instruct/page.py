@@ -82,14 +82,13 @@ def _voters(population: Any) -> str:
 
 
 def _circles(folder: pathlib.Path) -> str:
-    """Share of the triples of compared answers that go in a circle."""
+    """A sentence: how many triples of compared answers go in a circle."""
     with np.load(folder / "preferences.npz") as stored:
         exact = stored["exact"].astype(np.float64)
-    triples = "triples of answers to one instruction, of those compared here,"
     if exact.shape[-1] < 3:
-        return f"There are no {triples} that could form a circle"
+        return ""
     share = games.intransitive_share(exact).mean()
-    return f"Of the {triples} {share:.1%} form a circle"
+    return f" {share:.1%} of the triples of answers to one instruction form a circle."
 
 
 def _seconds(config: Config, folder: pathlib.Path) -> str:
@@ -116,8 +115,8 @@ _PAGE = """# A chat model, and reviewers who disagree
 - **Updates**: {steps} of each method, of {batch} instructions; answers are drawn at
   temperature 1, and cut after {length} tokens.
 - **Judge**, in training and here: the exact preference of a population of reviewers,
-  functions of text that know what was asked and not what is true: {voters}. {circles}.
-- **Comparison**: {test} test instructions, an answer of each policy to each.
+  functions of text that know what was asked and not what is true: {voters}.
+- **Comparison**: {test} test instructions, an answer of each policy to each.{circles}
 - **Seconds of an update** (median, the first left out): {seconds}; on {machine}.
 
 {win_rates}
