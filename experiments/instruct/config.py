@@ -94,6 +94,8 @@ def whole(config: Config) -> Config:
         config,
         output=config.output.with_name(f"{config.output.name}-whole"),
         lora=alignment.Adapters(),
+        # Beside the state of the optimizer, layers are not kept for the backward pass.
+        training=dataclasses.replace(config.training, remat=True),
         settings=settings(_WHOLE_RATE),
     )
 
