@@ -1,6 +1,7 @@
 """Alignment of one's own policy, prompts, annotator and row from the command line."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from nashalign import __main__ as commands
-from nashalign import policies, preferences, training
+from nashalign import data, policies, preferences, training
 from nashalign.policies import lora
 from tests import tiny_t5
 
@@ -119,6 +120,8 @@ SIZES = {
 
 
 @pytest.mark.full
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("more", [(), ("--lora.rank", "2")], ids=["whole", "adapters"])
 @pytest.mark.parametrize(
     "own",
     [
@@ -135,21 +138,68 @@ SIZES = {
     ],
     ids=lambda own: type(own).__name__,
 )
-def test_a_folder_of_each_family_is_aligned_and_taken_away(
-    arguments, policy, tmp_path, own
+def test_a_folder_of_each_family_is_aligned_resumed_and_taken_away(
+    arguments, policy, prompts, tmp_path, own, more
 ):
     size = policies.load_pretrained(policy).config.vocab_size
     own = dataclasses.replace(own, vocab_size=size)
-    start = tmp_path / "start"
-    family = policies.family_of(own)
-    first = family.build(own).init(jax.random.key(0))
+    start, output = tmp_path / "start", tmp_path / "run"
+    first = policies.family_of(own).build(own).init(jax.random.key(0))
     policies.save_pretrained(start, first, own, tokenizer_folder=policy)
-    output = tmp_path / "run"
-    given = ("--policy", str(start), "--training.num-steps", "2")
-    assert align(arguments(output, "ipo_md", *given)) == 0
+    (start / "chat_template.jinja").write_text(TURNS)
+    given = ("--policy", str(start), "--text.chat", *more)
+    constant = ("--training.schedule", "constant", "--training.num-steps")
+    for steps in ("1", "2"):
+        assert align(arguments(output, "ipo_md", *given, *constant, steps)) == 0
     after = policies.load_pretrained(output / "policy")
     assert after.config == own
-    assert (params(output / "policy") != params(start)).any()
+    assert (after.lora is None) == (not more)
+    if more:
+        assert max(np.abs(leaf).max() for leaf in leaves(lora.trained(after.params)))
+    else:
+        assert (params(output / "policy") != params(start)).any()
+    answers = tmp_path / "answers.jsonl"
+    given = [
+        "--policy",
+        str(output / "policy"),
+        "--prompts",
+        str(prompts),
+        "--text.chat",
+    ]
+    given += ["--text.response-length", "5", "--temperature", "0"]
+    assert commands.main(["generate", *given, "--output", str(answers)]) == 0
+    line = json.loads(answers.read_text().splitlines()[0])
+    if importlib.util.find_spec("transformers") is not None:
+        expected = live_answer(output / "policy", start, line["prompt"], more)
+        assert line["responses"] == [expected]
+
+
+TURNS = (
+    "{% for own in messages %}<|begin|>{{ own.role }}: {{ own.content }}\n{% endfor %}"
+)
+
+
+def live_answer(folder, base, text, adapters):
+    """What transformers answers greedily, of at most five tokens, with PEFT's help."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        base if adapters else folder, dtype=torch.float32
+    )
+    if adapters:
+        peft = pytest.importorskip("peft")
+        model = peft.PeftModel.from_pretrained(model, folder)
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": text}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+    )["input_ids"]
+    ends = data.load_tokenizer(folder).eos_id
+    written = model.generate(
+        input_ids=ids, do_sample=False, max_new_tokens=5, eos_token_id=list(ends)
+    )
+    return tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True)
 
 
 @pytest.fixture(scope="module")
