@@ -41,7 +41,7 @@ def _bench(
     run.require_same("prompts", loaded.task.fingerprint())
     terminal.console().print(page.describe(config, loaded), markup=False)
     task = alignment.with_adapters(
-        loaded.task, config.lora, config.seed, config.training.frozen_dtype
+        loaded.task, config.lora, config.training, config.seed
     )
     return alignment.Bench(
         task=task,

@@ -42,9 +42,7 @@ def begin(config: Config, run: training.Run) -> Job:
     judges = alignment.learn_judges(
         loaded.task, loaded.voters, config.judges, read, seed, folder
     )
-    task = alignment.with_adapters(
-        loaded.task, config.lora, seed, config.training.frozen_dtype
-    )
+    task = alignment.with_adapters(loaded.task, config.lora, config.training, seed)
     bench = alignment.Bench(
         task=task,
         annotators=judges,

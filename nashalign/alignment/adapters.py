@@ -2,7 +2,10 @@
 
 import dataclasses
 
+import jax
+
 from nashalign import policies
+from nashalign.alignment import runs
 from nashalign.alignment import task as tasks
 
 _STAGE = 40
@@ -39,22 +42,35 @@ class Adapters:
 
 
 def with_adapters(
-    task: tasks.Task, adapters: Adapters, seed: int, base_dtype: str | None = None
+    task: tasks.Task, adapters: Adapters, training: runs.Training, seed: int
 ) -> tasks.Task:
     """Returns a task whose start policy has fresh adapters, which change nothing yet.
 
+    Their base is kept in the type of frozen policies. One that has adapters already
+    keeps those, where no others are asked for.
+
     Args:
       task: the task.
-      adapters: of what size; a rank of None leaves the task as it is.
-      seed: of their first matrices.
-      base_dtype: name of the type in which the base is kept; its own by default.
+      adapters: of what size, if any.
+      training: says what frozen policies are kept in.
+      seed: of the adapters' first matrices.
 
     Raises:
-      ValueError: the start policy has adapters already, or none of its projections is
-        of the names asked for.
+      ValueError: others are asked for than the start policy has, none of its
+        projections is of a name asked for, or settings would have no effect.
     """
-    if adapters.lora is None:
-        return task
-    key = tasks.stage_key(seed, _STAGE)
-    start = policies.adapt(task.start, adapters.lora, key, base_dtype=base_dtype)
-    return dataclasses.replace(task, start=start, merge=adapters.merge)
+    if adapters.lora is not None:
+        dtype = training.memory_on(jax.default_backend()).frozen_dtype
+        key = tasks.stage_key(seed, _STAGE)
+        start = policies.adapt(task.start, adapters.lora, key, base_dtype=dtype)
+        task = dataclasses.replace(task, start=start)
+    elif dataclasses.replace(adapters, merge=False) != Adapters():
+        raise ValueError(
+            "--lora.alpha and --lora.targets say nothing without --lora.rank; give the "
+            "rank as well, or leave them out."
+        )
+    if adapters.merge and task.start.lora is None:
+        raise ValueError(
+            "--lora.merge has no adapters to merge; give --lora.rank, or leave it out."
+        )
+    return dataclasses.replace(task, merge=adapters.merge)

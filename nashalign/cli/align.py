@@ -226,7 +226,7 @@ def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
         shardings=config.mesh.shardings(),
     )
     task = alignment.with_adapters(
-        loaded.task, config.lora, config.seed, config.training.frozen_dtype
+        loaded.task, config.lora, config.training, config.seed
     )
     return dataclasses.replace(loaded, task=task)
 

@@ -1,9 +1,10 @@
 """Tasks of prompts of one's own."""
 
+import jax
 import numpy as np
 import pytest
 
-from nashalign import alignment, data
+from nashalign import alignment, data, policies
 
 
 def records(*prompts, **fields):
@@ -159,3 +160,33 @@ def test_a_conversation_without_a_template_or_without_its_end_is_refused(
         task(start_policy, chat=True)
     with pytest.raises(ValueError, match="--text.too-long beginning"):
         task(chatting, chat=True, too_long="beginning")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"alpha": 8.0}, "nothing without --lora.rank"),
+        ({"targets": ("q_proj",)}, "nothing without --lora.rank"),
+        ({"merge": True}, "no adapters to merge"),
+        ({"rank": 2, "targets": ("query",)}, "none of the projections"),
+    ],
+    ids=str,
+)
+def test_settings_of_adapters_that_would_have_no_effect_are_refused(
+    start_policy, given, said
+):
+    adapters, training = alignment.Adapters(**given), alignment.Training()
+    with pytest.raises(ValueError, match=said):
+        alignment.with_adapters(task(start_policy).task, adapters, training, 0)
+
+
+def test_the_base_of_adapters_is_kept_as_frozen_policies_are(start_policy):
+    own, adapters = task(start_policy).task, alignment.Adapters(rank=2)
+    for dtype in (None, "bfloat16"):
+        training = alignment.Training(frozen_dtype=dtype)
+        start = alignment.with_adapters(own, adapters, training, 0).start
+        base = jax.tree.leaves(policies.lora.base(start.params))
+        assert {leaf.dtype.name for leaf in base} == {dtype or "float32"}
+        small = jax.tree.leaves(policies.lora.trained(start.params))
+        assert {leaf.dtype.name for leaf in small} == {"float32"}
+    assert alignment.with_adapters(own, alignment.Adapters(), training, 0) == own
