@@ -11,6 +11,7 @@ differ in nothing else: the reference is the base with the adapters of the start
 
 import dataclasses
 import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -185,9 +186,9 @@ def together(params: Mapping[str, Params]) -> Params | None:
       or there is but one policy.
     """
     trees = list(params.values())
-    bases = [jax.tree.leaves(base(tree)) for tree in trees]
+    first, *others = [jax.tree.leaves(base(tree)) for tree in trees]
     same = all(
-        len(own) == len(bases[0]) and all(map(_is, own, bases[0])) for own in bases
+        len(own) == len(first) and all(map(operator.is_, own, first)) for own in others
     )
     if len(trees) < 2 or not same or not all(map(has_adapters, trees)):
         return None
@@ -195,10 +196,6 @@ def together(params: Mapping[str, Params]) -> Params | None:
     # Behind the layers' axis, where there is one: a scan takes that one away.
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves, leaves[0].ndim - 2), *own)
     return join(trees[0], stacked)
-
-
-def _is(one, other):
-    return one is other
 
 
 def _pruned(params, *, adapters):
