@@ -1418,7 +1418,7 @@ FAULTS = [
     Fault(
         "conversations without what asks for the answer",
         TEMPLATES,
-        "add_generation_prompt=True",
+        "add_generation_prompt=not answered",
         "add_generation_prompt=False",
         CHAT_TEST,
     ),

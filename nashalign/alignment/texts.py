@@ -129,6 +129,9 @@ def text_task(
     text, splits = text or Text(), splits or Splits()
     start = policies.load_pretrained(folder, shardings)
     tokenizer = data.load_tokenizer(folder)
+    chats = text.chat or records[0].messages is not None
+    if chats and tokenizer.chat is not None:
+        tokenizer = data.ending_as_taught(tokenizer)
     policies.check_vocabulary(tokenizer.size, start.config)
     encoded = _encode(tokenizer, records, text, start.policy.context, folder)
     if annotator is not None and not _reads_tokens(annotator):

@@ -58,7 +58,8 @@ class Config:
     policy: pathlib.Path = tyro.MISSING
     """Hugging Face folder of the start policy, with its tokenizer."""
     prompts: pathlib.Path = tyro.MISSING
-    """JSON lines with a `prompt` each, or `prompt`, `chosen` and `rejected`."""
+    """JSON lines with a `prompt` or `messages` each, or also `chosen` and
+    `rejected`."""
     method: str = tyro.MISSING
     """Row of the table of methods, or FILE.py:NAME of a row of your own."""
     output: pathlib.Path = tyro.MISSING

@@ -38,7 +38,7 @@ class Config:
     policy: pathlib.Path = tyro.MISSING
     """Hugging Face folder of the policy, with its tokenizer."""
     prompts: pathlib.Path = tyro.MISSING
-    """JSON lines with a `prompt` each."""
+    """JSON lines with a `prompt` or `messages` each."""
     output: pathlib.Path = tyro.MISSING
     """File of answers, JSON lines; it must not exist yet."""
     num_responses: int = 1

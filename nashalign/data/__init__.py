@@ -1,7 +1,7 @@
 """Texts of any task: tokenizers, prompts and responses, resumable batches."""
 
 from nashalign.data.batching import batches, prompt_batches
-from nashalign.data.chat import chat_ids
+from nashalign.data.chat import chat_ids, ending_as_taught
 from nashalign.data.padding import (
     Decodes,
     decode_responses,
@@ -39,6 +39,7 @@ __all__ = [
     "chat_ids",
     "decode_responses",
     "drop",
+    "ending_as_taught",
     "encode_responses",
     "keep_beginning",
     "keep_end",

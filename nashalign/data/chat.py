@@ -1,9 +1,10 @@
 """Conversations as prompts, written as the model was taught them.
 
-What people write in a conversation is text: it spells no special token, whatever is in
-it.
+What people write in a conversation is text: it spells none of the tokens that the
+tokenizer marks as special.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -66,6 +67,28 @@ def chat_ids(
         cut=cut,
         dropped=len(conversations) - len(found),
     )
+
+
+def ending_as_taught(tokenizer: Tokenizer) -> Tokenizer:
+    """Returns a tokenizer whose `closing_id` is what the template ends an answer with.
+
+    A folder may name a token that ends texts before the one that ends turns. It stays
+    as it is where the template ends an answer with none of its end tokens.
+
+    Args:
+      tokenizer: the tokenizer, of a folder with a chat template.
+
+    Raises:
+      ValueError: the folder has no template, or it refuses a question and an answer.
+    """
+    if tokenizer.chat is None:
+        raise ValueError("the policy's folder has no chat template")
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    text = render(tokenizer.chat, talk, answered=True)
+    [ids] = tokenizer.encode([text], markup=True)
+    last = [token for token in ids if token in tokenizer.eos_id][-1:]
+    others = (token for token in tokenizer.eos_id if token not in last)
+    return dataclasses.replace(tokenizer, eos_id=(*last, *others))
 
 
 def _encode(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:

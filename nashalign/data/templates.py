@@ -42,6 +42,17 @@ class ChatTemplate:
     place: str
 
 
+# What a program of others' may end in.
+_FAILURES = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
 def chat_template(
     settings: dict[str, Any], folder: pathlib.Path
 ) -> ChatTemplate | None:
@@ -83,12 +94,15 @@ def chat_template(
     return ChatTemplate(source=found, names=names, place=str(place))
 
 
-def render(template: ChatTemplate, messages: Sequence[Message]) -> str:
+def render(
+    template: ChatTemplate, messages: Sequence[Message], *, answered: bool = False
+) -> str:
     """Returns a conversation as text, up to where the answer begins.
 
     Args:
       template: of the model's folder.
       messages: from the first one; the last is answered.
+      answered: whether the last message is the answer, behind which the text ends.
 
     Raises:
       ValueError: the template cannot be read, or refuses the conversation.
@@ -96,10 +110,10 @@ def render(template: ChatTemplate, messages: Sequence[Message]) -> str:
     try:
         return _compiled(template.source).render(
             messages=[dict(message) for message in messages],
-            add_generation_prompt=True,
+            add_generation_prompt=not answered,
             **template.names,
         )
-    except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
+    except _FAILURES as error:
         roles = ", ".join(str(message.get("role")) for message in messages)
         raise ValueError(
             f"the chat template of {template.place} does not take a conversation of "

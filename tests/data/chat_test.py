@@ -174,7 +174,14 @@ def test_a_template_that_refuses_a_conversation_says_which_and_why(folders):
 
 @pytest.mark.parametrize(
     "source",
-    ["{{ messages", "{{ messages.append(1) }}", "{{ ''.__class__.__mro__ }}{{ 1/0 }}"],
+    [
+        "{{ messages",
+        "{{ messages.append(1) }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ 1 / 0 }}",
+        "{{ range(9999999) }}",
+        "{% macro more() %}{{ more() }}{% endmacro %}{{ more() }}",
+    ],
 )
 def test_a_template_that_is_none_or_does_what_it_must_not_is_refused(source):
     template = data.ChatTemplate(source, {}, "here")
@@ -268,3 +275,20 @@ def test_conversations_beside_plain_prompts_are_refused(tmp_path):
     path.write_text(json.dumps({"messages": [USER]}) + '\n{"prompt": "Hi"}\n')
     with pytest.raises(ValueError, match="1 of 2 prompts are `messages`"):
         data.read_records(path)
+
+
+def test_an_answer_ends_as_the_template_ends_a_turn(folders, tmp_path):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((folders["turns"] / name).read_bytes())
+    before = data.load_tokenizer(tmp_path)
+    turn = before.backend.token_to_id("<end_of_turn>")
+    ends = [before.closing_id, turn]
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+    plain = data.load_tokenizer(tmp_path)
+    taught = data.ending_as_taught(plain)
+    assert plain.eos_id == tuple(ends) and taught.eos_id == (turn, ends[0])
+    responses = data.encode_responses(taught, [["Well."]], length=9)
+    [[tokens]], [[mask]] = responses.tokens, responses.mask
+    assert tokens[mask][-1] == turn
+    # A template that ends with none of them changes nothing.
+    assert data.ending_as_taught(before).eos_id == before.eos_id
