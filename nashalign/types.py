@@ -89,13 +89,13 @@ class Prompts:
 class Responses:
     """`N` responses to each prompt, padded on the right.
 
-    A response is its tokens up to and including the end-of-sequence token. One that was
-    cut at the maximal length has none: it is marked, and its probability is that of its
-    tokens.
+    A response is its tokens up to and including the end-of-sequence token, or the one
+    that completes a text that ends it. One that was cut at the maximal length has
+    neither: it is marked, and its probability is that of its tokens.
 
     Attributes:
       tokens: `[B, N, T]` int32 token ids, padding after the end.
-      mask: `[B, N, T]` bool, true on the response's own tokens, EOS included.
+      mask: `[B, N, T]` bool, true on the response's own tokens, the end included.
       truncated: `[B, N]` bool, true where the maximal length cut the response.
     """
 

@@ -75,6 +75,8 @@ def step(dynamics):
 
 CHAT, TEMPLATES = "nashalign/data/chat.py", "nashalign/data/templates.py"
 CHAT_TEST = "tests/data/chat_test.py"
+STOPS, STOPS_TEST = "nashalign/data/stops.py", "tests/data/stops_test.py"
+STOPPED_TEST = "tests/sampling/stops_test.py"
 
 FAULTS = [
     # Sampling.
@@ -130,15 +132,15 @@ FAULTS = [
     Fault(
         "one token written after EOS",
         DECODING,
-        "loop.alive & ~jnp.isin(tokens,",
-        "loop.alive & ~jnp.isin(loop.written.tokens[..., -1],",
+        "stopped | jnp.isin(tokens,",
+        "stopped | jnp.isin(loop.written.tokens[..., -1],",
         f"{DECODING_TEST} -k first_eos",
     ),
     Fault(
         "only the first end token ends",
         DECODING,
-        "~jnp.isin(tokens, jnp.asarray(decoding.eos_id, jnp.int32))",
-        "~jnp.isin(tokens, jnp.asarray(decoding.eos_id[:1], jnp.int32))",
+        "jnp.isin(tokens, jnp.asarray(decoding.eos_id, jnp.int32))",
+        "jnp.isin(tokens, jnp.asarray(decoding.eos_id[:1], jnp.int32))",
         f"{DECODING_TEST} -k any_of_several",
     ),
     Fault(
@@ -1039,8 +1041,8 @@ FAULTS = [
     Fault(
         "written responses without EOS",
         "nashalign/data/padding.py",
-        "ended = iter([*ids, tokenizer.closing_id] for ids in encoded)",
-        "ended = iter(encoded)",
+        "[*ids, tokenizer.closing_id] if end is None else ids[:end]",
+        "ids if end is None else ids[:end]",
         "tests/data/prompts_test.py -k end_with_the_end_token",
     ),
     Fault(
@@ -1421,6 +1423,62 @@ FAULTS = [
         "add_generation_prompt=not answered",
         "add_generation_prompt=False",
         CHAT_TEST,
+    ),
+    Fault(
+        "stop texts that are begun anew where a token does not go on",
+        STOPS,
+        "ends = (text[cut:] for cut in range(len(text) + 1))",
+        "ends = (text, text[-1:], text[:0])",
+        STOPS_TEST,
+    ),
+    Fault(
+        "stop texts of which one counts alone",
+        STOPS,
+        "if not text.endswith(tuple(texts)):",
+        "if not text.endswith(texts[0]):",
+        STOPS_TEST,
+    ),
+    Fault(
+        "special tokens that complete a stop text",
+        STOPS,
+        "None if token in special else backend.id_to_token(token)",
+        "backend.id_to_token(token)",
+        STOPS_TEST,
+    ),
+    Fault(
+        "tokens of a byte that are read by their names",
+        STOPS,
+        "    if is_byte:",
+        "    if is_byte and not fallback:",
+        STOPS_TEST,
+    ),
+    Fault(
+        "given texts that have an end token behind their stop",
+        "nashalign/data/padding.py",
+        "[*ids, tokenizer.closing_id] if end is None else ids[:end]",
+        "[*ids[:end], tokenizer.closing_id]",
+        STOPS_TEST,
+    ),
+    Fault(
+        "rows that are refilled with part of a stop text",
+        ROWS,
+        "matched=rows.matched.at[place].set(0),",
+        "matched=rows.matched,",
+        STOPPED_TEST,
+    ),
+    Fault(
+        "responses that a text ends counted as cut",
+        DECODING,
+        "cut = going_on & (loop.position + 1 == decoding.max_length)",
+        "cut = (going_on | stopped) & (loop.position + 1 == decoding.max_length)",
+        STOPPED_TEST,
+    ),
+    Fault(
+        "a length that cuts the header of an answer",
+        CHAT,
+        "if room <= header:",
+        "if room < 1:",
+        f"{CHAT_TEST} -k without_room",
     ),
     *ALGORITHMS,
     *POLICIES,

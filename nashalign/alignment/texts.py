@@ -29,6 +29,9 @@ class Text:
     slots: int | None = None
     """Prompts that are written to at the same time; the others wait until a response
     has ended and take its row. By default all of a batch are."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a response, as an end token does; functions of text, and files of
+    answers, are given what stands before them."""
     suffix: str = ""
     """What follows every prompt, such as a line that asks for an answer."""
     chat: bool = False
@@ -133,6 +136,7 @@ def text_task(
     if chats and tokenizer.chat is not None:
         tokenizer = data.ending_as_taught(tokenizer)
     policies.check_vocabulary(tokenizer.size, start.config)
+    tokenizer = _stopping(tokenizer, text, start.policy.vocabulary, folder)
     encoded = _encode(tokenizer, records, text, start.policy.context, folder)
     if annotator is not None and not _reads_tokens(annotator):
         prompts = [record.prompt for record in records]
@@ -145,6 +149,7 @@ def text_task(
             max_length=text.response_length,
             eos_id=tokenizer.eos_id,
             pad_id=tokenizer.pad_id,
+            stops=tokenizer.stops,
             slots=text.slots,
         ),
         prompts=_split(encoded, records, splits),
@@ -155,6 +160,14 @@ def text_task(
         else None,
     )
     return TextTask(task=task, records=records, annotator=annotator)
+
+
+def _stopping(tokenizer, text: Text, vocabulary: int, folder) -> data.Tokenizer:
+    """The tokenizer, of whose responses the texts that are asked for are the end."""
+    try:
+        return tokenizer.stopping(text.stop, vocabulary=vocabulary)
+    except ValueError as error:
+        raise ValueError(f"--text.stop, {folder}: {error}") from error
 
 
 def _encode(tokenizer, records, text: Text, context: int, folder) -> data.PromptIds:

@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -47,8 +46,6 @@ class Config:
     """Of sampling: 1 is the policy itself, 0 its most probable token at each place."""
     top_p: float = 1.0
     """Only the most probable tokens are drawn that together have this probability."""
-    stop: tuple[str, ...] = ()
-    """Texts that end an answer; they and what follows are left out of it."""
     batch_size: int = 32
     """Prompts that are answered at the same time."""
     seed: int = 0
@@ -80,7 +77,7 @@ def main(config: Config) -> None:
             written |= dict(zip(prompts.ids.tolist(), texts, strict=True))
             advance(len(set(rows.tolist())), "")
     lines = [
-        json.dumps(records[index].shown() | {"responses": _cut(texts, config.stop)})
+        json.dumps(records[index].shown() | {"responses": texts})
         for index, texts in sorted(written.items())
     ]
     training.write_text(config.output, "".join(line + "\n" for line in lines))
@@ -98,8 +95,6 @@ def _check(config: Config) -> None:
         )
     if not 0 < config.top_p <= 1:
         raise ValueError(f"--top-p is {config.top_p}; it must be in (0, 1].")
-    if "" in config.stop:
-        raise ValueError("--stop is an empty text, which would end every answer.")
     if config.output.exists():
         raise ValueError(f"{config.output} is there; give another --output.")
 
@@ -126,15 +121,6 @@ def _writer(config: Config, task: alignment.Task):
         return responses
 
     return lambda params, prompts: jax.device_get(write(params, prompts))
-
-
-def _cut(texts: Sequence[str], stop: Sequence[str]) -> list[str]:
-    """Texts up to the first of the stop texts that is in them."""
-    found = []
-    for text in texts:
-        ends = [text.find(own) for own in stop if own in text]
-        found.append(text[: min(ends, default=len(text))])
-    return found
 
 
 command = command_line.command(main, Config, name=_NAME, about=__doc__)

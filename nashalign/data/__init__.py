@@ -24,6 +24,7 @@ from nashalign.data.records import (
     read_records,
     split_records,
 )
+from nashalign.data.stops import Stops
 from nashalign.data.templates import ChatTemplate, Message, render
 from nashalign.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 
@@ -34,6 +35,7 @@ __all__ = [
     "Message",
     "PromptIds",
     "Record",
+    "Stops",
     "Tokenizer",
     "batches",
     "chat_ids",

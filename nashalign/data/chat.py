@@ -43,7 +43,8 @@ def chat_ids(
       The prompts kept and the counts.
 
     Raises:
-      ValueError: the folder has no template, or the template refuses a conversation.
+      ValueError: the folder has no template, or the template refuses a conversation,
+        or there is no room for the header of an answer.
     """
     if tokenizer.chat is None:
         raise ValueError(
@@ -56,6 +57,7 @@ def chat_ids(
         first = ids[:1] if ids[:1] == [tokenizer.bos_id] else []
         kept = ids
         if len(ids) > length:
+            _require_room(tokenizer, messages, ids, length - len(first))
             rest = fit(ids[len(first) :], length - len(first))
             kept = None if rest is None else first + rest
             cut += kept is not None
@@ -91,10 +93,23 @@ def ending_as_taught(tokenizer: Tokenizer) -> Tokenizer:
     return dataclasses.replace(tokenizer, eos_id=(*last, *others))
 
 
-def _encode(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+def _require_room(tokenizer, messages, ids, room):
+    """Requires room for what the template asks for the answer with, and one token."""
+    asked = _encode(tokenizer, messages, answered=True)
+    header = len(ids) - len(asked) if ids[: len(asked)] == asked else 0
+    if room <= header:
+        raise ValueError(
+            f"A prompt that keeps {room} tokens of a conversation has no room for text "
+            f"beside the {header} with which the answer begins; allow more."
+        )
+
+
+def _encode(
+    tokenizer: Tokenizer, messages: Sequence[Message], *, answered: bool = False
+) -> list[int]:
     """The ids of one conversation."""
     template: Any = tokenizer.chat
-    text = functools.partial(render, template)
+    text = functools.partial(render, template, answered=answered)
     if not tokenizer.spelt([own["content"] for own in messages]):
         return tokenizer.encode([text(messages)], markup=True)[0]
     marked = [

@@ -60,10 +60,11 @@ def encode_responses(
 ) -> types.Responses:
     """Returns texts as responses: their tokens and the end token, padded on the right.
 
-    A response goes on where its prompt has ended, and is tokenized so.
+    A response goes on where its prompt has ended, and is tokenized so. One in which a
+    stop text is complete ends there, without the end token.
 
     Args:
-      tokenizer: the tokenizer, whose `closing_id` ends the texts.
+      tokenizer: the tokenizer, whose `closing_id` or `stops` end the texts.
       texts: for each of `B` prompts, the same number `N` of texts.
       length: number of columns; a text whose end token lies beyond them is cut there
         and marked as truncated.
@@ -72,12 +73,18 @@ def encode_responses(
       The responses, `[B, N, length]`.
     """
     encoded = tokenizer.continuations([text for row in texts for text in row])
-    ended = iter([*ids, tokenizer.closing_id] for ids in encoded)
+    ended = iter(_ended(tokenizer, ids) for ids in encoded)
     return pad_responses(
         [[next(ended) for _ in row] for row in texts],
         length=length,
         pad_id=tokenizer.pad_id,
     )
+
+
+def _ended(tokenizer: tokenizer_lib.Tokenizer, ids: list[int]) -> list[int]:
+    """A text's tokens, up to the end of the response that they are."""
+    end = None if tokenizer.stops is None else tokenizer.stops.end(ids)
+    return [*ids, tokenizer.closing_id] if end is None else ids[:end]
 
 
 class Decodes(Protocol):

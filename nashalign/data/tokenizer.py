@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import tokenizers
 
 from nashalign import conventions
+from nashalign.data import stops as stops_lib
 from nashalign.data import templates
 
 SPECIAL_TOKENS = {"pad": "<|pad|>", "bos": "<|begin|>", "eos": "<|end|>"}
@@ -30,6 +31,7 @@ class Tokenizer:
       size: one more than the largest id: the embeddings that a model needs.
       behind_id: id of the token that is put behind a prompt, or None where none is.
       chat: how the model was taught conversations; None where it was taught none.
+      stops: texts that end a response as an end token does; None where none do.
     """
 
     backend: tokenizers.Tokenizer
@@ -39,6 +41,7 @@ class Tokenizer:
     size: int
     behind_id: int | None = None
     chat: templates.ChatTemplate | None = None
+    stops: stops_lib.Stops | None = None
 
     @property
     def closing_id(self) -> int:
@@ -84,10 +87,29 @@ class Tokenizer:
         return [found[index] for index in range(len(texts))]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of the ids before the first end token."""
+        """Returns the text of the ids before the first end token or stop text."""
         ids = [int(token) for token in ids]
         ends = (place for place, token in enumerate(ids) if token in self.eos_id)
-        return self.backend.decode(ids[: next(ends, None)], skip_special_tokens=True)
+        text = self.backend.decode(ids[: next(ends, None)], skip_special_tokens=True)
+        return text if self.stops is None else self.stops.before(text)
+
+    def stopping(self, texts: Sequence[str], *, vocabulary: int) -> "Tokenizer":
+        """Returns a tokenizer of whose responses texts are the end.
+
+        A response has the tokens up to the one that completes a text; what it says is
+        what stands before that text.
+
+        Args:
+          texts: without any, responses end with an end token alone.
+          vocabulary: of the model.
+
+        Raises:
+          ValueError: a text is empty, or tokens spell no text of their own.
+        """
+        if not texts:
+            return dataclasses.replace(self, stops=None)
+        found = stops_lib.stops(self.backend, texts, vocabulary=vocabulary)
+        return dataclasses.replace(self, stops=found)
 
     def beginning(self, text: str, num_tokens: int) -> str:
         """Returns the beginning of a text that its first tokens spell.

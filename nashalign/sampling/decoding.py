@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nashalign import checks, policies
+from nashalign import checks, data, policies
 from nashalign.sampling import rows
 from nashalign.sampling.drawing import draw
 from nashalign.types import Array, Prompts, Responses
@@ -39,6 +39,8 @@ class Decoding:
       pad_id: what fills the space after the end; masked everywhere.
       temperature: of the behaviour, > 0 and finite; a very small one is greedy.
         Log-probabilities are always at 1.
+      stops: texts that end a response as well, with the token that completes one; a
+        value of `data.Tokenizer.stopping`.
       slots: prompts that are written to at the same time; the others wait until a row's
         response has ended, and take its place. Fewer need less memory, and lose less to
         responses of unequal length. All at once where it is None.
@@ -52,6 +54,7 @@ class Decoding:
     eos_id: tuple[int, ...] | int
     pad_id: int
     temperature: float = 1.0
+    stops: data.Stops | None = None
     slots: int | None = None
 
     def __post_init__(self):
@@ -98,9 +101,11 @@ def sample(
 
     Raises:
       ValueError: a prompt has a token outside the vocabulary, or with `max_length` more
-        exceeds the context. Traced, log-probabilities are NaN from there on.
+        exceeds the context. Traced, log-probabilities are NaN from there on. Or
+        `decoding.stops` are for another vocabulary.
     """
     checks.whole(num_responses, "num_responses")
+    _require_stops(decoding, policy)
     read = {name: contexts.get(name, prompts) for name in params}
     room = {
         name: _room(policy, own, decoding, _called(name, contexts))
@@ -165,6 +170,7 @@ def _start(policy, readers, read, num_responses, decoding, size):
         prompt=jnp.repeat(jnp.arange(size)[:, None], num_responses, 1),
         position=jnp.zeros(shape, jnp.int32),
         alive=jnp.ones(shape, bool),
+        matched=jnp.zeros(shape, jnp.int32),
         last=last,
         caches=caches,
         written=empty(shape),
@@ -209,7 +215,9 @@ def _advance(policy, readers, behaviour, queue, decoding, loop):
         )
         for name, values in logits.items()
     }
-    going_on = loop.alive & ~jnp.isin(tokens, jnp.asarray(decoding.eos_id, jnp.int32))
+    matched, stopped = _matched(decoding.stops, loop.matched, tokens)
+    ended = stopped | jnp.isin(tokens, jnp.asarray(decoding.eos_id, jnp.int32))
+    going_on = loop.alive & ~ended
     cut = going_on & (loop.position + 1 == decoding.max_length)
     places = jnp.arange(decoding.max_length)[None, None]
     here = loop.alive[..., None] & (places == loop.position[..., None])
@@ -222,6 +230,7 @@ def _advance(policy, readers, behaviour, queue, decoding, loop):
         loop,
         position=loop.position + loop.alive,
         alive=going_on & ~cut,
+        matched=matched,
         last=dict.fromkeys(loop.last, tokens),
         caches=caches,
         written=rows.Written(
@@ -231,6 +240,24 @@ def _advance(policy, readers, behaviour, queue, decoding, loop):
             log_probs=jax.tree.map(write, written.log_probs, chosen),
         ),
     )
+
+
+def _matched(stops, state, tokens):
+    """The state `[S, N]` behind tokens, and whether a stop text is complete."""
+    if stops is None:
+        return state, False
+    state = jnp.asarray(stops.table)[state, tokens].astype(jnp.int32)
+    return state, state == len(stops.table) - 1
+
+
+def _require_stops(decoding, policy):
+    """Requires that stop texts are read off the tokens that the policy writes."""
+    stops = decoding.stops
+    if stops is not None and stops.table.shape[1] != policy.vocabulary:
+        raise ValueError(
+            f"decoding.stops are for {stops.table.shape[1]} tokens, and the policy has "
+            f"{policy.vocabulary}; give Tokenizer.stopping its vocabulary."
+        )
 
 
 def _sharpened(logits, temperature):

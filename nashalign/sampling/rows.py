@@ -103,6 +103,7 @@ class Rows:
       prompt: `[S, N]` the prompt that a row writes to.
       position: `[S, N]` tokens that the row has written.
       alive: `[S, N]` bool, rows that go on.
+      matched: `[S, N]` how much of a stop text is written; see `data.Stops`.
       last: name -> `[S, N]` the token that is read next.
       caches: names -> of `S N` rows for each name.
       written: what the rows have written.
@@ -113,6 +114,7 @@ class Rows:
     prompt: Array
     position: Array
     alive: Array
+    matched: Array
     last: dict[str, Array]
     caches: dict[Names, policies.Cache]
     written: Written
@@ -187,6 +189,7 @@ def _replaced(policy, queue, rows, row, place, pad_id):
         prompt=rows.prompt.at[place].set(prompt),
         position=rows.position.at[place].set(0),
         alive=rows.alive.at[place].set(True),
+        matched=rows.matched.at[place].set(0),
         last={
             name: tokens.at[place].set(queue.first[name][own])
             for name, tokens in rows.last.items()

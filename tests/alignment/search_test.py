@@ -4,8 +4,9 @@ import dataclasses
 
 import jax
 import numpy as np
+import pytest
 
-from nashalign import algorithms
+from nashalign import algorithms, data
 from tests.tiny_task import Lengths, begun, run_of
 
 
@@ -31,3 +32,15 @@ def test_a_search_prefers_the_steps_that_lead_to_what_the_judge_likes(loaded, tm
     assert ended[1] > ended[0]
     labels = found.preference[:, 0, 1]
     assert (labels >= 0.5).all() and len(set(labels.tolist())) > 1
+
+
+def test_a_search_where_texts_end_responses_is_refused(loaded, tmp_path):
+    row = algorithms.find("mcts_dpo")
+    setup, state = begun(row.method, loaded.task)
+    table = np.zeros((2, setup.policy.vocabulary), np.uint8)
+    stops = data.Stops(texts=("a",), table=table)
+    decoding = dataclasses.replace(setup.decoding, stops=stops)
+    setup = dataclasses.replace(setup, decoding=decoding)
+    context = run_of(loaded.task, {"reward": Lengths()}, tmp_path).context(setup, state)
+    with pytest.raises(ValueError, match="leave out --text.stop"):
+        row.rounds.search(0, context, None)

@@ -89,6 +89,43 @@ def test_pairs_are_labelled_and_their_scores_normalised(start_policy):
     assert {text for row in texts for text in row} == {"a"}
 
 
+def test_a_stop_text_ends_responses_and_functions_of_text_are_told_what_is_before(
+    start_policy,
+):
+    said = []
+
+    def score(prompt, y):
+        said.append(y)
+        return 0.0
+
+    pairs = [
+        data.Record(prompt=prompt, chosen="Adds e", rejected="Ads")
+        for prompt in PROMPTS
+    ]
+    stop = alignment.Text(response_length=8, stop=("e", "\n\n"))
+    own = alignment.text_task(start_policy, pairs, score, text=stop)
+    free = alignment.text_task(
+        start_policy, pairs, text=alignment.Text(response_length=8)
+    )
+    key, places = alignment.stage_key(0, 1), np.arange(12)
+    found, wanted = (
+        one.task.write(one.task.start.params, "train", places, key, num_responses=2)
+        for one in (own, free)
+    )
+    alignment.asking.score(own.annotator, found.prompts, found.responses)
+    whole = [text for row in free.task.texts(wanted.responses) for text in row]
+    assert sum("e" in text for text in whole) > 6
+    assert set(said) == {text.split("e")[0] for text in whole}
+    given = own.data_set().sampled.responses
+    assert (own.task.tokenizer.closing_id == given.tokens).any(-1)[0].tolist() == [
+        False,
+        True,
+    ]
+    assert own.task.texts(given)[0] == ["Adds ", "Ads"]
+    with pytest.raises(ValueError, match="--text.stop, .*none may be empty"):
+        task(start_policy, stop=("a", ""))
+
+
 def test_prompts_without_pairs_are_no_data_set(start_policy):
     with pytest.raises(ValueError, match="no `chosen`"):
         task(start_policy).data_set()

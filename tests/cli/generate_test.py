@@ -55,7 +55,7 @@ def test_a_stop_text_and_what_follows_are_left_out(policy, prompts, tmp_path):
     assert generate(policy, prompts, whole) == 0
     letters = "".join(line["responses"][0] for line in read(whole))
     stop = max("abcdefghijklmnopqrstuvwxyz", key=letters.count)
-    assert generate(policy, prompts, cut, "--stop", stop, "\x00\x00") == 0
+    assert generate(policy, prompts, cut, "--text.stop", stop, "\x00\x00") == 0
     for before, after in zip(read(whole), read(cut), strict=True):
         assert after["responses"] == [before["responses"][0].split(stop)[0]]
 
@@ -66,7 +66,7 @@ def test_a_stop_text_and_what_follows_are_left_out(policy, prompts, tmp_path):
         (("--temperature", "-1"), "--temperature is -1.0"),
         (("--top-p", "0"), "--top-p is 0.0"),
         (("--num-responses", "0"), "--num-responses is 0"),
-        (("--stop", ""), "--stop is an empty text"),
+        (("--text.stop", ""), "none may be empty"),
         (("--text.response-length", "400"), "lower one"),
     ],
 )

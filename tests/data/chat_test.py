@@ -166,6 +166,23 @@ def test_where_a_conversation_is_too_long_its_end_stays_behind_the_first_token(f
     assert (left.cut, left.dropped, left.ids.tolist()) == (0, 1, [1])
 
 
+@by_template
+def test_a_length_without_room_for_the_header_of_an_answer_is_refused(folders, name):
+    tokenizer = data.load_tokenizer(folders[name])
+    text = GOLDEN[name]
+    header = text[text.index("you?") :].partition("\n")[2] if name != "bars" else ""
+    ids = tokenizer.encode([header], markup=True)[0] if name != "instructions" else []
+    # The break behind a turn is another token in front of a break than alone.
+    if name == "headers":
+        ids = tokenizer.encode([text[text.index("<|eot_id|>") + 10 :]], markup=True)[0]
+    talk, first = [[USER]], GOLDEN[name].startswith("<s>")
+    length = len(ids) + first
+    found = data.chat_ids(tokenizer, talk, length=length + 1).tokens
+    assert found[0][-len(ids) or 99 :] == ids
+    with pytest.raises(ValueError, match=f"beside the {len(ids)} with which"):
+        data.chat_ids(tokenizer, talk, length=length)
+
+
 def test_a_template_that_refuses_a_conversation_says_which_and_why(folders):
     tokenizer = data.load_tokenizer(folders["instructions"])
     with pytest.raises(ValueError, match=r"user, user \(roles must alternate\)"):

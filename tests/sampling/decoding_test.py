@@ -278,6 +278,31 @@ def test_a_response_ends_with_any_of_several_end_tokens():
     assert (np.asarray(log_probs["policy"])[~np.asarray(responses.mask)] == 0).all()
 
 
+def test_the_token_that_ends_a_response_belongs_to_it_where_padding_is_the_same():
+    end = token_game.EOS
+    assert token_game.PAD != end
+    (apart, wanted), (same, found) = (
+        token_game.compiled(
+            lambda pad=pad: draw(
+                POLICY,
+                PARAMS,
+                alone,
+                same_prompt(9),
+                dataclasses.replace(token_game.DECODING, pad_id=pad),
+                4,
+            )
+        )()
+        for pad in (token_game.PAD, end)
+    )
+    np.testing.assert_array_equal(same.mask, apart.mask)
+    np.testing.assert_array_equal(same.truncated, apart.truncated)
+    np.testing.assert_array_equal(same.tokens, np.where(apart.mask, apart.tokens, end))
+    np.testing.assert_allclose(found["policy"], wanted["policy"], atol=1e-6)
+    ended = ((same.tokens == end) & same.mask).any(-1)
+    np.testing.assert_array_equal(ended, ~same.truncated)
+    assert ended.any() and same.truncated.any()
+
+
 @pytest.mark.parametrize("given", [2, [2], np.int32(2), (2,)])
 def test_one_end_token_may_be_given_by_itself(given):
     decoding = sampling.Decoding(max_length=3, eos_id=given, pad_id=0)

@@ -74,9 +74,17 @@ class Searched:
           number: of the round.
           context: whose policy writes; its `score` values whole responses.
           before: what the round before has learnt from; not read.
+
+        Raises:
+          ValueError: stop texts end responses, of which a step may end with a part.
         """
         del before
         begin, decoding = number * self.num_prompts, context.setup.decoding
+        if decoding.stops is not None:
+            raise ValueError(
+                "a search goes on from the middle of responses, where it is not known "
+                "how much of a stop text is written; leave out --text.stop."
+            )
         prompts = context.draw_prompts(begin, begin + self.num_prompts)
         trees = []
         with terminal.progress_bar("search", self.num_prompts) as advance:
