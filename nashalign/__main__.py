@@ -1,11 +1,11 @@
-"""The commands `nashalign align` and `nashalign generate`; see `nashalign --help`."""
+"""The commands of the wheel; `nashalign --help` lists them."""
 
 import sys
 from collections.abc import Sequence
 
-from nashalign.cli import align, generate
+from nashalign.cli import align, generate, train_judge
 
-_COMMANDS = {"align": align, "generate": generate}
+_COMMANDS = {"align": align, "generate": generate, "train-judge": train_judge}
 
 
 def main(arguments: Sequence[str] | None = None) -> int | str:
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int | str:
     if first in _COMMANDS:
         return _COMMANDS[first].command(others)
     known = "\n".join(
-        f"  nashalign {name:<10} {(own.__doc__ or '').splitlines()[0]}"
+        f"  nashalign {name:<12} {(own.__doc__ or '').splitlines()[0]}"
         for name, own in _COMMANDS.items()
     )
     usage = f"usage: nashalign COMMAND --help\n\n{known}"

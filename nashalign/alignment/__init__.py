@@ -32,10 +32,17 @@ from nashalign.alignment.task import (
     Task,
     Written,
     chunks,
+    file_fingerprint,
     folder_fingerprint,
     stage_key,
 )
 from nashalign.alignment.texts import Splits, Text, TextTask, text_task
+from nashalign.alignment.trained_judges import (
+    Committee,
+    JudgeTraining,
+    measure_judge,
+    train_judges,
+)
 from nashalign.alignment.validation import Validation, validation
 
 __all__ = [
@@ -44,9 +51,11 @@ __all__ = [
     "Adapters",
     "Aligned",
     "Bench",
+    "Committee",
     "Contestant",
     "DataSet",
     "Evaluation",
+    "JudgeTraining",
     "Judges",
     "Pages",
     "Panel",
@@ -70,9 +79,11 @@ __all__ = [
     "contestant",
     "evidence",
     "examples",
+    "file_fingerprint",
     "folder_fingerprint",
     "learn_judges",
     "logs",
+    "measure_judge",
     "require",
     "require_trained",
     "seed_variance",
@@ -80,6 +91,7 @@ __all__ = [
     "stage_key",
     "sweep",
     "text_task",
+    "train_judges",
     "trials",
     "validation",
     "votes",

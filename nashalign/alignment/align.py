@@ -135,7 +135,7 @@ def _require_answers(
     if given is not None and getattr(given, answer) is not None:
         return
     annotator = annotators.get(question)
-    if not hasattr(annotator, asked):
+    if not preferences.can_answer(annotator, asked):
         raise ValueError(
             f"{who} reads a {question}: it needs an annotator with a method "
             f"`{asked}`, and was given {type(annotator).__name__}."

@@ -221,7 +221,7 @@ def sample(
             name="samples of the start policy",
         )
         found = Examples(prompts=written.prompts, responses=written.responses)
-        if isinstance(annotator, preferences.PreferenceAnnotator):
+        if preferences.can_answer(annotator, "prefer"):
             preference = asking.compare_all(
                 annotator, found.prompts, found.responses, name="the annotator compares"
             )
@@ -230,7 +230,7 @@ def sample(
 
     examples = keep(folder / "examples.npz", make)
     scaled = None
-    if isinstance(annotator, preferences.RewardAnnotator):
+    if preferences.can_answer(annotator, "score"):
         examples, scaled = standardise(annotator, examples, folder / "rewards.npz")
     return DataSet(sampled=examples, judge=scaled)
 

@@ -11,19 +11,14 @@ import functools
 import itertools
 import json
 import pathlib
-from collections.abc import Callable, Collection
-from typing import Any, Literal
+from collections.abc import Collection
+from typing import Literal
 
-import chex
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
-from nashalign import data, games, preferences, terminal, training
-from nashalign.alignment import asking, optimizers, votes
+from nashalign import games, preferences, terminal, training
+from nashalign.alignment import asking, fitting, votes
 from nashalign.alignment import task as tasks
-from nashalign.types import pytree
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,15 +49,6 @@ class Judges:
                 f"--judges.batch-size is {self.batch_size}; a judge is trained for two "
                 f"batches or more, and --judges.num-prompts is {self.num_prompts}."
             )
-
-
-@pytree
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Fit:
-    """State of a judge in training: the model, which is its parameters, and Adam's."""
-
-    model: preferences.PairwiseModel | preferences.RewardModel
-    opt_state: optax.OptState
 
 
 def learn(
@@ -102,11 +88,24 @@ def learn(
         )
     best = preferences.best_attainable_accuracy(_of_pairs(held_out.preference))
     report["best_attainable_accuracy"] = best
+    pairs = tuple(itertools.chain(*votes.PAIRINGS[: settings.num_pairings]))
     judges = {}
     for number, kind in enumerate(preferences.JUDGES):
         if kind in wanted:
             key = tasks.stage_key(seed, 10 + number)
-            judges[kind] = fit(task, kind, train, settings, key, folder / kind)
+            judges[kind] = fitting.fit(
+                task.start,
+                kind,
+                train,
+                pairs,
+                fitting.Fitting(
+                    batch_size=settings.batch_size,
+                    learning_rate=settings.learning_rate,
+                ),
+                eos_id=task.tokenizer.closing_id,
+                key=key,
+                folder=folder / kind,
+            )
             accuracy = expected_accuracy(judges[kind], held_out)
             say(
                 f"{kind} model: held-out accuracy {accuracy:.3f} "
@@ -115,76 +114,6 @@ def learn(
             report[f"{kind}_model_accuracy"] = accuracy
     training.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     return judges
-
-
-def fit(
-    task: tasks.Task,
-    kind: str,
-    voted: votes.Votes,
-    settings: Judges,
-    key: chex.PRNGKey,
-    folder: pathlib.Path,
-) -> preferences.PairwiseModel | preferences.RewardModel:
-    """Trains one judge on votes of any kind, once over.
-
-    Args:
-      task: whose start policy the judge begins with.
-      kind: of judge, of `preferences.JUDGES`.
-      voted: what it learns from.
-      settings: size and rate of the updates.
-      key: of its head.
-      folder: where its run is kept.
-    """
-    num_prompts = len(voted.votes)
-    draw = data.batches(range(num_prompts), batch_size=settings.batch_size, seed=0)
-    num_steps = num_prompts // settings.batch_size
-    pairs = tuple(itertools.chain(*votes.PAIRINGS[: settings.num_pairings]))
-    optimizer = optimizers.make_optimizer(settings.learning_rate, num_steps)
-    policy = task.start.policy
-    model = preferences.JUDGES[kind](
-        params=preferences.init_params(key, policy, task.start.params),
-        policy=policy,
-        eos_id=task.tokenizer.closing_id,
-    )
-    state = training.run(
-        training.data_parallel(
-            functools.partial(_fit_step, optimizer, pairs), training.make_mesh()
-        ),
-        Fit(model=model, opt_state=optimizer.init(model)),
-        lambda step: tasks.rows_of(voted, np.asarray(draw(step))),
-        num_steps,
-        folder=folder,
-        name=f"{kind} model",
-        save_every=max(1, num_steps // 3),
-        show=("loss",),
-    )
-    return state.model
-
-
-def _fit_step(
-    optimizer: optax.GradientTransformation,
-    pairs: preferences.Pairs,
-    state: Fit,
-    batch: votes.Votes,
-    *,
-    reduce: Callable[[Any], Any],
-) -> tuple[Fit, dict[str, Any], None]:
-    """One step on the mean cross-entropy of the votes."""
-    first, second = np.asarray(pairs).T
-    won = batch.votes[:, first, second]
-
-    def total(model):
-        loss = preferences.vote_loss(model, batch.prompts, batch.responses, pairs, won)
-        return jnp.sum(loss)
-
-    loss, gradient = jax.value_and_grad(total)(state.model)
-    loss, gradient, count = reduce((loss, gradient, jnp.asarray(won.size)))
-    gradient = jax.tree.map(lambda g: g / count, gradient)
-    model: Any = state.model  # a pytree, which optax takes as such alone
-    updates, opt_state = optimizer.update(gradient, state.opt_state, model)
-    metrics = {"loss": loss / count, "gradient_norm": optax.tree.norm(gradient)}
-    model = optax.apply_updates(model, updates)
-    return Fit(model=model, opt_state=opt_state), metrics, None
 
 
 def expected_accuracy(

@@ -1,7 +1,6 @@
 """A task made of a checkpoint's folder and prompts of one's own."""
 
 import dataclasses
-import functools
 import inspect
 import pathlib
 from collections.abc import Sequence
@@ -78,26 +77,43 @@ class TextTask:
         Raises:
           ValueError: the records have no pairs.
         """
-        if not self.has_pairs:
-            raise ValueError("the prompts have no `chosen` and `rejected` responses.")
-        own = self.task.prompts["train"]
-        prompts = self.task.batch("train", range(len(own)))
-        records = [self.records[index] for index in own.ids]
-        encode = functools.partial(self._encoded, prompts)
-        pairs = encode([[one.chosen, one.rejected] for one in records])
-        preference = np.full((len(records), 2, 2), 0.5, np.float32)
-        preference[:, 0, 1], preference[:, 1, 0] = 1.0, 0.0
+        pairs, records = self.pairs("train"), self._records("train")
         rewards = None
         if all(one.scores is not None for one in records):
             rewards = np.array([one.scores for one in records], np.float32)
             rewards = (rewards - rewards.mean()) / max(rewards.std(), 1e-6)
         return examples.DataSet(
-            sampled=dataclasses.replace(pairs, preference=preference, rewards=rewards),
-            demonstrations=encode([[one.chosen] for one in records]),
+            sampled=dataclasses.replace(pairs, rewards=rewards),
+            demonstrations=self._encoded(pairs.prompts, records, ["chosen"]),
         )
 
-    def _encoded(self, prompts: Prompts, texts: list[list[str]]) -> Examples:
-        """Prompts with responses of text."""
+    def pairs(self, split: str) -> Examples:
+        """Returns the chosen and the rejected response to each prompt of a split.
+
+        Args:
+          split: its name.
+
+        Raises:
+          ValueError: the records have no pairs.
+        """
+        if not self.has_pairs:
+            raise ValueError("the prompts have no `chosen` and `rejected` responses.")
+        records = self._records(split)
+        prompts = self.task.batch(split, range(len(records)))
+        preference = np.full((len(records), 2, 2), 0.5, np.float32)
+        preference[:, 0, 1], preference[:, 1, 0] = 1.0, 0.0
+        pairs = self._encoded(prompts, records, ["chosen", "rejected"])
+        return dataclasses.replace(pairs, preference=preference)
+
+    def _records(self, split: str) -> list[data.Record]:
+        """The records of a split, in its order."""
+        return [self.records[index] for index in self.task.prompts[split].ids]
+
+    def _encoded(
+        self, prompts: Prompts, records: Sequence[data.Record], names: Sequence[str]
+    ) -> Examples:
+        """Prompts with responses of their records."""
+        texts = [[getattr(own, name) for name in names] for own in records]
         responses = data.encode_responses(
             self.task.tokenizer, texts, length=self.task.decoding.max_length
         )
@@ -155,9 +171,7 @@ def text_task(
         prompts=_split(encoded, records, splits),
         prompt_length=max(map(len, encoded.tokens)),
         show=lambda index: records[index].shown(),
-        oracle=annotator
-        if isinstance(annotator, preferences.PreferenceAnnotator)
-        else None,
+        oracle=annotator if preferences.can_answer(annotator, "prefer") else None,
     )
     return TextTask(task=task, records=records, annotator=annotator)
 

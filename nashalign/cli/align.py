@@ -17,7 +17,6 @@ prompts that training has not seen.
 """
 
 import dataclasses
-import hashlib
 import pathlib
 from collections.abc import Sequence
 
@@ -132,7 +131,7 @@ def _record(config: Config) -> dict:
     """Every setting that results depend on: files are known by their content."""
     record = dataclasses.asdict(config)
     record["policy"] = alignment.folder_fingerprint(config.policy)
-    record["prompts"] = _fingerprint(config.prompts)
+    record["prompts"] = alignment.file_fingerprint(config.prompts)
     if python_file.is_reference(config.method):
         record["method"] = _reference(config.method)
     if config.annotator is not None:
@@ -149,13 +148,7 @@ def _record(config: Config) -> dict:
 def _reference(text: str) -> str:
     """A name in a Python file, known by what is in the file."""
     path, own = python_file.split(text)
-    return f"{_fingerprint(path)}:{own}"
-
-
-def _fingerprint(path: pathlib.Path) -> str:
-    """Name of a file, and a hash of what is in it."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return f"{path.name} sha256:{digest}"
+    return f"{alignment.file_fingerprint(path)}:{own}"
 
 
 def _align(

@@ -4,6 +4,11 @@ Takes arrays and texts, never models: whoever samples and asks the annotators co
 these functions.
 """
 
+from nashalign.evaluation.calibration import (
+    Calibration,
+    measure_calibration,
+    reliability_figure,
+)
 from nashalign.evaluation.curves import learning_curves_figure
 from nashalign.evaluation.empirical_game import (
     EmpiricalGame,
@@ -58,6 +63,7 @@ from nashalign.evaluation.win_rate_files import read_win_rate_csv, write_win_rat
 from nashalign.evaluation.win_rates import preference_table, win_rate_matrix
 
 __all__ = [
+    "Calibration",
     "EmpiricalGame",
     "Figure",
     "GameShares",
@@ -79,6 +85,7 @@ __all__ = [
     "learning_curves_figure",
     "length_controlled_win_rate",
     "mean_interval",
+    "measure_calibration",
     "of_mean",
     "order",
     "parts_table",
@@ -88,6 +95,7 @@ __all__ = [
     "prompt_log_ratios",
     "ranking_figure",
     "read_win_rate_csv",
+    "reliability_figure",
     "response_length",
     "samples_markdown",
     "save_figure",

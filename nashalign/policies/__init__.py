@@ -42,7 +42,12 @@ from nashalign.policies.pretrained import (
     load_pretrained,
     save_pretrained,
 )
-from nashalign.policies.scorers import is_scorer, load_scorer, save_scorer
+from nashalign.policies.scorers import (
+    is_scorer,
+    load_scorer,
+    require_scorer,
+    save_scorer,
+)
 from nashalign.policies.scoring import (
     extend,
     extend_from_end,
@@ -109,6 +114,7 @@ __all__ = [
     "require_prompts",
     "save_adapters",
     "save_pretrained",
+    "require_scorer",
     "save_scorer",
     "tabular",
     "token_kl",

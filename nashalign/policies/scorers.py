@@ -39,6 +39,19 @@ def is_scorer(folder: pathlib.Path) -> bool:
     return isinstance(named, list) and any(name in named for name in classes)
 
 
+def require_scorer(config: Config) -> None:
+    """Requires a shape whose family has folders of models with a score.
+
+    Raises:
+      ValueError: it has none.
+    """
+    if family_of(config).scorer is None:
+        raise ValueError(
+            f"no folder holds a model of {family_of(config).model_type} with a score "
+            "for its head; begin with a decoder of another family"
+        )
+
+
 def load_scorer(
     folder: pathlib.Path | str,
     shardings: Shardings | None = None,
@@ -107,9 +120,8 @@ def save_scorer(
       TypeError: see `save_pretrained`.
       OSError: see `save_pretrained`.
     """
+    require_scorer(config)
     family = family_of(config)
-    if family.scorer is None:
-        raise ValueError(f"no model of {family.model_type} has a score for its head")
     body = {name: own for name, own in params["policy"].items() if name != "lm_head"}
     write_folder(
         pathlib.Path(folder),

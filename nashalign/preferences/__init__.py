@@ -5,6 +5,7 @@ from nashalign.preferences.annotators import (
     Pairs,
     PreferenceAnnotator,
     RewardAnnotator,
+    can_answer,
     check_preferred,
     check_rewards,
     finite_rewards,
@@ -22,7 +23,14 @@ from nashalign.preferences.ensembles import (
     uncertainty_weighted,
     worst_case,
 )
-from nashalign.preferences.folders import JUDGES, is_judge, load_judge, save_judge
+from nashalign.preferences.folders import (
+    COMBINATIONS,
+    JUDGES,
+    is_judge,
+    load_judge,
+    save_ensemble,
+    save_judge,
+)
 from nashalign.preferences.game import GamePreference, GameReward, locate
 from nashalign.preferences.lengths import LengthPenalised, length_penalty
 from nashalign.preferences.models import (
@@ -45,6 +53,7 @@ from nashalign.preferences.text import (
 )
 
 __all__ = [
+    "COMBINATIONS",
     "JUDGES",
     "Annotator",
     "Answers",
@@ -66,6 +75,7 @@ __all__ = [
     "TextReward",
     "average_weights",
     "best_attainable_accuracy",
+    "can_answer",
     "check_preferred",
     "check_rewards",
     "finite_rewards",
@@ -78,6 +88,7 @@ __all__ = [
     "on_host",
     "preferred_among",
     "probabilities",
+    "save_ensemble",
     "save_judge",
     "scored_by",
     "text_annotator",

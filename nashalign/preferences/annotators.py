@@ -19,7 +19,7 @@ programs. `on_host` says of any annotator which of the two it is.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeGuard, overload, runtime_checkable
 
 import chex
 import jax
@@ -75,6 +75,32 @@ def on_host(annotator: Annotator | None) -> bool:
             "the annotator answers on the host, else False"
         )
     return jax.tree_util.all_leaves([annotator])
+
+
+@overload
+def can_answer(
+    annotator: Annotator | None, question: Literal["prefer"]
+) -> TypeGuard[PreferenceAnnotator]: ...
+@overload
+def can_answer(
+    annotator: Annotator | None, question: Literal["score"]
+) -> TypeGuard[RewardAnnotator]: ...
+@overload
+def can_answer(annotator: Annotator | None, question: str) -> bool: ...
+def can_answer(annotator: Annotator | None, question: str) -> bool:
+    """Return whether an annotator answers a question.
+
+    It does if it has a method of that name. One that asks others, and has the method
+    whoever they are, may say so itself, by a method `can_answer(question)`.
+
+    Args:
+      annotator: any annotator; None answers nothing.
+      question: `"prefer"` or `"score"`.
+    """
+    said = getattr(annotator, "can_answer", None)
+    if callable(said):
+        return bool(said(question))
+    return callable(getattr(annotator, question, None))
 
 
 Pairs = Sequence[tuple[int, int]]

@@ -98,6 +98,12 @@ class Ensemble:
         """Whether some member answers on the host, so that all are asked there."""
         return any(annotators.on_host(member) for member in self.members)
 
+    def can_answer(self, question: str) -> bool:
+        """Whether every member answers a question, and the answers can be combined."""
+        if question == "prefer" and self.combine is not mean:
+            return False
+        return all(annotators.can_answer(own, question) for own in self.members)
+
     def score(
         self, key: chex.PRNGKey | None, prompts: Prompts, responses: Responses
     ) -> Array:
