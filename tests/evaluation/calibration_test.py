@@ -10,6 +10,8 @@ def test_every_number_is_what_a_loop_over_the_pairs_finds():
     rng = np.random.default_rng(0)
     said, votes = rng.uniform(0, 1, 400), rng.integers(0, 4, 400) / 3
     said[:40] = 0.5
+    # Some of them say too little, so that bins are off to both sides.
+    said[40:150], votes[40:150] = 0.55, 1
     found = evaluation.measure_calibration(said, votes, num_bins=5)
     confidence, right, best = [], [], []
     for p, q in zip(said, votes, strict=True):
