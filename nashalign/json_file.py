@@ -52,30 +52,60 @@ def parse(content: bytes) -> dict[str, Any]:
       ValueError: if it is not UTF-8, not JSON, or JSON of something else; the message
         goes on a sentence that ends in "is".
     """
+    return require_object(_parsed(content))
+
+
+def parse_list(content: bytes) -> list[Any]:
+    """Returns the list that is written as JSON, whatever is in it.
+
+    An entry is one that `parse` could have returned once `require_object` takes it.
+
+    Args:
+      content: in UTF-8.
+
+    Raises:
+      ValueError: as of `parse`.
+    """
+    found = _parsed(content)
+    if not isinstance(found, list):
+        raise ValueError(f"JSON of a {type(found).__name__}, not of a list")
+    return found
+
+
+def require_object(found: Any) -> dict[str, Any]:
+    """Returns what was read as JSON, an object whose numbers are all finite.
+
+    Raises:
+      ValueError: it is something else; the message goes on a sentence that ends in
+        "is".
+    """
+    if not isinstance(found, dict):
+        raise ValueError(f"JSON of a {type(found).__name__}, not of an object")
+    for name, value in found.items():
+        _require_finite(name, value)
+    return found
+
+
+def _parsed(content: bytes) -> Any:
+    """What is written as JSON, and as Python's own that JSON does not have."""
     try:
-        found = json.loads(content.decode("utf-8"), object_pairs_hook=_finite)
+        return json.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 ({error})") from error
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"not JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"JSON of a {type(found).__name__}, not of an object")
-    return found
-
-
-def _finite(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose fields, and lists in them, hold no NaN and no infinity."""
-    for name, value in pairs:
-        _require_finite(name, value)
-    return dict(pairs)
 
 
 def _require_finite(name: str, value: Any) -> None:
     """Refuses a field of a number that JSON does not have."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{name} is {value}, no finite number")
-    if isinstance(value, list):
-        for part in value:
-            _require_finite(name, part)
+    waiting = [(name, value)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"not JSON ({name} is {value}, no finite number)")
+        if isinstance(value, list):
+            waiting += [(name, part) for part in value]
+        if isinstance(value, dict):
+            waiting += value.items()

@@ -67,7 +67,7 @@ class TextTask:
     @property
     def has_pairs(self) -> bool:
         """Whether every record has a chosen and a rejected response."""
-        return self.records[0].chosen is not None
+        return self.records[0].is_pair
 
     def data_set(self) -> examples.DataSet:
         """Returns the pairs of the training split, and the chosen ones to imitate.
@@ -90,6 +90,9 @@ class TextTask:
     def pairs(self, split: str) -> Examples:
         """Returns the chosen and the rejected response to each prompt of a split.
 
+        How probable it is that a chosen response wins is what its voters say, and 1
+        where there are none.
+
         Args:
           split: its name.
 
@@ -101,7 +104,8 @@ class TextTask:
         records = self._records(split)
         prompts = self.task.batch(split, range(len(records)))
         preference = np.full((len(records), 2, 2), 0.5, np.float32)
-        preference[:, 0, 1], preference[:, 1, 0] = 1.0, 0.0
+        preferred = np.array([one.preferred for one in records], np.float32)
+        preference[:, 0, 1], preference[:, 1, 0] = preferred, 1 - preferred
         pairs = self._encoded(prompts, records, ["chosen", "rejected"])
         return dataclasses.replace(pairs, preference=preference)
 

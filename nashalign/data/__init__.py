@@ -2,6 +2,7 @@
 
 from nashalign.data.batching import batches, prompt_batches
 from nashalign.data.chat import chat_ids, ending_as_taught
+from nashalign.data.formats import FORMATS, Format
 from nashalign.data.padding import (
     Decodes,
     decode_responses,
@@ -17,23 +18,21 @@ from nashalign.data.prompts import (
     prompt_ids,
     text_read,
 )
-from nashalign.data.records import (
-    SPLITS,
-    Record,
-    prompt_hash,
-    read_records,
-    split_records,
-)
+from nashalign.data.reading import Reading, files, read, read_records
+from nashalign.data.records import SPLITS, Record, prompt_hash, split_records
 from nashalign.data.stops import Stops
 from nashalign.data.templates import ChatTemplate, Message, render
 from nashalign.data.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 
 __all__ = [
+    "FORMATS",
     "SPLITS",
     "ChatTemplate",
     "Decodes",
+    "Format",
     "Message",
     "PromptIds",
+    "Reading",
     "Record",
     "Stops",
     "Tokenizer",
@@ -43,6 +42,7 @@ __all__ = [
     "drop",
     "ending_as_taught",
     "encode_responses",
+    "files",
     "keep_beginning",
     "keep_end",
     "load_tokenizer",
@@ -51,6 +51,7 @@ __all__ = [
     "prompt_batches",
     "prompt_hash",
     "prompt_ids",
+    "read",
     "read_records",
     "render",
     "split_records",

@@ -227,3 +227,20 @@ def test_the_base_of_adapters_is_kept_as_frozen_policies_are(start_policy):
         small = jax.tree.leaves(policies.lora.trained(start.params))
         assert {leaf.dtype.name for leaf in small} == {"float32"}
     assert alignment.with_adapters(own, alignment.Adapters(), training, 0) == own
+
+
+def test_the_preference_of_a_pair_is_what_its_voters_say(start_policy):
+    pairs = [
+        data.Record(
+            prompt=prompt, chosen="a", rejected="b", votes=(1.0, 0.5, (n % 2) / 1)
+        )
+        for n, prompt in enumerate(PROMPTS)
+    ]
+    own = alignment.text_task(
+        start_policy, pairs, text=alignment.Text(response_length=8)
+    )
+    ids = own.task.prompts["train"].ids
+    found = own.data_set().sampled.preference
+    np.testing.assert_allclose(found[:, 0, 1], np.where(ids % 2, 2.5 / 3, 0.5))
+    np.testing.assert_allclose(found[:, 0, 1] + found[:, 1, 0], 1.0)
+    np.testing.assert_array_equal(found[:, [0, 1], [0, 1]], 0.5)
