@@ -1,7 +1,8 @@
 """How Sphinx builds the pages: `sphinx-build -W docs docs/build`.
 
-Pages are Markdown; the catalogue is made of the table of methods, the list of families
-of their registry, the reference of the docstrings. Nothing is fetched.
+Pages are Markdown; the catalogue is made of the table of methods, the lists of families
+of models and of formats of data of their registries, the reference of the docstrings.
+Nothing is fetched.
 """
 
 import inspect
@@ -24,6 +25,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "catalogue",
     "families",
+    "formats",
 ]
 exclude_patterns = ["build"]
 html_theme = "furo"

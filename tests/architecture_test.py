@@ -43,9 +43,10 @@ FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}
 FORBIDDEN_PACKAGES = {"torch", "tensorflow", "transformers", "trl"}
 # Scripts that other environments run, which have nothing but a peer's frameworks.
 PEERS = re.compile(r"experiments/benchmarks/peers/workers/(torch|tunix)_tools\.py")
-# Words of the task in experiments/docstrings: the library knows no task.
+# Words of the task in experiments/docstrings: the library knows no task. A data set
+# that is published has the name that it has.
 TENANT = re.compile(
-    r"harvest|docstring|reviewer|\bterse\b|\bthorough|summari[sz]"
+    r"harvest|docstring|reviewer|\bterse\b|\bthorough|summari[sz](?!e_from_feedback)"
     r"|\\n\"{3}",
     re.IGNORECASE,
 )

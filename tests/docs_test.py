@@ -14,7 +14,7 @@ import jax
 import pytest
 
 from experiments.fixed_points import __main__ as fixed_points
-from nashalign import algorithms, command_line, policies, python_file
+from nashalign import algorithms, command_line, data, policies, python_file
 from nashalign.policies import families
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -56,13 +56,14 @@ def a_checkout(tmp_path, monkeypatch, start_policy):
 def quickly_compiled():
     """Compiles quickly, and forgets what a page sets and registers."""
     before = {name: jax.config.read(name) for name in SETTINGS}
-    rows = dict(algorithms.TABLE)
+    tables = [(own, dict(own)) for own in (algorithms.TABLE, data.FORMATS)]
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     for name, value in before.items():
         jax.config.update(name, value)
-    algorithms.TABLE.clear()
-    algorithms.TABLE.update(rows)
+    for own, kept in tables:
+        own.clear()
+        own.update(kept)
 
 
 def run_block(kind, text, name, namespace):
@@ -246,6 +247,14 @@ def test_every_family_is_listed_with_its_options_and_what_is_refused():
     assert "`mixtral`" in shown and "whose routed MLPs are not implemented" in shown
     assert "`llama3`, `yarn`" in shown and "`use_cache`" in shown
     assert "{families}" in (DOCS / "how_to/checkpoint.md").read_text("utf-8")
+
+
+def test_every_format_is_listed_with_its_fields():
+    shown = python_file.load(f"{DOCS / 'formats.py'}:page")("{formats}")
+    rows = [re.findall(r"`(\w+)`", line) for line in shown.splitlines()[2:]]
+    for row, own in zip(rows, data.FORMATS.values(), strict=True):
+        assert row[: 1 + len(own.fields)] == [own.name, *own.fields]
+    assert "{formats}" in (DOCS / "how_to/data.md").read_text("utf-8")
 
 
 @pytest.mark.full

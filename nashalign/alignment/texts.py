@@ -69,22 +69,34 @@ class TextTask:
         """Whether every record has a chosen and a rejected response."""
         return self.records[0].is_pair
 
+    @property
+    def has_responses(self) -> bool:
+        """Whether every record has a response to imitate."""
+        return self.records[0].chosen is not None
+
     def data_set(self) -> examples.DataSet:
         """Returns the pairs of the training split, and the chosen ones to imitate.
 
-        Rewards are normalised over the data set, where all pairs have scores.
+        Records of one response each have demonstrations alone. Rewards are normalised
+        over the data set, where all pairs have scores.
 
         Raises:
-          ValueError: the records have no pairs.
+          ValueError: the records have no responses.
         """
-        pairs, records = self.pairs("train"), self._records("train")
+        if not self.has_responses:
+            raise ValueError("the prompts have no `chosen` and `rejected` responses.")
+        records = self._records("train")
+        prompts = self.task.batch("train", range(len(records)))
+        chosen = self._encoded(prompts, records, ["chosen"])
+        if not self.has_pairs:
+            return examples.DataSet(demonstrations=chosen)
         rewards = None
         if all(one.scores is not None for one in records):
             rewards = np.array([one.scores for one in records], np.float32)
             rewards = (rewards - rewards.mean()) / max(rewards.std(), 1e-6)
         return examples.DataSet(
-            sampled=dataclasses.replace(pairs, rewards=rewards),
-            demonstrations=self._encoded(pairs.prompts, records, ["chosen"]),
+            sampled=dataclasses.replace(self.pairs("train"), rewards=rewards),
+            demonstrations=chosen,
         )
 
     def pairs(self, split: str) -> Examples:

@@ -27,14 +27,13 @@ from nashalign import (
     alignment,
     checks,
     command_line,
-    data,
     options,
     preferences,
     python_file,
     terminal,
     training,
 )
-from nashalign.cli import devices
+from nashalign.cli import devices, prompts
 
 _NAME = "nashalign align"
 _EXTENDS = ("training.num_steps", "training.kl_budget")
@@ -57,8 +56,12 @@ class Config:
     policy: pathlib.Path = tyro.MISSING
     """Hugging Face folder of the start policy, with its tokenizer."""
     prompts: pathlib.Path = tyro.MISSING
-    """JSON lines with a `prompt` or `messages` each, or also `chosen` and
-    `rejected`."""
+    """JSON lines with a `prompt` or `messages` each, or also `chosen` and `rejected`;
+    or what --format says; or a folder of such files."""
+    format: str = "records"
+    """How the prompts are written: a published format, such as `hh`, by its name."""
+    skip_malformed: bool = False
+    """Whether to leave out lines that are not of the format, instead of ending."""
     method: str = tyro.MISSING
     """Row of the table of methods, or FILE.py:NAME of a row of your own."""
     output: pathlib.Path = tyro.MISSING
@@ -107,6 +110,7 @@ def check(config: Config) -> None:
       ValueError: naming the option, its value, and what it must be.
     """
     options.require_seed(config.seed)
+    prompts.check_format(config.format)
     options.require("settings.learning_rate", config.settings.learning_rate)
     for group in ("text", "lora", "training", "evaluation", "data_set", "mesh"):
         own = getattr(config, group)
@@ -131,7 +135,7 @@ def _record(config: Config) -> dict:
     """Every setting that results depend on: files are known by their content."""
     record = dataclasses.asdict(config)
     record["policy"] = alignment.folder_fingerprint(config.policy)
-    record["prompts"] = alignment.file_fingerprint(config.prompts)
+    record["prompts"] = prompts.fingerprint(config.prompts)
     if python_file.is_reference(config.method):
         record["method"] = _reference(config.method)
     if config.annotator is not None:
@@ -201,7 +205,7 @@ def _align(
 
 def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
     """The task, with the annotator that the command line names."""
-    records = data.read_records(config.prompts)
+    records = prompts.read(config.prompts, config.format, config.skip_malformed)
     annotator = answers = None
     if config.annotator is not None and python_file.is_reference(config.annotator):
         annotator = python_file.load(config.annotator)
@@ -248,10 +252,12 @@ def _data_set(
     folder: pathlib.Path,
 ) -> alignment.DataSet | None:
     """What the method learns from if it learns from given responses."""
-    needs = row.needs(config.training.num_steps, **config.settings.own)
-    if algorithms.rounds.RESPONSES not in needs:
+    course = row.course(config.training.num_steps, **config.settings.own)
+    taught = [own.method for own in course if algorithms.rounds.RESPONSES in own.needs]
+    if not taught:
         return None
-    if loaded.has_pairs:
+    imitates = all(map(alignment.examples.learns_from_demonstrations, taught))
+    if loaded.has_pairs or (imitates and loaded.has_responses):
         return loaded.data_set()
     if loaded.annotator is None:
         raise ValueError(

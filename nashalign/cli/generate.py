@@ -19,12 +19,12 @@ from nashalign import (
     alignment,
     command_line,
     compiling,
-    data,
     options,
     sampling,
     terminal,
     training,
 )
+from nashalign.cli import prompts
 from nashalign.types import Prompts
 
 _NAME = "nashalign generate"
@@ -37,7 +37,12 @@ class Config:
     policy: pathlib.Path = tyro.MISSING
     """Hugging Face folder of the policy, with its tokenizer."""
     prompts: pathlib.Path = tyro.MISSING
-    """JSON lines with a `prompt` or `messages` each."""
+    """JSON lines with a `prompt` or `messages` each, or what --format says; or a folder
+    of such files."""
+    format: str = "records"
+    """How the prompts are written: a published format, such as `hh`, by its name."""
+    skip_malformed: bool = False
+    """Whether to leave out lines that are not of the format, instead of ending."""
     output: pathlib.Path = tyro.MISSING
     """File of answers, JSON lines; it must not exist yet."""
     num_responses: int = 1
@@ -60,7 +65,7 @@ def main(config: Config) -> None:
       ValueError: a setting is out of its range, or the output is there.
     """
     _check(config)
-    records = data.read_records(config.prompts)
+    records = prompts.read(config.prompts, config.format, config.skip_malformed)
     loaded = alignment.text_task(
         config.policy,
         records,
@@ -72,9 +77,9 @@ def main(config: Config) -> None:
     with terminal.progress_bar("answers", len(own)) as advance:
         places = np.arange(len(own))
         for rows in alignment.chunks(places, config.batch_size):
-            prompts = loaded.task.batch("train", rows)
-            texts = loaded.task.texts(write(loaded.task.start.params, prompts))
-            written |= dict(zip(prompts.ids.tolist(), texts, strict=True))
+            asked = loaded.task.batch("train", rows)
+            texts = loaded.task.texts(write(loaded.task.start.params, asked))
+            written |= dict(zip(asked.ids.tolist(), texts, strict=True))
             advance(len(set(rows.tolist())), "")
     lines = [
         json.dumps(records[index].shown() | {"responses": texts})
@@ -89,6 +94,7 @@ def _check(config: Config) -> None:
     for name in ("num_responses", "batch_size"):
         options.require(name, getattr(config, name))
     options.require_seed(config.seed)
+    prompts.check_format(config.format)
     if not 0 <= config.temperature < float("inf"):
         raise ValueError(
             f"--temperature is {config.temperature}; it must be 0 or more."

@@ -2,7 +2,7 @@
 
 from nashalign.data.batching import batches, prompt_batches
 from nashalign.data.chat import chat_ids, ending_as_taught
-from nashalign.data.formats import FORMATS, Format
+from nashalign.data.formats import FORMATS, Format, find_format
 from nashalign.data.padding import (
     Decodes,
     decode_responses,
@@ -18,7 +18,7 @@ from nashalign.data.prompts import (
     prompt_ids,
     text_read,
 )
-from nashalign.data.reading import Reading, files, read, read_records
+from nashalign.data.reading import Malformed, Reading, files, read, read_records
 from nashalign.data.records import SPLITS, Record, prompt_hash, split_records
 from nashalign.data.stops import Stops
 from nashalign.data.templates import ChatTemplate, Message, render
@@ -30,6 +30,7 @@ __all__ = [
     "ChatTemplate",
     "Decodes",
     "Format",
+    "Malformed",
     "Message",
     "PromptIds",
     "Reading",
@@ -43,6 +44,7 @@ __all__ = [
     "ending_as_taught",
     "encode_responses",
     "files",
+    "find_format",
     "keep_beginning",
     "keep_end",
     "load_tokenizer",

@@ -19,6 +19,10 @@ from nashalign.data.records import Record
 _SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 
 
+class Malformed(ValueError):
+    """A line that is not of its format: which file, which line, and which field."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reading:
     """The records of a file or folder, and what was met in reading them.
@@ -52,8 +56,10 @@ class Reading:
 
     def __str__(self) -> str:
         """What was read, in a sentence."""
-        met = [f"{number:,} {what}" for what, number in self.counts.items() if number]
-        return f"{len(self.records):,} records" + "".join(f", {own}" for own in met)
+        number = len(self.records)
+        said = [f"{number:,} record{'' if number == 1 else 's'}"]
+        said += [f"{count:,} {what}" for what, count in self.counts.items() if count]
+        return ", ".join(said)
 
 
 def read_records(
@@ -76,11 +82,12 @@ def read(
       skip_malformed: whether a line that is not of the format is left out and noted.
 
     Raises:
-      ValueError: there is no such format; a line is not of it (names file, line and
-        field), there is none, or only some have a pair, or messages.
+      Malformed: a line is not of the format; says which file, line and field.
+      ValueError: there is no such format, there is no line, or only some have a pair,
+        or messages.
       OSError: a file cannot be read.
     """
-    path, own = pathlib.Path(path), formats.find(format)
+    path, own = pathlib.Path(path), formats.find_format(format)
     records, malformed = [], []
     for file in files(path):
         for place, line in _lines(file):
@@ -89,7 +96,7 @@ def read(
             except ValueError as error:
                 said = f"{file}, {place}: {error}"
                 if not skip_malformed:
-                    raise ValueError(said) from error
+                    raise Malformed(said) from error
                 malformed.append(said)
     if not records:
         first = f"; {malformed[0]}" if malformed else ""
@@ -168,16 +175,15 @@ def _hint(line: dict[str, Any], own: formats.Format) -> str:
 
 
 def _require_alike(path: pathlib.Path, records: Sequence[Record]) -> None:
-    """Requires that all records have a pair or none has, and messages likewise."""
-    paired = [record.chosen is not None for record in records]
-    if any(paired) and not all(paired):
-        raise ValueError(
-            f"{path}: {sum(paired)} of {len(paired)} prompts have `chosen` and "
-            "`rejected`; give a pair to all of them, or to none."
-        )
-    talks = [record.messages is not None for record in records]
-    if any(talks) and not all(talks):
-        raise ValueError(
-            f"{path}: {sum(talks)} of {len(talks)} prompts are `messages`; give all of "
-            "them so, or none."
-        )
+    """Requires of all records what one has: a response, a pair, messages."""
+    having = {
+        "have `chosen`": [record.chosen is not None for record in records],
+        "have `chosen` and `rejected`": [record.is_pair for record in records],
+        "are `messages`": [record.messages is not None for record in records],
+    }
+    for what, found in having.items():
+        if any(found) and not all(found):
+            raise ValueError(
+                f"{path}: {sum(found)} of {len(found)} prompts {what}; give all of "
+                "them so, or none."
+            )

@@ -2,15 +2,30 @@
 
 import difflib
 
+from nashalign.data.formats import abstracts, dialogues, judged, ultrafeedback
 from nashalign.data.formats.format import Format
 from nashalign.data.formats.generic import RECORDS
-from nashalign.data.formats.judged import LLMBAR, PANDALM
 
-FORMATS = {own.name: own for own in (RECORDS, PANDALM, LLMBAR)}
+FORMATS = {
+    own.name: own
+    for own in (
+        RECORDS,
+        dialogues.HH,
+        dialogues.HH_TEXT,
+        abstracts.TLDR,
+        abstracts.TLDR_PROMPTS,
+        abstracts.XSUM,
+        ultrafeedback.PROMPTS,
+        ultrafeedback.BINARIZED,
+        ultrafeedback.SCORED,
+        judged.PANDALM,
+        judged.LLMBAR,
+    )
+}
 """Every format, by its name; the generic one comes first."""
 
 
-def find(name: str) -> Format:
+def find_format(name: str) -> Format:
     """Returns a format by its name.
 
     Raises:
@@ -25,4 +40,4 @@ def find(name: str) -> Format:
     )
 
 
-__all__ = ["FORMATS", "Format", "find"]
+__all__ = ["FORMATS", "Format", "find_format"]

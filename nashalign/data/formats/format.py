@@ -1,9 +1,11 @@
 """What a published format is, and how the fields of a line are read.
 
+A field within another one is named by its path, such as `info.post` or `summaries[0]`.
 Every function here that reads a field raises a ValueError which begins with its name.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,15 +34,27 @@ class Format:
     parse: Callable[[Mapping[str, Any]], Record]
 
 
+def value_of(line: Mapping[str, Any], name: str) -> Any:
+    """Returns what a field holds; None where there is no such field."""
+    found: Any = line
+    for step in re.findall(r"\w+", name):
+        if isinstance(found, list):
+            place = int(step)
+            found = found[place] if place < len(found) else None
+        else:
+            found = found.get(step) if isinstance(found, Mapping) else None
+    return found
+
+
 def text(line: Mapping[str, Any], name: str, *, filled: bool = False) -> str:
     """Returns a field's text.
 
     Args:
       line: the object.
-      name: of the field.
+      name: of the field, or its path.
       filled: whether there must be more than white space.
     """
-    value = line.get(name)
+    value = value_of(line, name)
     if not isinstance(value, str) or (filled and not value.strip()):
         raise ValueError(f"`{name}` is {shown(value)}; it must be a text")
     return value
@@ -48,7 +62,7 @@ def text(line: Mapping[str, Any], name: str, *, filled: bool = False) -> str:
 
 def one_of(line: Mapping[str, Any], name: str, choices: Sequence[int]) -> int:
     """Returns a field's whole number, one of some."""
-    value = line.get(name)
+    value = value_of(line, name)
     if not isinstance(value, int) or isinstance(value, bool) or value not in choices:
         raise ValueError(
             f"`{name}` is {shown(value)}; it must be one of "
@@ -62,10 +76,10 @@ def number(line: Mapping[str, Any], name: str, reason: str = "") -> float:
 
     Args:
       line: the object.
-      name: of the field.
+      name: of the field, or its path.
       reason: why there must be a number, if it is not plain.
     """
-    value = line.get(name)
+    value = value_of(line, name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(
             f"`{name}` is {shown(value)}; {reason or 'it must be a number'}"

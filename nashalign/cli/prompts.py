@@ -1,0 +1,52 @@
+"""Prompts that a command line names, read: their format, and what is said of them."""
+
+import hashlib
+import pathlib
+
+from nashalign import data, terminal
+
+
+def read(path: pathlib.Path, format: str, skip_malformed: bool) -> list[data.Record]:
+    """Returns the records of a file or folder, and says what was met in reading it.
+
+    Args:
+      path: as `--prompts` has it.
+      format: as `--format` has it.
+      skip_malformed: as `--skip-malformed` has it.
+
+    Raises:
+      ValueError: see `data.read`.
+    """
+    try:
+        found = data.read(path, format, skip_malformed=skip_malformed)
+    except data.Malformed as error:
+        raise ValueError(
+            f"{error}. Mend it, or leave such lines out with --skip-malformed."
+        ) from error
+    say = terminal.console().print
+    say(f"{path}: {found}")
+    if found.malformed:
+        say(f"the first that was skipped: {found.malformed[0]}")
+    return found.records
+
+
+def check_format(format: str) -> None:
+    """Requires a format that there is.
+
+    Raises:
+      ValueError: names the option, and formats with near names.
+    """
+    try:
+        data.find_format(format)
+    except ValueError as error:
+        raise ValueError(f"--format: {error}") from error
+
+
+def fingerprint(path: pathlib.Path) -> str:
+    """Returns the name of a file or folder, and a hash of what is read of it."""
+    digest = hashlib.sha256()
+    for file in data.files(path):
+        if file != path:
+            digest.update(file.name.encode() + b"\0")
+        digest.update(file.read_bytes())
+    return f"{path.name} sha256:{digest.hexdigest()[:16]}"
