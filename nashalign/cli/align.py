@@ -27,6 +27,7 @@ from nashalign import (
     alignment,
     checks,
     command_line,
+    data,
     options,
     preferences,
     python_file,
@@ -135,7 +136,7 @@ def _record(config: Config) -> dict:
     """Every setting that results depend on: files are known by their content."""
     record = dataclasses.asdict(config)
     record["policy"] = alignment.folder_fingerprint(config.policy)
-    record["prompts"] = prompts.fingerprint(config.prompts)
+    record["prompts"] = data.fingerprint(config.prompts)
     if python_file.is_reference(config.method):
         record["method"] = _reference(config.method)
     if config.annotator is not None:

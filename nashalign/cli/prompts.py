@@ -1,6 +1,5 @@
 """Prompts that a command line names, read: their format, and what is said of them."""
 
-import hashlib
 import pathlib
 
 from nashalign import data, terminal
@@ -40,13 +39,3 @@ def check_format(format: str) -> None:
         data.find_format(format)
     except ValueError as error:
         raise ValueError(f"--format: {error}") from error
-
-
-def fingerprint(path: pathlib.Path) -> str:
-    """Returns the name of a file or folder, and a hash of what is read of it."""
-    digest = hashlib.sha256()
-    for file in data.files(path):
-        if file != path:
-            digest.update(file.name.encode() + b"\0")
-        digest.update(file.read_bytes())
-    return f"{path.name} sha256:{digest.hexdigest()[:16]}"

@@ -2,6 +2,7 @@
 
 from nashalign.data.batching import batches, prompt_batches
 from nashalign.data.chat import chat_ids, ending_as_taught
+from nashalign.data.datasets import Dataset, build_dataset, read_dataset
 from nashalign.data.formats import FORMATS, Format, find_format
 from nashalign.data.padding import (
     Decodes,
@@ -18,7 +19,14 @@ from nashalign.data.prompts import (
     prompt_ids,
     text_read,
 )
-from nashalign.data.reading import Malformed, Reading, files, read, read_records
+from nashalign.data.reading import (
+    Malformed,
+    Reading,
+    files,
+    fingerprint,
+    read,
+    read_records,
+)
 from nashalign.data.records import SPLITS, Record, prompt_hash, split_records
 from nashalign.data.stops import Stops
 from nashalign.data.templates import ChatTemplate, Message, render
@@ -28,6 +36,7 @@ __all__ = [
     "FORMATS",
     "SPLITS",
     "ChatTemplate",
+    "Dataset",
     "Decodes",
     "Format",
     "Malformed",
@@ -38,6 +47,7 @@ __all__ = [
     "Stops",
     "Tokenizer",
     "batches",
+    "build_dataset",
     "chat_ids",
     "decode_responses",
     "drop",
@@ -45,6 +55,7 @@ __all__ = [
     "encode_responses",
     "files",
     "find_format",
+    "fingerprint",
     "keep_beginning",
     "keep_end",
     "load_tokenizer",
@@ -54,6 +65,7 @@ __all__ = [
     "prompt_hash",
     "prompt_ids",
     "read",
+    "read_dataset",
     "read_records",
     "render",
     "split_records",

@@ -7,6 +7,7 @@ import collections
 import dataclasses
 import functools
 import gzip
+import hashlib
 import pathlib
 import zlib
 from collections.abc import Iterator, Sequence
@@ -116,10 +117,26 @@ def files(path: pathlib.Path) -> list[pathlib.Path]:
     """
     if not path.is_dir():
         return [path]
-    found = sorted(own for own in path.iterdir() if own.name.endswith(_SUFFIXES))
+    found = listed(path)
     if not found:
         raise ValueError(f"{path} has no file that ends in {', '.join(_SUFFIXES)}.")
     return found
+
+
+def listed(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the files of a folder whose names say that they are JSON, by name."""
+    found = (own for own in folder.iterdir() if own.name.endswith(_SUFFIXES))
+    return sorted(own for own in found if own.is_file())
+
+
+def fingerprint(path: pathlib.Path) -> str:
+    """Returns the name of a file or folder, and a hash of what is read of it."""
+    digest = hashlib.sha256()
+    for file in files(path):
+        if file != path:
+            digest.update(file.name.encode() + b"\0")
+        digest.update(file.read_bytes())
+    return f"{path.name} sha256:{digest.hexdigest()[:16]}"
 
 
 def _content(record: Record) -> tuple:

@@ -7,7 +7,6 @@ import pytest
 
 from nashalign import __main__ as commands
 from nashalign import data
-from nashalign.cli import prompts
 
 SAMPLES = pathlib.Path(__file__).parents[1] / "data/samples"
 TURNS = (
@@ -129,13 +128,13 @@ def test_a_folder_is_known_by_the_content_and_names_of_what_is_read(tmp_path):
     folder = tmp_path / "own"
     folder.mkdir()
     (folder / "a.jsonl").write_text('{"prompt": "a"}')
-    found = [prompts.fingerprint(folder)]
+    found = [data.fingerprint(folder)]
     (folder / "README.md").write_text("not read")
-    assert prompts.fingerprint(folder) == found[0]
+    assert data.fingerprint(folder) == found[0]
     (folder / "a.jsonl").rename(folder / "b.jsonl")
-    found.append(prompts.fingerprint(folder))
+    found.append(data.fingerprint(folder))
     (folder / "b.jsonl").write_text('{"prompt": "b"}')
-    found.append(prompts.fingerprint(folder))
+    found.append(data.fingerprint(folder))
     (folder / "c.json").write_text("[]")
-    found.append(prompts.fingerprint(folder))
+    found.append(data.fingerprint(folder))
     assert len(set(found)) == 4
