@@ -1,6 +1,6 @@
 """Texts of any task: tokenizers, prompts and responses, resumable batches."""
 
-from nashalign.data.batching import batches, prompt_batches
+from nashalign.data.batching import batches, pipeline, prompt_batches
 from nashalign.data.chat import chat_ids, ending_as_taught
 from nashalign.data.datasets import Dataset, build_dataset, read_dataset
 from nashalign.data.formats import FORMATS, Format, find_format
@@ -61,6 +61,7 @@ __all__ = [
     "load_tokenizer",
     "pad_prompts",
     "pad_responses",
+    "pipeline",
     "prompt_batches",
     "prompt_hash",
     "prompt_ids",

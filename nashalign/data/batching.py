@@ -1,12 +1,15 @@
 """Batches by random access: a pure function of the step, with nothing to restore."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import numpy as np
 
 from nashalign import types
 from nashalign.data import padding
+
+if TYPE_CHECKING:
+    import grain
 
 T = TypeVar("T")
 
@@ -25,24 +28,35 @@ class Encoded(Protocol):
         ...
 
 
-def batches(
-    examples: Sequence[T], *, batch_size: int, seed: int
-) -> Callable[[int], list[T]]:
-    """Returns `batch(step)`, a pure function of the step: nothing to save or restore.
+def pipeline(
+    examples: Sequence[T],
+    *,
+    batch_size: int,
+    seed: int,
+    process: int = 0,
+    num_processes: int = 1,
+) -> "grain.MapDataset[list[T]]":
+    """Returns batches without end, by random access or one after another.
 
     Every epoch is a new shuffle, cut into whole batches: within one, no example comes
-    twice, and the fewer than `batch_size` left over sit it out.
+    twice, and the fewer than `batch_size` left over sit it out. Each of several
+    processes has a share of every batch; together they are the batches that one would
+    have. `iter(pipeline.to_iter_dataset())` reads ahead, and has `get_state` and
+    `set_state`, with which the next batch is the very one that would have come.
 
     Args:
-      examples: anything that is indexed, such as a TFDS data source.
-      batch_size: examples in a batch.
-      seed: of the shuffles.
+      examples: anything that is indexed, such as `read_dataset` returns.
+      batch_size: examples in a batch, of all processes together.
+      seed: of the shuffles; the same in all processes.
+      process: number of this one, counted from zero.
+      num_processes: how many there are, which divides the size of a batch.
 
     Returns:
-      The function from a step, counted from zero without limit, to its examples.
+      The batches, each a list of `batch_size / num_processes` examples.
 
     Raises:
-      ValueError: if there are fewer than two examples, or fewer than a batch.
+      ValueError: there are fewer than two examples, or fewer than a batch, or there is
+        no such process, or processes do not divide a batch.
     """
     if len(examples) < 2:
         raise ValueError(
@@ -53,11 +67,39 @@ def batches(
             f"A batch of {batch_size} cannot be drawn from {len(examples)} examples; "
             f"choose 1 to {len(examples)}."
         )
+    if num_processes < 1 or batch_size % num_processes:
+        raise ValueError(
+            f"{num_processes} processes do not divide a batch of {batch_size}."
+        )
+    if not 0 <= process < num_processes:
+        raise ValueError(f"There is no process {process} among {num_processes}.")
     # Not every machine that pads prompts has grain; only training draws batches.
     import grain
 
-    dataset = grain.MapDataset.source(examples).seed(seed).shuffle()
-    dataset = dataset.batch(batch_size, drop_remainder=True, batch_fn=list).repeat()
+    shuffled = grain.MapDataset.source(examples).seed(seed).shuffle()
+    # Cut before it is shared out, so that all processes have as many batches.
+    whole = shuffled[: len(examples) // batch_size * batch_size]
+    shared = whole[process::num_processes]
+    return shared.batch(batch_size // num_processes, batch_fn=list).repeat()
+
+
+def batches(
+    examples: Sequence[T], *, batch_size: int, seed: int
+) -> Callable[[int], list[T]]:
+    """Returns `batch(step)`, a pure function of the step: nothing to save or restore.
+
+    Args:
+      examples: anything that is indexed, such as a TFDS data source.
+      batch_size: examples in a batch.
+      seed: of the shuffles; see `pipeline`.
+
+    Returns:
+      The function from a step, counted from zero without limit, to its examples.
+
+    Raises:
+      ValueError: if there are fewer than two examples, or fewer than a batch.
+    """
+    dataset = pipeline(examples, batch_size=batch_size, seed=seed)
     # A batch is a list, as `batch_fn` says, and None only where an epoch is filtered.
     return lambda step: cast(list[T], dataset[step])
 
