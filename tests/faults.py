@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 from tests.algorithms.faults import ALGORITHMS
+from tests.data.faults import DATA
 from tests.fault import Fault, expected
 from tests.policies.decoder_faults import DECODERS
 from tests.policies.encoder_decoder_faults import ENCODER_DECODERS
@@ -1516,6 +1517,7 @@ FAULTS = [
         f"{CHAT_TEST} -k without_room",
     ),
     *ALGORITHMS,
+    *DATA,
     *POLICIES,
     *ENCODER_DECODERS,
     *DECODERS,

@@ -12,8 +12,16 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from nashalign import algorithms, data, preferences, terminal, training
-from nashalign.alignment import best, examples, log_probs, rollouts, runs, steps
+from nashalign import algorithms, preferences, terminal, training
+from nashalign.alignment import (
+    batching,
+    best,
+    examples,
+    log_probs,
+    rollouts,
+    runs,
+    steps,
+)
 from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
 from nashalign.types import Examples
@@ -66,7 +74,7 @@ def through(
         method = last if own.settle is None else own.settle(context())
         read = functools.partial(_with_log_probs, run, setup, own, method)
         learnt = read(whole(state), found, done, place, called)
-        batch = _batches(run, method, learnt, done)
+        batch = batching.batches(run, method, learnt, done)
         state = _train(run, own, method, step, state, batch, place, called)
         done += own.num_steps
         if int(state.step) < done:
@@ -243,25 +251,3 @@ def _with_log_probs(
         mesh=run.mesh,
         name=f"{label}: frozen policies read the examples",
     )
-
-
-def _batches(
-    run: runs.Run, method: algorithms.Method, found: Examples | None, done: int
-) -> Callable[[int], Any]:
-    """The batch of an update: prompts, or examples where a row learns from them.
-
-    They are of what a round has found to learn from, where it has looked.
-    """
-    size = run.training.batch_size
-    if found is None:
-        return data.prompt_batches(
-            run.task.prompts["train"],
-            batch_size=size,
-            length=run.task.prompt_length,
-            pad_id=run.task.tokenizer.pad_id,
-            seed=run.seed,
-        )
-    batch = examples.batches(found, batch_size=size, seed=run.seed)
-    if method.num_data:
-        return lambda step: batch(done + step)
-    return lambda step: batch(done + step).prompts

@@ -1,6 +1,11 @@
 """Texts of any task: tokenizers, prompts and responses, resumable batches."""
 
-from nashalign.data.batching import batches, pipeline, prompt_batches
+from nashalign.data.batching import (
+    batches,
+    bucket_lengths,
+    pipeline,
+    prompt_batches,
+)
 from nashalign.data.chat import chat_ids, ending_as_taught
 from nashalign.data.datasets import Dataset, build_dataset, read_dataset
 from nashalign.data.formats import FORMATS, Format, find_format
@@ -10,6 +15,7 @@ from nashalign.data.padding import (
     encode_responses,
     pad_prompts,
     pad_responses,
+    trim_prompts,
 )
 from nashalign.data.prompts import (
     PromptIds,
@@ -47,6 +53,7 @@ __all__ = [
     "Stops",
     "Tokenizer",
     "batches",
+    "bucket_lengths",
     "build_dataset",
     "chat_ids",
     "decode_responses",
@@ -72,4 +79,5 @@ __all__ = [
     "split_records",
     "text_read",
     "train_tokenizer",
+    "trim_prompts",
 ]

@@ -133,3 +133,25 @@ def prompt_batches(
         )
 
     return batch
+
+
+def bucket_lengths(
+    lengths: Sequence[int], *, batch_size: int, number: int
+) -> tuple[int, ...]:
+    """Returns lengths to pad batches to, each met by about as many batches.
+
+    They are quantiles of the longest of `batch_size` prompts drawn at random, whose
+    distribution is that of one prompt to the power of `batch_size`.
+
+    Args:
+      lengths: tokens of each prompt.
+      batch_size: prompts in a batch.
+      number: how many lengths at most; each costs a compilation.
+
+    Returns:
+      Different lengths, the shortest first; the last one is that of the longest prompt.
+    """
+    ordered = np.sort(np.asarray(lengths))
+    shares = (np.arange(1, number + 1) / number) ** (1 / batch_size)
+    places = np.ceil(shares * len(ordered)).astype(int) - 1
+    return tuple(np.unique(ordered[places]).tolist())

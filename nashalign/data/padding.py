@@ -52,6 +52,26 @@ def pad_prompts(
     return types.Prompts(tokens=array, mask=mask, ids=np.asarray(ids, np.int32))
 
 
+def trim_prompts(prompts: types.Prompts, lengths: Sequence[int]) -> types.Prompts:
+    """Returns prompts padded to the shortest length that holds all of them.
+
+    Args:
+      prompts: `[B, L]`, padded on the left.
+      lengths: to choose from, the shortest first; none that is too short is taken.
+
+    Returns:
+      The prompts, `[B, length]`; as they came where no length is long enough.
+    """
+    needed = int(np.asarray(prompts.mask).sum(-1).max())
+    columns = prompts.tokens.shape[-1]
+    length = next((own for own in lengths if needed <= own <= columns), columns)
+    return types.Prompts(
+        tokens=prompts.tokens[:, columns - length :],
+        mask=prompts.mask[:, columns - length :],
+        ids=prompts.ids,
+    )
+
+
 def encode_responses(
     tokenizer: tokenizer_lib.Tokenizer,
     texts: Sequence[Sequence[str]],
