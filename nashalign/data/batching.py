@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import numpy as np
 
-from nashalign import types
+from nashalign import checks, types
 from nashalign.data import padding
 
 if TYPE_CHECKING:
@@ -150,7 +150,14 @@ def bucket_lengths(
 
     Returns:
       Different lengths, the shortest first; the last one is that of the longest prompt.
+
+    Raises:
+      ValueError: there is no prompt, or a number is below 1.
     """
+    checks.whole(batch_size, "batch_size")
+    checks.whole(number, "number")
+    if not len(lengths):
+        raise ValueError("there are no lengths to choose from")
     ordered = np.sort(np.asarray(lengths))
     shares = (np.arange(1, number + 1) / number) ** (1 / batch_size)
     places = np.ceil(shares * len(ordered)).astype(int) - 1

@@ -114,6 +114,9 @@ def test_each_length_is_met_by_about_as_many_batches():
 def test_prompts_of_one_length_have_one():
     assert data.bucket_lengths([7] * 9, batch_size=4, number=5) == (7,)
     assert data.bucket_lengths([3, 9, 5], batch_size=2, number=1) == (9,)
+    for lengths, number in (([], 1), ([3], 0)):
+        with pytest.raises(ValueError, match="no lengths|number must be"):
+            data.bucket_lengths(lengths, batch_size=2, number=number)
 
 
 def test_no_token_is_ever_cut_off():

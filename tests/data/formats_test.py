@@ -1,7 +1,11 @@
 """Published formats: what a record has of each, and what is said of a wrong line."""
 
+import copy
+import functools
 import gzip
+import itertools
 import json
+import operator
 import pathlib
 
 import pytest
@@ -464,3 +468,33 @@ def test_a_dialogue_that_begins_with_what_nobody_says_or_asks_nothing_is_malform
         with pytest.raises(data.Malformed, match="line 1") as error:
             data.read_records(path, sample(name)[1])
         assert said in str(error.value)
+
+
+def paths(value, way=()):
+    """Where there is something in a line, however deep."""
+    own = value.items() if isinstance(value, dict) else ()
+    own = enumerate(value) if isinstance(value, list) else own
+    for step, part in own:
+        yield (*way, step)
+        yield from paths(part, (*way, step))
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_whatever_stands_in_the_place_of_a_field_is_taken_or_refused_by_name(name):
+    file, form = sample(name)
+    content, refused = file.read_text(), 0
+    if content.startswith("["):
+        lines = json.loads(content)
+    else:
+        lines = [json.loads(line) for line in content.splitlines()]
+    values = [None, True, 7, 1.5, "", "x", [], [1], ["x"], {}, {"a": 1}, [{}]]
+    for line, value in itertools.product(lines, values):
+        for *way, last in paths(line):
+            changed = copy.deepcopy(line)
+            functools.reduce(operator.getitem, way, changed)[last] = value
+            try:
+                assert isinstance(data.FORMATS[form].parse(changed), Record)
+            except ValueError as error:
+                assert str(error).startswith("`")
+                refused += 1
+    assert refused > 10

@@ -38,11 +38,12 @@ def value_of(line: Mapping[str, Any], name: str) -> Any:
     """Returns what a field holds; None where there is no such field."""
     found: Any = line
     for step in re.findall(r"\w+", name):
-        if isinstance(found, list):
-            place = int(step)
-            found = found[place] if place < len(found) else None
+        if isinstance(found, Mapping):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
+            found = found[int(step)]
         else:
-            found = found.get(step) if isinstance(found, Mapping) else None
+            return None
     return found
 
 
