@@ -2,11 +2,12 @@
 
     nashalign train-judge --policy FOLDER --prompts FILE.jsonl --output FOLDER
 
-A line of the prompts is a JSON object with a `prompt`, `chosen` and `rejected`. The
-judge begins with the policy, whose tokens it reads: a pairwise preference model, which
-reads both responses and may be as intransitive as the votes, or a Bradley-Terry reward
-model. OUTPUT/judge is an annotator, as in `nashalign align --annotator OUTPUT/judge`;
-accuracy and calibration on pairs whose prompts it has not seen are in OUTPUT/results.
+A line of the prompts is a JSON object with a `prompt`, `chosen` and `rejected`, or of
+the published format that --format names, and votes count where it has them. The judge
+begins with the policy, whose tokens it reads: a pairwise preference model, which reads
+both responses and may be as intransitive as the votes, or a Bradley-Terry reward model.
+OUTPUT/judge is an annotator, as in `nashalign align --annotator OUTPUT/judge`; accuracy
+and calibration on pairs whose prompts it has not seen are in OUTPUT/results.
 
 The same command resumes where it was broken off.
 """
@@ -29,7 +30,7 @@ from nashalign import (
     training,
     writing,
 )
-from nashalign.cli import devices
+from nashalign.cli import devices, prompts
 
 _NAME = "nashalign train-judge"
 
@@ -42,7 +43,12 @@ class Config:
     """Hugging Face folder of the policy that the judge begins with, and that writes
     what it is to judge: it reads the tokens of this folder's tokenizer."""
     prompts: pathlib.Path = tyro.MISSING
-    """JSON lines with a `prompt` or `messages`, `chosen` and `rejected` each."""
+    """JSON lines with a `prompt` or `messages`, `chosen` and `rejected` each; or what
+    --format says; or a folder of such files."""
+    format: str = "records"
+    """How the pairs are written: a published format, such as `hh`, by its name."""
+    skip_malformed: bool = False
+    """Whether to leave out lines that are not of the format, instead of ending."""
     output: pathlib.Path = tyro.MISSING
     """Where everything is left; the same folder again resumes where it stopped."""
     kind: Literal["preference", "reward"] = "preference"
@@ -62,7 +68,7 @@ def main(config: Config) -> None:
     check(config)
     record = dataclasses.asdict(config) | {
         "policy": alignment.folder_fingerprint(config.policy),
-        "prompts": alignment.file_fingerprint(config.prompts),
+        "prompts": data.fingerprint(config.prompts),
     }
     for name in ("output", "mesh"):
         del record[name]
@@ -82,6 +88,7 @@ def check(config: Config) -> None:
       ValueError: naming the option, its value, and what it must be.
     """
     options.require_seed(config.seed, max(config.committee.size, 1))
+    prompts.check_format(config.format)
     for group in ("text", "training", "committee", "lora", "mesh"):
         options.require_all(getattr(config, group), group)
     config.committee.check(config.kind)
@@ -96,7 +103,7 @@ def _train(config: Config, run: training.Run) -> None:
     say = terminal.console().print
     pairs = alignment.text_task(
         config.policy,
-        data.read_records(config.prompts),
+        prompts.read(config.prompts, config.format, config.skip_malformed),
         text=config.text,
         splits=config.splits,
         shardings=config.mesh.shardings(),

@@ -90,6 +90,18 @@ def test_a_policy_is_aligned_on_every_format(form, chatting, tmp_path):
     assert (output / "policy/model.safetensors").is_file()
 
 
+@pytest.mark.slow
+def test_a_judge_is_trained_on_a_published_format(policy, tmp_path):
+    path, output = tmp_path / "data.jsonl", tmp_path / "run"
+    many("pandalm", path)
+    own = ["train-judge", "--policy", str(policy), "--prompts", str(path)]
+    own += ["--format", "pandalm", "--output", str(output), "--kind", "reward"]
+    own += ["--text.response-length", "5", "--training.batch-size", "8"]
+    own += ["--training.num-epochs", "1", "--text.prompt-length", "24"]
+    assert commands.main(own) == 0
+    assert (output / "judge").is_dir() and (output / "results").is_dir()
+
+
 def generate(policy, path, output, *more):
     own = ["generate", "--policy", str(policy), "--prompts", str(path)]
     own += ["--output", str(output), "--text.response-length", "3"]

@@ -163,6 +163,7 @@ def test_a_judge_resumes_to_the_same_bits(policy, prompts, tmp_path, monkeypatch
         (("--training.batch-size", "64"), "--training.batch-size asks for 64"),
         (("--splits.test", "0"), "the test split has 0 prompts"),
         (("--committee.size", "0"), "--committee.size is 0"),
+        (("--format", "record"), "did you mean 'records'"),
     ],
 )
 def test_what_no_judge_can_be_trained_with_is_refused(
