@@ -1,0 +1,1 @@
+"""Feedback that is steered by its instruction alone (Guo et al. 2024)."""
