@@ -88,9 +88,8 @@ def train_judges(
       mesh: the devices; all of them by default.
 
     Raises:
-      ValueError: a pair does not fit the context, or no folder holds such a judge.
+      ValueError: a pair does not fit the context.
     """
-    policies.require_scorer(pairs.task.start.config)
     _require_context(pairs.task, kind)
     voted = _votes(pairs, "train")
     judges = []

@@ -25,6 +25,7 @@ from nashalign import (
     data,
     evaluation,
     options,
+    policies,
     preferences,
     terminal,
     training,
@@ -108,6 +109,8 @@ def _train(config: Config, run: training.Run) -> None:
         splits=config.splits,
         shardings=config.mesh.shardings(),
     )
+    # What no folder could hold is not trained.
+    policies.require_scorer(pairs.task.start.config)
     _require_pairs(config, pairs)
     say(", ".join(f"{len(own):,} {name}" for name, own in pairs.task.prompts.items()))
     cut = pairs.pairs("train").responses.truncated.mean()
