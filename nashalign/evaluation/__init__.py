@@ -4,6 +4,12 @@ Takes arrays and texts, never models: whoever samples and asks the annotators co
 these functions.
 """
 
+from nashalign.evaluation.audit import Audit, Orders, audit_judge
+from nashalign.evaluation.audit_report import (
+    audit_figure,
+    audit_markdown,
+    audit_rows,
+)
 from nashalign.evaluation.calibration import (
     Calibration,
     measure_calibration,
@@ -63,6 +69,7 @@ from nashalign.evaluation.win_rate_files import read_win_rate_csv, write_win_rat
 from nashalign.evaluation.win_rates import preference_table, win_rate_matrix
 
 __all__ = [
+    "Audit",
     "Calibration",
     "EmpiricalGame",
     "Figure",
@@ -70,11 +77,16 @@ __all__ = [
     "Interval",
     "LengthControlled",
     "METHODS",
+    "Orders",
     "Published",
     "START",
     "Sample",
     "Summary",
     "Variance",
+    "audit_judge",
+    "audit_figure",
+    "audit_markdown",
+    "audit_rows",
     "average_runs",
     "empirical_game",
     "finish_axes",

@@ -14,6 +14,7 @@ whose answers of confidence c a share c is right.
 import dataclasses
 from typing import NamedTuple
 
+import matplotlib.axes
 import numpy as np
 
 from nashalign import checks
@@ -125,20 +126,34 @@ def reliability_figure(found: Calibration, *, title: str = "") -> figures.Figure
     """
     figure = figures.Figure(figsize=(4.6, 4.8), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
-    above.plot([0.5, 1], [0.5, 1], color="#666666", linewidth=1, linestyle="--")
-    x = [own.confidence for own in found.bins]
-    y = [own.right.mean for own in found.bins]
-    spread = [own.right.half_width for own in found.bins]
-    above.errorbar(
-        x, y, yerr=spread, color="#0072B2", marker="o", capsize=3, linewidth=1.5
-    )
-    above.set_ylim(0, 1.02)
-    above.set_xlim(0.48, 1.02)
+    draw_reliability(above, found)
     above.set_title(title, fontsize=10)
-    figures.finish_axes(above, "", "share that is right")
+    x = [own.confidence for own in found.bins]
     below.bar(x, [own.number for own in found.bins], width=0.03, color="#56B4E9")
     figures.finish_axes(below, "what the judge says, its confidence", "pairs")
     return figure
+
+
+def draw_reliability(axes: matplotlib.axes.Axes, found: Calibration) -> None:
+    """Draws how often answers of each confidence are right.
+
+    Args:
+      axes: the panel.
+      found: of `measure_calibration`.
+    """
+    axes.plot([0.5, 1], [0.5, 1], color="#666666", linewidth=1, linestyle="--")
+    axes.errorbar(
+        [own.confidence for own in found.bins],
+        [own.right.mean for own in found.bins],
+        yerr=[own.right.half_width for own in found.bins],
+        color="#0072B2",
+        marker="o",
+        capsize=3,
+        linewidth=1.5,
+    )
+    axes.set_ylim(0, 1.02)
+    axes.set_xlim(0.48, 1.02)
+    figures.finish_axes(axes, "", "share that is right")
 
 
 def _probabilities(values: Array, name: str) -> np.ndarray:
