@@ -32,7 +32,6 @@ from nashalign.alignment.task import (
     Task,
     Written,
     chunks,
-    file_fingerprint,
     folder_fingerprint,
     stage_key,
 )
@@ -79,7 +78,6 @@ __all__ = [
     "contestant",
     "evidence",
     "examples",
-    "file_fingerprint",
     "folder_fingerprint",
     "learn_judges",
     "logs",

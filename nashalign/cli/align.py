@@ -153,7 +153,7 @@ def _record(config: Config) -> dict:
 def _reference(text: str) -> str:
     """A name in a Python file, known by what is in the file."""
     path, own = python_file.split(text)
-    return f"{alignment.file_fingerprint(path)}:{own}"
+    return f"{data.fingerprint(path)}:{own}"
 
 
 def _align(

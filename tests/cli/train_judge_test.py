@@ -177,3 +177,18 @@ def test_prompts_without_pairs_are_refused(policy, tmp_path):
     path = tmp_path / "prompts.jsonl"
     path.write_text('{"prompt": "round"}\n' * 20)
     assert "a judge learns from pairs" in train(policy, path, tmp_path / "out")
+
+
+def test_votes_in_a_published_format_are_learnt_from(policy, tmp_path):
+    lines = [
+        {"input": f"round {n}: ", "output_1": "rock", "output_2": "none", "label": 1}
+        for n in range(40)
+    ]
+    path = tmp_path / "pairs.json"
+    path.write_text(json.dumps([*lines, {"input": "round"}]))
+    output = tmp_path / "out"
+    refused = train(policy, path, output, "--format", "llmbar")
+    assert "output_1" in refused and "--skip-malformed" in refused
+    more = ("--format", "llmbar", "--skip-malformed", *LEARNS)
+    assert train(policy, path, output, *more) == 0
+    assert report(output)["judge"]["accuracy"][0] > 0.95
