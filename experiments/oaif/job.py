@@ -13,7 +13,6 @@ from experiments.oaif import page
 from experiments.oaif.config import JUDGE_BATCH, Config
 from experiments.oaif.instructions import INSTRUCTIONS
 from nashalign import alignment, checks, policies, terminal, training
-from nashalign.alignment import fitting
 from nashalign.types import Examples
 
 ONLINE, OFFLINE, START = "online", "offline", "start"
@@ -48,7 +47,7 @@ def run_all(config: Config, run: training.Run) -> None:
     told = judges.train(
         loaded,
         config.num_judged,
-        fitting.Fitting(
+        alignment.Fitting(
             batch_size=JUDGE_BATCH,
             learning_rate=config.judge_rate,
             num_epochs=config.judge_epochs,

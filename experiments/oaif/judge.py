@@ -12,10 +12,9 @@ import numpy as np
 from experiments import docstrings
 from experiments.oaif.instructions import INSTRUCTIONS, Instruction
 from nashalign import alignment, data, evaluation, preferences
-from nashalign.alignment import asking, fitting, votes
 from nashalign.types import Array, Prompts, Responses, pytree
 
-_PAIRS = tuple(pair for pairing in votes.PAIRINGS[:2] for pair in pairing)
+_PAIRS = tuple(pair for pairing in alignment.votes.PAIRINGS[:2] for pair in pairing)
 _STAGE = 70
 
 
@@ -71,7 +70,7 @@ def told(tokenizer: data.Tokenizer, instruction: Instruction) -> list[int]:
 def train(
     loaded: docstrings.Docstrings,
     num_prompts: int,
-    settings: fitting.Fitting,
+    settings: alignment.Fitting,
     seed: int,
     folder: pathlib.Path,
 ) -> dict[str, Told]:
@@ -91,7 +90,7 @@ def train(
     found = collect(loaded, "train", num_prompts, seed, folder)
     longest = max(len(told(task.tokenizer, own)) for own in INSTRUCTIONS)
     parts = [_voted(loaded, found, own, longest) for own in INSTRUCTIONS]
-    judge = fitting.fit(
+    judge = alignment.fit_judge(
         task.start,
         "preference",
         jax.tree.map(lambda *own: np.concatenate(own), *parts),
@@ -116,17 +115,17 @@ def collect(
     num_prompts: int,
     seed: int,
     folder: pathlib.Path,
-) -> votes.Votes:
+) -> alignment.votes.Votes:
     """Samples the start policy's summaries, or reads them; the votes mean nothing."""
     stage = {"train": 1, "validation": 2}[split]
-    ballot = votes.Ballot(
+    ballot = alignment.votes.Ballot(
         split=split,
         num_prompts=num_prompts,
         num_voters=1,
         stage=stage,
         file=f"{split}.npz",
     )
-    return votes.collect(loaded.task, loaded.voters, ballot, seed, folder)
+    return alignment.votes.collect(loaded.task, loaded.voters, ballot, seed, folder)
 
 
 def measure(
@@ -149,11 +148,13 @@ def measure(
     """
     found = collect(loaded, "validation", num_prompts, seed, folder)
     clusters = [loaded.functions[index].cluster for index in found.prompts.ids]
-    first, second = np.triu_indices(votes.NUM_RESPONSES, 1)
+    first, second = np.triu_indices(alignment.votes.NUM_RESPONSES, 1)
     measured = {}
     for own in INSTRUCTIONS:
         wanted = _letter(loaded, found, own)[:, first, second]
-        said = asking.compare_all(judges[own.name], found.prompts, found.responses)
+        said = alignment.asking.compare_all(
+            judges[own.name], found.prompts, found.responses
+        )
         decided = wanted != 0.5
         names = np.repeat(np.array(clusters)[:, None], wanted.shape[1], 1)
         measured[own.name] = evaluation.measure_calibration(
@@ -163,8 +164,11 @@ def measure(
 
 
 def _voted(
-    loaded: docstrings.Docstrings, found: votes.Votes, own: Instruction, longest: int
-) -> votes.Votes:
+    loaded: docstrings.Docstrings,
+    found: alignment.votes.Votes,
+    own: Instruction,
+    longest: int,
+) -> alignment.votes.Votes:
     """Summaries with the verdicts of an instruction, which is behind the prompts."""
     task, tokens = loaded.task, told(loaded.task.tokenizer, own)
     verdicts = _letter(loaded, found, own).astype(np.float32)
@@ -183,7 +187,7 @@ def _voted(
     )
 
 
-def _letter(loaded, found: votes.Votes, own: Instruction) -> np.ndarray:
+def _letter(loaded, found: alignment.votes.Votes, own: Instruction) -> np.ndarray:
     """Verdicts `[B, N, N]` by the letter of an instruction."""
     codes = codes_of(loaded, found.prompts)
     return own.preference(codes, loaded.task.texts(found.responses))

@@ -17,6 +17,8 @@ from nashalign.alignment.contest import (
     contestant,
 )
 from nashalign.alignment.examples import DataSet
+from nashalign.alignment.fitting import Fitting
+from nashalign.alignment.fitting import fit as fit_judge
 from nashalign.alignment.judges import Judges
 from nashalign.alignment.judges import learn as learn_judges
 from nashalign.alignment.runs import Aligned, Training
@@ -54,6 +56,7 @@ __all__ = [
     "Contestant",
     "DataSet",
     "Evaluation",
+    "Fitting",
     "JudgeTraining",
     "Judges",
     "Pages",
@@ -78,6 +81,7 @@ __all__ = [
     "contestant",
     "evidence",
     "examples",
+    "fit_judge",
     "folder_fingerprint",
     "learn_judges",
     "logs",
