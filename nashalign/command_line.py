@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import tyro
 
-from nashalign import terminal, training
+from nashalign import preferences, terminal, training
 
 """How many seeds random keys can tell apart."""
 
@@ -20,7 +20,7 @@ def guard(
     main: Callable[[list[str]], int | None],
 ) -> Callable[[Sequence[str]], int | str]:
     """Returns `main` as a command that ends with a number or with a sentence."""
-    return terminal.guard(main, training.TrainingDiverged)
+    return terminal.guard(main, training.TrainingDiverged, preferences.llm.JudgeFailed)
 
 
 def command(

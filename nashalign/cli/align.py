@@ -4,11 +4,12 @@
         --method nash_md_pg --output FOLDER
 
 The annotator is a Python function of text, prefer(prompt, y, z) -> P(y beats z) or
-score(prompt, y) -> a reward, or the folder of a learned judge. The method is a row of
-the table of methods (`python -m nashalign.algorithms` prints it), or FILE.py:NAME of a
-row of your own. A line of the prompts is a JSON object with a `prompt`, and for methods
-that learn from given pairs `chosen` and `rejected` (`chosen_score`, `rejected_score`);
-without pairs, the start policy writes them and the annotator compares them.
+score(prompt, y) -> a reward, or the folder of a learned judge; with --judge it is a
+language model, local or behind a server. The method is a row of the table of methods
+(`python -m nashalign.algorithms` prints it), or FILE.py:NAME of a row of your own. A
+line of the prompts is a JSON object with a `prompt`, and for methods that learn from
+given pairs `chosen` and `rejected` (`chosen_score`, `rejected_score`); without pairs,
+the start policy writes them and the annotator compares them.
 
 The same command resumes where it was broken off, and with more --training.num-steps it
 extends a finished run. The output folder has the policy, the best one on the
@@ -29,12 +30,11 @@ from nashalign import (
     command_line,
     data,
     options,
-    preferences,
     python_file,
     terminal,
     training,
 )
-from nashalign.cli import devices, prompts
+from nashalign.cli import annotators, devices, prompts
 
 _NAME = "nashalign align"
 _EXTENDS = ("training.num_steps", "training.kl_budget")
@@ -68,8 +68,9 @@ class Config:
     output: pathlib.Path = tyro.MISSING
     """Where everything is left; the same folder again resumes where it stopped."""
     annotator: str | None = None
-    """FILE.py:NAME of a function of text, or the folder of a learned judge; needed
-    unless the method learns from given pairs alone."""
+    """FILE.py:NAME of a function of text, or the folder of a learned judge; needed,
+    as a --judge in its place, unless the method learns from given pairs alone."""
+    judge: annotators.Judge = annotators.Judge()
     seed: int = 0
     """Of every draw."""
     settings: alignment.Settings = alignment.Settings()
@@ -117,6 +118,7 @@ def check(config: Config) -> None:
         own = getattr(config, group)
         at_least = ("num_prompts", "num_validation_prompts")
         options.require_all(own, group, at_least=(*at_least, "num_responses"))
+    annotators.check(config)
 
 
 def _method(arguments: Sequence[str]) -> algorithms.Row | None:
@@ -138,22 +140,11 @@ def _record(config: Config) -> dict:
     record["policy"] = alignment.folder_fingerprint(config.policy)
     record["prompts"] = data.fingerprint(config.prompts)
     if python_file.is_reference(config.method):
-        record["method"] = _reference(config.method)
-    if config.annotator is not None:
-        record["annotator"] = (
-            _reference(config.annotator)
-            if python_file.is_reference(config.annotator)
-            else alignment.folder_fingerprint(pathlib.Path(config.annotator))
-        )
-    for name in ("output", "mesh", "wandb"):
+        record["method"] = annotators.reference(config.method)
+    record["annotator"] = annotators.record(config)
+    for name in ("output", "judge", "mesh", "wandb"):
         del record[name]
     return record
-
-
-def _reference(text: str) -> str:
-    """A name in a Python file, known by what is in the file."""
-    path, own = python_file.split(text)
-    return f"{data.fingerprint(path)}:{own}"
 
 
 def _align(
@@ -207,21 +198,14 @@ def _align(
 def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
     """The task, with the annotator that the command line names."""
     records = prompts.read(config.prompts, config.format, config.skip_malformed)
-    annotator = answers = None
-    if config.annotator is not None and python_file.is_reference(config.annotator):
-        annotator = python_file.load(config.annotator)
-        who = _reference(config.annotator)
-        answers = preferences.Answers(folder / "answers.sqlite", who)
-    elif config.annotator is not None:
-        judge = pathlib.Path(config.annotator)
-        annotator = preferences.load_judge(judge, config.policy)
+    named = annotators.named(config, folder, config.policy)
     loaded = alignment.text_task(
         config.policy,
         records,
-        annotator,
+        named.annotator,
         text=config.text,
         splits=config.splits,
-        answers=answers,
+        answers=named.answers,
         shardings=config.mesh.shardings(),
     )
     task = alignment.with_adapters(

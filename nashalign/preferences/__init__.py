@@ -1,5 +1,6 @@
 """Annotators: who says which of two responses is better."""
 
+from nashalign.preferences import llm
 from nashalign.preferences.annotators import (
     Annotator,
     Pairs,
@@ -83,6 +84,7 @@ __all__ = [
     "is_judge",
     "load_judge",
     "length_penalty",
+    "llm",
     "locate",
     "mean",
     "on_host",

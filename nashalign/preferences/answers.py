@@ -8,6 +8,36 @@ import sqlite3
 _TABLE = "CREATE TABLE IF NOT EXISTS answers (question TEXT PRIMARY KEY, answer REAL)"
 
 
+def open_rows(path: pathlib.Path, *tables: str, **options: bool) -> sqlite3.Connection:
+    """Opens a file of tables, or makes it.
+
+    Args:
+      path: the file.
+      *tables: what makes each, where it is not there.
+      **options: of `sqlite3.connect`.
+
+    Raises:
+      ValueError: it is no such file, or damaged.
+      OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        rows = sqlite3.connect(path, isolation_level=None, **options)
+        rows.execute("PRAGMA journal_mode=WAL")
+        # Answers outlive the process; only a power cut may lose the last ones.
+        rows.execute("PRAGMA synchronous=NORMAL")
+        for table in tables:
+            rows.execute(table)
+    except sqlite3.OperationalError as error:
+        raise OSError(None, f"{path} cannot be opened: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise ValueError(
+            f"{path} is no file of answers ({error}); delete it to have them asked "
+            "for again"
+        ) from error
+    return rows
+
+
 class Answers:
     """Answers by their questions; they outlive the process.
 
@@ -26,21 +56,8 @@ class Answers:
           ValueError: it is no such file, or damaged.
           OSError: it cannot be written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._who = path, who
-        try:
-            self._rows = sqlite3.connect(path, isolation_level=None)
-            self._rows.execute("PRAGMA journal_mode=WAL")
-            # Answers outlive the process; only a power cut may lose the last ones.
-            self._rows.execute("PRAGMA synchronous=NORMAL")
-            self._rows.execute(_TABLE)
-        except sqlite3.OperationalError as error:
-            raise OSError(None, f"{path} cannot be opened: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise ValueError(
-                f"{path} is no file of answers ({error}); delete it to have them asked "
-                "for again"
-            ) from error
+        self._who = who
+        self._rows = open_rows(path, _TABLE)
 
     def __contains__(self, question: tuple[str, ...]) -> bool:
         """Returns whether there is an answer to a question."""

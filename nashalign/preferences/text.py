@@ -52,15 +52,20 @@ class Ask:
         batches is given lists of texts, and returns as many numbers.
       batched: whether it takes batches.
       workers: how many calls may be under way at once, in threads.
+      streamed: whether it is given all questions, as tuples of texts, and yields
+        `(place, answer)` as answers come.
     """
 
     function: Callable[..., Any]
     batched: bool = False
     workers: int = 1
+    streamed: bool = False
 
     def __call__(self, questions: Sequence[Question]):
         """Yields `(place, answer)` for each question, in whatever order they come."""
-        if self.batched:
+        if self.streamed:
+            yield from self.function(questions)
+        elif self.batched:
             answers = self.function(*map(list, zip(*questions, strict=True)))
             if np.shape(answers) != (len(questions),):
                 raise ValueError(
@@ -221,7 +226,8 @@ def text_annotator(
 
     A function of three texts is a preference, one of two a reward. So is an object with
     a method `prefer` or `score`. An attribute `batched` of either says that it takes
-    lists of texts, and `workers` how many calls it allows at once.
+    lists of texts, `workers` how many calls it allows at once, and `streamed` that it
+    takes a list of questions and yields `(place, answer)` as answers come.
 
     Args:
       function: the function or the object.
@@ -243,6 +249,7 @@ def text_annotator(
         function=own,
         batched=bool(_said(function, own, "batched", False)),
         workers=int(_said(function, own, "workers", 1)),
+        streamed=bool(_said(function, own, "streamed", False)),
     )
     if ask.workers < 1:
         raise ValueError(f"{_name(own)}.workers is {ask.workers}; it must be 1 or more")

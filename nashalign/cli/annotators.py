@@ -1,0 +1,230 @@
+"""Which annotator a command line names: a function, a learned judge, or an LLM.
+
+Every command that asks an annotator has the options `--annotator` and `--judge`, and
+finds here what they stand for.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+import time
+from typing import Any, Protocol
+
+from nashalign import (
+    alignment,
+    checks,
+    data,
+    options,
+    policies,
+    preferences,
+    python_file,
+)
+
+_ANSWERS, _REPLIES, _COUNTS = "answers.sqlite", "judge.sqlite", "judge.jsonl"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Judge:
+    """A language model as the annotator, asked by a template in both orders."""
+
+    template: str | None = None
+    """How it is asked: helpful, helpful_short, helpful_very_short, harmless, summary,
+    helpfulness (a reward from 1 to 5), or a file of your own that ends in .txt."""
+    folder: pathlib.Path | None = None
+    """Hugging Face folder of a local model."""
+    url: str | None = None
+    """Address of a server that speaks as OpenAI's does, such as
+    http://127.0.0.1:8080/v1, in the place of a folder."""
+    model: str | None = None
+    """What the server calls the model; kept replies are known by this name."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable with the server's key, which is written nowhere."""
+    cache: pathlib.Path | None = None
+    """File of the replies, which several runs may share; by default one in the output
+    folder."""
+    draws: int | None = None
+    """Answers that are sampled where log-probabilities are missing, or name no answer;
+    without it, such a server ends the run, and such a reply is a tie."""
+    batch_size: int = 8
+    """Questions that a local model reads at once."""
+    workers: int = 8
+    """Requests to a server that are under way at once."""
+    attempts: int = 8
+    """How often a request is sent at most."""
+    timeout: float = 60.0
+    """Seconds after which a request is given up."""
+    max_calls: int | None = None
+    """Requests that a run may send, all attempts counted."""
+    max_tokens: int | None = None
+    """Tokens that a run may spend, as the server counts them."""
+
+
+class Config(Protocol):
+    """What a command's settings say of the annotator."""
+
+    @property
+    def annotator(self) -> str | None:
+        """`FILE.py:NAME` of a function of text, or the folder of a learned judge."""
+        ...
+
+    @property
+    def judge(self) -> Judge:
+        """The language model that is asked instead."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Named:
+    """The annotator of a command line.
+
+    Attributes:
+      annotator: a function of text, an annotator of tokens, or None for nobody.
+      answers: where a function's answers are kept.
+      counts: what became of an LLM's questions; None of any other.
+    """
+
+    annotator: Any = None
+    answers: preferences.Store | None = None
+    counts: preferences.llm.Counts | None = None
+
+
+def check(config: Config) -> None:
+    """Requires at most one annotator, with what it cannot do without.
+
+    Raises:
+      ValueError: naming the option, and what to do.
+    """
+    own = config.judge
+    options.require_all(own, "judge")
+    asked = own.folder is not None or own.url is not None
+    if config.annotator is not None and (own.template is not None or asked):
+        raise ValueError(
+            "--annotator and --judge both name an annotator; give one of them."
+        )
+    if own.template is None and asked:
+        raise ValueError(
+            "--judge.template says how the judge is asked: one of "
+            f"{', '.join(preferences.llm.templates())}, or a file that ends in .txt."
+        )
+    if own.template is None:
+        return
+    preferences.llm.load_template(own.template)
+    if (own.folder is None) == (own.url is None):
+        raise ValueError(
+            "--judge.template needs one model that is asked: a local one "
+            "(--judge.folder) or a server's (--judge.url and --judge.model)."
+        )
+    if own.url is not None:
+        preferences.llm.require_url(own.url)
+        preferences.llm.require_client()
+        if own.model is None:
+            raise ValueError("--judge.url needs the name of a model, --judge.model.")
+
+
+def record(config: Config) -> Any:
+    """Returns what results depend on: who answers, known by content, and how."""
+    own, named = config.judge, config.annotator
+    if named is not None and python_file.is_reference(named):
+        return reference(named)
+    if named is not None:
+        return alignment.folder_fingerprint(pathlib.Path(named))
+    if own.template is None:
+        return None
+    template = preferences.llm.load_template(own.template)
+    text = json.dumps([template.text, template.answers])
+    model = own.model
+    if own.folder is not None:
+        model = alignment.folder_fingerprint(own.folder)
+    digest = f"{template.name} {_digest(text.encode())}"
+    return {"template": digest, "model": model, "draws": own.draws}
+
+
+def named(config: Config, folder: pathlib.Path, policy: pathlib.Path) -> Named:
+    """Returns the annotator that a command line names.
+
+    Args:
+      config: the command's settings, checked.
+      folder: where answers are kept, made if need be.
+      policy: folder of the policy that is judged, whose tokens a learned judge reads.
+
+    Raises:
+      ValueError: there is none of that name, or it does not fit.
+      OSError: a file cannot be read or written.
+    """
+    own = config.annotator
+    if own is not None and not python_file.is_reference(own):
+        judge = preferences.load_judge(pathlib.Path(own), policy)
+        return Named(annotator=judge)
+    if own is not None:
+        answers = preferences.Answers(folder / _ANSWERS, reference(own))
+        return Named(annotator=python_file.load(own), answers=answers)
+    if config.judge.template is None:
+        return Named()
+    return _llm(config, folder)
+
+
+def reference(text: str) -> str:
+    """Returns a name in a Python file, known by what is in the file."""
+    path, own = python_file.split(text)
+    return f"{data.fingerprint(path)}:{own}"
+
+
+def _digest(content: bytes) -> str:
+    """A hash, as records show it."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def _llm(config: Config, folder: pathlib.Path) -> Named:
+    """A language model, with what is kept of it."""
+    own, known = config.judge, record(config)
+    llm, template = preferences.llm, preferences.llm.load_template(str(own.template))
+    account = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    # The text of a request has the template in it; a local model is read for certain
+    # answers alone.
+    who = [known["model"], *(template.answers if own.url is None else ())]
+    path = folder / _REPLIES if own.cache is None else own.cache
+    replies = llm.Replies(path, json.dumps(who), account)
+    if own.url is None:
+        backend = _local(own, template, replies)
+    else:
+        backend = llm.Server(
+            url=own.url,
+            model=str(own.model),
+            replies=replies,
+            key_variable=own.key_variable,
+            workers=own.workers,
+            patience=llm.Patience(attempts=own.attempts, timeout=own.timeout),
+            budget=llm.Budget(calls=own.max_calls, tokens=own.max_tokens),
+            needs_log_probs=own.draws is None,
+        )
+    report = functools.partial(_report, folder / _COUNTS)
+    judge = llm.llm_judge(template, backend, draws=own.draws, report=report)
+    answers = preferences.Answers(folder / _ANSWERS, json.dumps(known))
+    return Named(annotator=judge, answers=answers, counts=backend.counts)
+
+
+def _local(own: Judge, template, replies) -> preferences.llm.LocalModel:
+    """A local model, read from its folder."""
+    folder = checks.present(own.folder, "--judge.folder")
+    start = policies.load_pretrained(folder)
+    tokenizer = data.load_tokenizer(folder)
+    policies.check_vocabulary(tokenizer.size, start.config)
+    try:
+        return preferences.llm.LocalModel(
+            start=start,
+            tokenizer=tokenizer,
+            answers=template.answers,
+            replies=replies,
+            batch_size=own.batch_size,
+        )
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+
+
+def _report(path: pathlib.Path, counts: preferences.llm.Counts) -> None:
+    """Adds what this process has asked so far to a log."""
+    line = {"time": time.time(), **dataclasses.asdict(counts)}
+    with path.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(line) + "\n")

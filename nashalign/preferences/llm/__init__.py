@@ -1,0 +1,35 @@
+"""Language models as judges: templates of questions, and who is asked."""
+
+from nashalign.preferences.llm.judge import (
+    Backend,
+    LlmPreference,
+    LlmReward,
+    llm_judge,
+)
+from nashalign.preferences.llm.local import LocalModel
+from nashalign.preferences.llm.pace import Budget, Counts, JudgeFailed, Patience
+from nashalign.preferences.llm.reading import Reply
+from nashalign.preferences.llm.replies import Replies, Request
+from nashalign.preferences.llm.server import Server, require_client, require_url
+from nashalign.preferences.llm.template import Template, load_template, templates
+
+__all__ = [
+    "Backend",
+    "Budget",
+    "Counts",
+    "JudgeFailed",
+    "LlmPreference",
+    "LlmReward",
+    "LocalModel",
+    "Patience",
+    "Replies",
+    "Reply",
+    "Request",
+    "Server",
+    "Template",
+    "llm_judge",
+    "load_template",
+    "require_client",
+    "require_url",
+    "templates",
+]
