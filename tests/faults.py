@@ -22,6 +22,7 @@ from tests.fault import Fault, expected
 from tests.policies.decoder_faults import DECODERS
 from tests.policies.encoder_decoder_faults import ENCODER_DECODERS
 from tests.policies.faults import POLICIES
+from tests.preferences.llm.faults import LLM
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -1521,6 +1522,7 @@ FAULTS = [
     *POLICIES,
     *ENCODER_DECODERS,
     *DECODERS,
+    *LLM,
 ]
 
 

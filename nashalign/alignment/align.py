@@ -75,7 +75,7 @@ def align(
         learning_rate=learning_rate,
         data_set=data_set,
         validation=validation,
-        mesh=_mesh(mesh, updates.batch_size),
+        mesh=_mesh(mesh, updates),
         folder=folder,
         seed=seed,
         track=track,
@@ -147,12 +147,18 @@ def _both(annotator: preferences.Annotator | None) -> asking.Annotators:
     return {"preference": annotator, "reward": annotator}
 
 
-def _mesh(mesh: jax.sharding.Mesh | None, batch_size: int) -> jax.sharding.Mesh:
+def _mesh(mesh: jax.sharding.Mesh | None, updates: runs.Training) -> jax.sharding.Mesh:
     """The mesh, by default over all devices, among which a batch can be shared out."""
     mesh = training.make_mesh() if mesh is None else mesh
-    if batch_size % mesh.size:
+    size, pieces = updates.batch_size, updates.pieces
+    if size % mesh.size:
         raise ValueError(
-            f"--training.batch-size is {batch_size}, which {mesh.size} devices cannot "
+            f"--training.batch-size is {size}, which {mesh.size} devices cannot "
             f"share out; give a multiple of {mesh.size}, or use fewer devices."
+        )
+    if size % (pieces * mesh.size):
+        raise ValueError(
+            f"--training.pieces is {pieces}, and {mesh.size} devices cannot share out "
+            f"so many pieces of a batch of {size}; give fewer."
         )
     return mesh

@@ -167,6 +167,7 @@ def _compiled(
         run.memory,
         run.mesh,
         annotator is not None and preferences.on_host(annotator),
+        run.training.pieces,
     )
 
 

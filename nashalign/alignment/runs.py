@@ -51,6 +51,10 @@ class Training:
     microbatches: int = 1
     """Pieces in which a batch's responses are read for the gradient: less memory for
     one more reading. They must divide the batch."""
+    pieces: int = 1
+    """Pieces in which a batch is written where an annotator of text is asked on the
+    host: it answers about one while the device writes the next. They must divide the
+    batch."""
     frozen_dtype: Dtype | None = None
     """In what policies are kept that stay where they are, such as the reference; by
     default bfloat16 on an accelerator, and what the policy itself is in on a CPU."""

@@ -49,6 +49,7 @@ def compile_step(
     memory: algorithms.Memory,
     mesh: jax.sharding.Mesh,
     on_host: bool,
+    pieces: int = 1,
 ) -> tuple[algorithms.Setup, Step]:
     """Returns the setup of a run and its step.
 
@@ -66,9 +67,12 @@ def compile_step(
       memory: what is traded for memory.
       mesh: the devices.
       on_host: whether the annotator is asked between two programs.
+      pieces: in which a batch is written then, where the annotator reads texts: it is
+        asked about one while the device writes the next.
     """
+    asking = pieces if on_host else None
     make_setup, step = _compiled(
-        policy, decoding, levels, num_steps, schedule, rule, memory, mesh, on_host
+        policy, decoding, levels, num_steps, schedule, rule, memory, mesh, asking
     )
 
     def at_rate(state, batch, method, annotator, base):
@@ -80,7 +84,7 @@ def compile_step(
 
 @functools.lru_cache(_PROGRAMS)
 def _compiled(
-    policy, decoding, levels, num_steps, schedule, rule, memory, mesh, on_host
+    policy, decoding, levels, num_steps, schedule, rule, memory, mesh, asking
 ):
     """What `compile_step` makes of everything but the learning rate."""
 
@@ -95,7 +99,9 @@ def _compiled(
             memory=memory,
         )
 
-    return make_setup, (_split if on_host else _whole)(make_setup, mesh)
+    if asking is None:
+        return make_setup, _whole(make_setup, mesh)
+    return make_setup, _split(make_setup, mesh, asking)
 
 
 def _whole(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
@@ -111,7 +117,9 @@ def _whole(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]
     return _placed(step, mesh)
 
 
-def _split(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
+def _split(
+    make_setup: MakeSetup, mesh: jax.sharding.Mesh, pieces: int
+) -> Callable[..., Any]:
     """An update that asks an annotator on the host between two programs."""
     drawing = make_setup(0.0)
 
@@ -136,9 +144,17 @@ def _split(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]
     learn_first = _placed(functools.partial(learn, look_ahead=True), mesh)
 
     def asked(method, annotator, state, batch, base):
-        batch = jax.device_put(batch, training.batched(mesh))
-        groups = rollout(method, state, batch, base)
-        return algorithms.ask(method, annotator, state, jax.device_get(groups))
+        number = pieces if _in_pieces(annotator, batch) else 1
+        # All are on their way before the first is waited for.
+        drawn = [
+            rollout(method, state, jax.device_put(own, training.batched(mesh)), base)
+            for own in _shared_out(batch, number)
+        ]
+        found = [
+            algorithms.ask(method, annotator, state, jax.device_get(groups))
+            for groups in drawn
+        ]
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
 
     def step(state, batch, method, annotator, learning_rate, base):
         state = jax.device_put(state, sharding(state, mesh))
@@ -149,6 +165,25 @@ def _split(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]
         return learn_last(state, groups, method, learning_rate, base)
 
     return step
+
+
+def _in_pieces(annotator, batch) -> bool:
+    """Whether an annotator may be asked about a batch piece by piece.
+
+    One that draws would draw the same for each, and what is learnt from examples may
+    depend on all of them.
+    """
+    by_text = preferences.TextPreference | preferences.TextReward
+    return isinstance(annotator, by_text) and isinstance(batch, Prompts)
+
+
+def _shared_out(batch: Any, number: int) -> list[Any]:
+    """The rows of a batch in pieces of equal size, in order."""
+    size = jax.tree.leaves(batch)[0].shape[0] // number
+    ends = range(size, size * number + 1, size)
+    return [
+        jax.tree.map(lambda own, end=end: own[end - size : end], batch) for end in ends
+    ]
 
 
 def sharding(state: Any, mesh: jax.sharding.Mesh) -> Any:

@@ -47,6 +47,9 @@ class Judge:
     draws: int | None = None
     """Answers that are sampled where log-probabilities are missing, or name no answer;
     without it, such a server ends the run, and such a reply is a tie."""
+    top: int = 20
+    """Most probable tokens that a server is asked for; some give no more than 20, and
+    with more of them fewer answers are missed."""
     batch_size: int = 8
     """Questions that a local model reads at once."""
     workers: int = 8
@@ -138,7 +141,8 @@ def record(config: Config) -> Any:
     if own.folder is not None:
         model = alignment.folder_fingerprint(own.folder)
     digest = f"{template.name} {_digest(text.encode())}"
-    return {"template": digest, "model": model, "draws": own.draws}
+    top = None if own.url is None else own.top
+    return {"template": digest, "model": model, "draws": own.draws, "top": top}
 
 
 def named(config: Config, folder: pathlib.Path, policy: pathlib.Path) -> Named:
@@ -181,9 +185,10 @@ def _llm(config: Config, folder: pathlib.Path) -> Named:
     own, known = config.judge, record(config)
     llm, template = preferences.llm, preferences.llm.load_template(str(own.template))
     account = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    # The text of a request has the template in it; a local model is read for certain
-    # answers alone.
-    who = [known["model"], *(template.answers if own.url is None else ())]
+    # The text of a request has the template in it. A local model is read for certain
+    # answers alone, a server for the most probable ones.
+    read = template.answers if own.url is None else own.top
+    who = [known["model"], read]
     path = folder / _REPLIES if own.cache is None else own.cache
     replies = llm.Replies(path, json.dumps(who), account)
     if own.url is None:
@@ -194,6 +199,7 @@ def _llm(config: Config, folder: pathlib.Path) -> Named:
             model=str(own.model),
             replies=replies,
             key_variable=own.key_variable,
+            top=own.top,
             workers=own.workers,
             patience=llm.Patience(attempts=own.attempts, timeout=own.timeout),
             budget=llm.Budget(calls=own.max_calls, tokens=own.max_tokens),

@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from nashalign import algorithms, policies, training
+from nashalign import algorithms, policies, preferences, training
 from nashalign.alignment import steps
+from nashalign.types import Prompts
 from tests import token_game
 
 
@@ -108,3 +109,63 @@ def test_adapters_learn_the_same_from_an_annotator_on_the_host():
         state.params,
         same.params,
     )
+
+
+class Numbers:
+    """A tokenizer whose texts are the tokens' numbers."""
+
+    def decode(self, ids):
+        return " ".join(map(str, ids))
+
+
+def asked_in(pieces, monkeypatch=None):
+    """Tokens and state after an update by an annotator of text, and what happened."""
+    mesh, happened = training.make_mesh(jax.devices()[:1]), []
+
+    def judge(prompts, y, z):
+        happened.append(len(y))
+        return [len(own) / (len(own) + len(z[n]) + 1) for n, own in enumerate(y)]
+
+    judge.batched = True
+    if monkeypatch is not None:
+        put = jax.device_put
+
+        def counted(value, *others):
+            if isinstance(value, Prompts):
+                happened.append("sent")
+            return put(value, *others)
+
+        monkeypatch.setattr(jax, "device_put", counted)
+    setup, step = steps.compile_step(
+        *(token_game.POLICY, token_game.DECODING, None, 0.3, 3, "constant", "sgd"),
+        *(algorithms.Memory(), mesh, True, pieces),
+    )
+    method = algorithms.configure("online_ipo", tau=0.4)
+    params = token_game.parameters(token_game.POLICY, 0)
+    state = algorithms.init(method, setup, params, jax.random.key(0))
+    judge = preferences.text_annotator(judge, Numbers(), [str(n) for n in range(8)])
+    prompts = token_game.prompts(range(8))
+    state, _, groups = step(state, prompts, method, judge, None)
+    return groups, state, happened
+
+
+def test_a_batch_that_is_asked_about_in_pieces_is_learnt_from_as_one(monkeypatch):
+    whole, state, before = asked_in(1)
+    parts, same, happened = asked_in(4, monkeypatch)
+    for field in ("tokens", "mask"):
+        one, other = (getattr(own.responses, field) for own in (whole, parts))
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(whole.preference, parts.preference)
+    assert len(np.unique(whole.preference)) > 2
+    for one, other in zip(*map(jax.tree.leaves, (state, same)), strict=True):
+        if not jax.dtypes.issubdtype(one.dtype, jax.dtypes.prng_key):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+    # The device has all pieces before anybody is asked about the first.
+    assert happened[:4] == ["sent"] * 4
+    assert sum(happened[4:]) == sum(before) and len(happened[4:]) == 4
+
+
+def test_an_annotator_that_may_draw_is_asked_about_the_whole_batch():
+    prompts = token_game.prompts(range(8))
+    method = algorithms.configure("online_ipo", tau=0.4)
+    assert not steps._in_pieces(token_game.annotator(method), prompts)

@@ -179,6 +179,32 @@ def test_a_policy_judges_others_where_it_stands(arguments, policy, tmp_path):
     assert "reads 47" in str(long) and "shorter" in str(long)
 
 
+def test_a_template_of_other_words_is_another_run(unbroken, arguments, tmp_path):
+    output, proxy = unbroken
+    other = tmp_path / "own.txt"
+    other.write_text(TEMPLATE.replace("or", "and"))
+    more = behind(proxy, "--judge.template", str(other))
+    assert "annotator.template" in str(align(arguments(output, *more)))
+    # What does not change replies may change.
+    more = behind(proxy, "--judge.workers", "2", "--judge.max-calls", "1")
+    assert align(arguments(output, *more)) == 0
+
+
+@pytest.mark.slow
+def test_a_server_rates_responses_for_rows_that_read_rewards(
+    arguments, policy, tmp_path
+):
+    template = tmp_path / "rating.txt"
+    template.write_text("answers: 1 2\n\nrate {response} to {context}\n")
+    with judging.serving() as proxy:
+        more = behind(proxy, "--method", "grpo", "--training.num-steps", "1")
+        given = (*more, "--judge.template", str(template))
+        assert align(arguments(tmp_path / "run", *given)) == 0
+    line = json.loads((tmp_path / "run/run/rollouts.jsonl").read_text().splitlines()[0])
+    assert all(1 < reward < 2 for reward in line["rewards"])
+    assert set(collections.Counter(proxy.whole).values()) == {1}
+
+
 @pytest.mark.parametrize(
     "more, said",
     [
@@ -189,6 +215,7 @@ def test_a_policy_judges_others_where_it_stands(arguments, policy, tmp_path):
         (("--judge.folder", "nowhere"), "nowhere"),
         (("--annotator", "judge.py:prefer"), "give one of them"),
         (("--judge.folder", "x", "--judge.workers", "0"), "--judge.workers is 0"),
+        (("--annotator", "x.py:y", "--judge.template", "None"), "x.py"),
     ],
 )
 def test_a_judge_that_cannot_be_asked_is_refused_before_anything_is_done(

@@ -75,6 +75,7 @@ class _Judge:
         for request, reply in self._replies([Request(own) for own in texts]):
             values = reading.log_probs(reply, answers)
             if values is not None:
+                counts.partly_listed += not reading.lists_all(reply, answers)
                 yield request.text, reading.shares(values)
                 continue
             counts.unlisted += reply.top is not None

@@ -96,6 +96,8 @@ class Counts:
       tokens: that the server has counted.
       retries: attempts behind the first.
       without_log_probs: replies without log-probabilities.
+      partly_listed: replies among whose most probable tokens was not every answer;
+        those that were not are taken to be as probable as they can be.
       unlisted: replies among whose most probable tokens was no answer.
       malformed: replies that are no answer, and were taken for a tie.
     """
@@ -106,6 +108,7 @@ class Counts:
     tokens: int = 0
     retries: int = 0
     without_log_probs: int = 0
+    partly_listed: int = 0
     unlisted: int = 0
     malformed: int = 0
 

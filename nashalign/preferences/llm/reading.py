@@ -42,9 +42,7 @@ def log_probs(reply: Reply, answers: Sequence[str]) -> np.ndarray | None:
     """
     if reply.top is None:
         return None
-    found = [
-        [value for token, value in reply.top if token.strip() == own] for own in answers
-    ]
+    found = _listed(reply, answers)
     if not any(found):
         return None
     listed = [value for _, value in reply.top]
@@ -52,6 +50,19 @@ def log_probs(reply: Reply, answers: Sequence[str]) -> np.ndarray | None:
     bound = min(min(listed), math.log(left))
     sums = [np.logaddexp.reduce(own) if own else bound for own in found]
     return np.maximum(np.array(sums, np.float64), -1e4)
+
+
+def lists_all(reply: Reply, answers: Sequence[str]) -> bool:
+    """Returns whether each answer is among the most probable tokens of a reply."""
+    return reply.top is not None and all(_listed(reply, answers))
+
+
+def _listed(reply: Reply, answers: Sequence[str]) -> list[list[float]]:
+    """Log-probabilities of the tokens that spell each answer, of those listed."""
+    return [
+        [value for token, value in reply.top or () if token.strip() == own]
+        for own in answers
+    ]
 
 
 def shares(values: np.ndarray) -> np.ndarray:

@@ -105,6 +105,14 @@ def test_a_reply_that_is_no_answer_is_a_tie_and_counted():
     assert (model.counts.unlisted, model.counts.malformed) == (2, 2)
 
 
+def test_replies_that_do_not_list_every_answer_are_counted():
+    def reply(request):
+        return top(_1=-0.1, _2=-3.0) if request.text == "P|y|z" else top(_1=-0.1, x=-3)
+
+    _, model = preferred(reply, ("P", "y", "z"))
+    assert (model.counts.partly_listed, model.counts.unlisted) == (1, 0)
+
+
 def test_half_a_tie_counts_for_one_order_alone():
     def reply(request):
         return top(_1=0.0, _2=-50.0) if request.text == "P|y|z" else top(Hm=0.0)
