@@ -39,6 +39,15 @@ def installed(tmp_path_factory):
 
 @pytest.mark.full
 @pytest.mark.slow
+def test_the_wheel_brings_the_templates_of_judges(installed):
+    place = "nashalign/preferences/llm/templates"
+    names = {path.name for path in (ROOT / place).iterdir()}
+    assert {path.name for path in (installed / place).iterdir()} == names
+    assert "helpful.txt" in names
+
+
+@pytest.mark.full
+@pytest.mark.slow
 def test_the_wheel_aligns_a_task_of_its_own(installed, tmp_path):
     experiments = ROOT / "experiments"
     shutil.copy(experiments / "rock_paper_scissors.py", tmp_path)

@@ -12,6 +12,8 @@ import pathlib
 import time
 from typing import Any, Protocol
 
+import jax
+
 from nashalign import (
     alignment,
     checks,
@@ -214,7 +216,7 @@ def _llm(config: Config, folder: pathlib.Path) -> Named:
 def _local(own: Judge, template, replies) -> preferences.llm.LocalModel:
     """A local model, read from its folder."""
     folder = checks.present(own.folder, "--judge.folder")
-    start = policies.load_pretrained(folder)
+    start = policies.load_pretrained(folder, dtype=_dtype())
     tokenizer = data.load_tokenizer(folder)
     policies.check_vocabulary(tokenizer.size, start.config)
     try:
@@ -227,6 +229,11 @@ def _local(own: Judge, template, replies) -> preferences.llm.LocalModel:
         )
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
+
+
+def _dtype() -> str:
+    """In what a local model is kept: as frozen policies are."""
+    return "float32" if jax.default_backend() == "cpu" else "bfloat16"
 
 
 def _report(path: pathlib.Path, counts: preferences.llm.Counts) -> None:

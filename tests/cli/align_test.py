@@ -508,6 +508,7 @@ def test_a_learned_judge_is_an_annotator(arguments, policy, tmp_path):
         ("nash_md_pg", ("--settings.tau", "-1"), "tau must be"),
         ("nash_md_pg", ("--training.batch-size", "400"), "--training.batch-size asks"),
         ("nash_md_pg", ("--training.batch-size", "9"), "8 devices"),
+        ("nash_md_pg", ("--training.pieces", "2"), "--training.pieces is 2"),
         ("nash_md_pg", ("--splits.test", "0"), "--splits.test"),
         ("nash_md_pg", ("--text.prompt-length", "44"), "lower one"),
         ("conditional", (), "`levels`"),

@@ -191,6 +191,20 @@ def test_a_template_of_other_words_is_another_run(unbroken, arguments, tmp_path)
 
 
 @pytest.mark.slow
+def test_a_run_with_the_replies_of_another_asks_nothing_and_has_its_bits(
+    unbroken, arguments, tmp_path
+):
+    whole, _ = unbroken
+    with judging.serving() as proxy:
+        more = behind(proxy, "--judge.cache", str(whole / "judge.sqlite"))
+        assert align(arguments(tmp_path, *more)) == 0
+    assert not proxy.seen
+    np.testing.assert_array_equal(params(tmp_path), params(whole))
+    counts = json.loads((tmp_path / "judge.jsonl").read_text().splitlines()[-1])
+    assert counts["cached"] == counts["questions"] > 0 == counts["calls"]
+
+
+@pytest.mark.slow
 def test_a_server_rates_responses_for_rows_that_read_rewards(
     arguments, policy, tmp_path
 ):
@@ -215,7 +229,8 @@ def test_a_server_rates_responses_for_rows_that_read_rewards(
         (("--judge.folder", "nowhere"), "nowhere"),
         (("--annotator", "judge.py:prefer"), "give one of them"),
         (("--judge.folder", "x", "--judge.workers", "0"), "--judge.workers is 0"),
-        (("--annotator", "x.py:y", "--judge.template", "None"), "x.py"),
+        (("--judge.folder", "x", "--judge.draws", "0"), "--judge.draws is 0"),
+        (("--training.pieces", "2"), "--training.pieces is 2"),
     ],
 )
 def test_a_judge_that_cannot_be_asked_is_refused_before_anything_is_done(

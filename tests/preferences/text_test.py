@@ -101,6 +101,22 @@ def test_a_batched_function_is_given_lists():
     np.testing.assert_array_equal(found, [[0.1, 0.5], [0.2, 0.3]])
 
 
+def test_a_streamed_function_is_given_questions_and_keeps_what_came():
+    class Judge:
+        streamed = True
+
+        def prefer(self, questions):
+            assert questions == [("P", "abc", "a"), ("Q", "a", "bc"), ("Q", "a", "ab")]
+            yield 2, 0.3
+            yield 0, 0.1
+            raise ConnectionError("no route")
+
+    kept = {}
+    with pytest.raises(ConnectionError):
+        annotator(Judge(), answers=kept).prefer(None, prompts(0, 1), Y, Z)
+    assert kept == {("Q", "a", "ab"): 0.3, ("P", "abc", "a"): 0.1}
+
+
 def test_a_batch_of_too_few_answers_is_refused():
     def judge(prompts, y, z):
         return [0.1]

@@ -10,8 +10,9 @@ from nashalign.preferences.llm.local import LocalModel
 from nashalign.preferences.llm.pace import Budget, Counts, JudgeFailed, Patience
 from nashalign.preferences.llm.reading import Reply
 from nashalign.preferences.llm.replies import Replies, Request
-from nashalign.preferences.llm.server import Server, require_client, require_url
+from nashalign.preferences.llm.server import Server
 from nashalign.preferences.llm.template import Template, load_template, templates
+from nashalign.preferences.llm.wire import require_client, require_url
 
 __all__ = [
     "Backend",

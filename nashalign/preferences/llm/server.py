@@ -9,33 +9,18 @@ The key is read from the environment where a client is made, and held by nobody 
 
 import asyncio
 import dataclasses
-import importlib.util
-import json
 import logging
-import math
 import os
 import queue
+import sqlite3
 import threading
 import time
-import urllib.parse
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nashalign.preferences.llm import pace
+from nashalign.preferences.llm import pace, wire
 from nashalign.preferences.llm.reading import Reply
 from nashalign.preferences.llm.replies import Replies, Request
-
-_AGAIN = {408, 409, 425, 429}
-# What a server says of a key whose account is empty, with a code that asks to wait.
-_NEVER = {"insufficient_quota"}
-
-
-class _Broken(Exception):
-    """A reply that is none; the message says what it is."""
-
-
-class _Final(Exception):
-    """What waiting does not cure; the message says what it is."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,8 +53,8 @@ class Server:
 
     def __post_init__(self):
         """Requires an address without secrets, and the client."""
-        require_url(self.url)
-        require_client()
+        wire.require_url(self.url)
+        wire.require_client()
 
     def ask(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Yields `(place, reply)` of each request, in whatever order they come.
@@ -95,38 +80,6 @@ class Server:
             thread.join()
 
 
-def require_url(url: str) -> None:
-    """Requires an address that can be shown and logged.
-
-    Raises:
-      ValueError: it is none, or holds a name and a password.
-    """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(
-            "the address of a judge's server begins with http:// or https://, such as "
-            "http://127.0.0.1:8080/v1"
-        )
-    if "@" in parts.netloc or parts.query:
-        raise ValueError(
-            "the address of a judge's server must hold no password and no key, which "
-            "would be logged with it; put the key into an environment variable"
-        )
-
-
-def require_client() -> None:
-    """Requires the package that servers are asked with.
-
-    Raises:
-      ValueError: it is not installed.
-    """
-    if importlib.util.find_spec("openai") is None:
-        raise ValueError(
-            "a judge behind a server is asked by the package openai, which is not "
-            "installed: pip install 'nashalign[judge]'"
-        )
-
-
 class _Asking:
     """Some requests on their way."""
 
@@ -143,6 +96,8 @@ class _Asking:
             asyncio.run(self._ask_all())
         except asyncio.CancelledError:
             pass
+        except sqlite3.Error as error:
+            self._fail(f"its replies cannot be kept ({error})")
         except Exception as error:  # raised where the replies are waited for
             self._arrived.put(error)
         if self._failed is not None:
@@ -195,9 +150,9 @@ class _Asking:
             header = None
             try:
                 reply = await self._send(client, request)
-            except _Final as error:
+            except wire.Final as error:
                 return self._fail(str(error))
-            except _Broken as error:
+            except wire.Broken as error:
                 said, *headers = error.args
                 header = headers[0] if headers else None
             else:
@@ -213,8 +168,8 @@ class _Asking:
         """One request; what came back.
 
         Raises:
-          _Broken: it may go better another time.
-          _Final: it will not.
+          wire.Broken: it may go better another time.
+          wire.Final: it will not.
         """
         import openai  # pyright: ignore[reportMissingImports]
 
@@ -223,25 +178,25 @@ class _Asking:
         own.replies.spend(calls=1)
         try:
             came = await client.chat.completions.with_raw_response.create(
-                **_body(own, request)
+                **wire.body(own.model, own.top, request)
             )
             content = came.http_response.content
         except openai.APITimeoutError:
-            raise _Broken(
+            raise wire.Broken(
                 f"it was silent for {own.patience.timeout:g} seconds"
             ) from None
         except openai.APIConnectionError as error:
             reason = type(error.__cause__ or error).__name__
-            raise _Broken(f"the connection broke ({reason})") from None
+            raise wire.Broken(f"the connection broke ({reason})") from None
         except openai.APIStatusError as error:
-            raise _refused(error) from None
-        reply, tokens = read_reply(content)
+            raise wire.refused(error) from None
+        reply, tokens = wire.read_reply(content)
         own.counts.tokens += tokens
         own.replies.spend(tokens=tokens)
         if request.draw is None and reply.top is None:
             own.counts.without_log_probs += 1
             if own.needs_log_probs:
-                raise _Broken("it answered without log-probabilities")
+                raise wire.Broken("it answered without log-probabilities")
         return dataclasses.replace(reply, text=_without_key(own, reply.text))
 
     def _over_budget(self) -> bool:
@@ -277,70 +232,10 @@ class _Asking:
             await asyncio.sleep(min(left, 0.2))
 
 
-def _body(own: Server, request: Request) -> dict[str, Any]:
-    """What is sent."""
-    # Half of a character, which JSON can spell and UTF-8 cannot, would end the run.
-    text = request.text.encode("utf-8", "replace").decode()
-    asked = {
-        "model": own.model,
-        "messages": [{"role": "user", "content": text}],
-    }
-    if request.draw is None:
-        number = {"temperature": 0.0, "max_tokens": 1}
-        return asked | number | {"logprobs": True, "top_logprobs": own.top}
-    # A server that is asked the same with a seed would give the same, whoever draws.
-    return asked | {"temperature": 1.0, "max_tokens": 4, "seed": request.draw}
-
-
-def _refused(error: Any) -> Exception:
-    """What an answer that is no 200 means."""
-    status, code = error.status_code, getattr(error, "code", None)
-    told = f"it answered {status}"
-    if isinstance(error.body, dict) and isinstance(error.body.get("message"), str):
-        told += f" ({error.body['message']:.200})"
-    if (status in _AGAIN or status >= 500) and code not in _NEVER:
-        return _Broken(told, error.response.headers.get("retry-after"))
-    if status in (401, 403):
-        told += "; is the key in its environment variable?"
-    return _Final(told)
-
-
 def _without_key(own: Server, text: str) -> str:
     """A text in which the key, should a server repeat it, is not told."""
     key = os.environ.get(own.key_variable)
     return text.replace(key, f"[{own.key_variable}]") if key else text
-
-
-def read_reply(content: bytes) -> tuple[Reply, int]:
-    """Returns a reply, and how many tokens the server has counted.
-
-    Args:
-      content: the body of an answer, JSON of a chat completion.
-
-    Raises:
-      _Broken: it is none.
-    """
-    try:
-        body = json.loads(content)
-        choice = body["choices"][0]
-        text = choice["message"]["content"]
-    except (ValueError, TypeError, LookupError, RecursionError):
-        raise _Broken("it answered with something that is no reply") from None
-    usage = body.get("usage")
-    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    reply = Reply(text if isinstance(text, str) else "", _top(choice.get("logprobs")))
-    return reply, max(0, tokens) if isinstance(tokens, int) else 0
-
-
-def _top(said: Any) -> tuple[tuple[str, float], ...] | None:
-    """The most probable tokens in the place of the first; None where there are none."""
-    try:
-        listed = said["content"][0]["top_logprobs"]
-        top = tuple((own["token"], float(own["logprob"])) for own in listed)
-    except (TypeError, LookupError, ValueError):
-        return None
-    lawful = all(isinstance(token, str) and value <= 1e-3 for token, value in top)
-    return top if top and lawful and not any(math.isnan(v) for _, v in top) else None
 
 
 # The client's libraries tell of every request; what they tell is nothing for a log.

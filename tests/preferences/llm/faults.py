@@ -5,6 +5,7 @@ from tests.fault import Fault
 _FOLDER, _TESTS = "nashalign/preferences/llm", "tests/preferences/llm"
 JUDGE, READING = f"{_FOLDER}/judge.py", f"{_FOLDER}/reading.py"
 SERVER, PACE = f"{_FOLDER}/server.py", f"{_FOLDER}/pace.py"
+WIRE = f"{_FOLDER}/wire.py"
 REPLIES, LOCAL = f"{_FOLDER}/replies.py", f"{_FOLDER}/local.py"
 TEMPLATE, STEPS = f"{_FOLDER}/template.py", "nashalign/alignment/steps.py"
 ANNOTATORS = "nashalign/cli/annotators.py"
@@ -94,6 +95,13 @@ LLM = [
         f"{_SERVER} -k first_stays",
     ),
     Fault(
+        "a streamed function kept when all is answered",
+        "nashalign/preferences/text.py",
+        "for place, answer in self.ask(new):",
+        "for place, answer in list(self.ask(new)):",
+        "tests/preferences/text_test.py -k streamed",
+    ),
+    Fault(
         "replies known whatever the model",
         REPLIES,
         "text = json.dumps([self._who, *request])",
@@ -137,14 +145,14 @@ LLM = [
     ),
     Fault(
         "a refusal asked again",
-        SERVER,
+        WIRE,
         "if (status in _AGAIN or status >= 500) and code not in _NEVER:",
         "if status >= 400 and code not in _NEVER:",
         f"{_SERVER} -k cure",
     ),
     Fault(
         "an empty account waited for",
-        SERVER,
+        WIRE,
         "if (status in _AGAIN or status >= 500) and code not in _NEVER:",
         "if status in _AGAIN or status >= 500:",
         f"{_SERVER} -k account",
