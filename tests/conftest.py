@@ -61,6 +61,8 @@ _FAST = [
         "losses",
         "policies/extrapolation_test.py",
         "policies/logits_test.py",
+        "preferences/llm/reading_test.py",
+        "preferences/llm/template_test.py",
     )
 ]
 # A worker takes one file after another: those that take longest come first, so that no

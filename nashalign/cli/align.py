@@ -152,7 +152,7 @@ def _align(
 ) -> None:
     """Loads, trains, exports, and compares with the start policy."""
     folder = run.folder
-    loaded = _load(config, folder)
+    loaded, named = _load(config, folder)
     task, say = loaded.task, terminal.console().print
     say(", ".join(f"{len(own):,} {split}" for split, own in task.prompts.items()))
     _require_prompts(config, task)
@@ -192,10 +192,14 @@ def _align(
         )
         results.append("results")
     run.finish(*results, num_steps=aligned.num_steps)
+    if named.counts is not None:
+        say(f"the judge: {named.counts}")
     say(f"the policy is in {folder / 'policy'}")
 
 
-def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
+def _load(
+    config: Config, folder: pathlib.Path
+) -> tuple[alignment.TextTask, annotators.Named]:
     """The task, with the annotator that the command line names."""
     records = prompts.read(config.prompts, config.format, config.skip_malformed)
     named = annotators.named(config, folder, config.policy)
@@ -211,7 +215,7 @@ def _load(config: Config, folder: pathlib.Path) -> alignment.TextTask:
     task = alignment.with_adapters(
         loaded.task, config.lora, config.training, config.seed
     )
-    return dataclasses.replace(loaded, task=task)
+    return dataclasses.replace(loaded, task=task), named
 
 
 def _require_prompts(config: Config, task: alignment.Task) -> None:

@@ -119,6 +119,8 @@ def test_a_server_that_dies_ends_in_a_sentence_and_the_run_goes_on_from_there(
         ended = align(given)
         assert str(ended).startswith("error: the judge hashed at http://127.0.0.1")
         assert "broke" in ended and judging.KEY not in ended
+        lines = (tmp_path / "judge.jsonl").read_text().splitlines()
+        assert json.loads(lines[-1])["calls"] == len(proxy.seen)
         assert not (tmp_path / "finished.json").exists()
         limit = 10**9
         assert align(given) == 0
@@ -127,7 +129,7 @@ def test_a_server_that_dies_ends_in_a_sentence_and_the_run_goes_on_from_there(
     assert metrics(tmp_path) == metrics(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_run_that_was_killed_in_the_middle_of_a_step_ends_with_the_same_bits(
     unbroken, arguments, tmp_path
 ):
@@ -192,19 +194,20 @@ def test_a_template_of_other_words_is_another_run(unbroken, arguments, tmp_path)
 
 @pytest.mark.slow
 def test_a_run_with_the_replies_of_another_asks_nothing_and_has_its_bits(
-    unbroken, arguments, tmp_path
+    unbroken, arguments, tmp_path, capsys
 ):
     whole, _ = unbroken
     with judging.serving() as proxy:
         more = behind(proxy, "--judge.cache", str(whole / "judge.sqlite"))
         assert align(arguments(tmp_path, *more)) == 0
     assert not proxy.seen
+    assert "0 calls" in capsys.readouterr().out
     np.testing.assert_array_equal(params(tmp_path), params(whole))
     counts = json.loads((tmp_path / "judge.jsonl").read_text().splitlines()[-1])
     assert counts["cached"] == counts["questions"] > 0 == counts["calls"]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_server_rates_responses_for_rows_that_read_rewards(
     arguments, policy, tmp_path
 ):
@@ -230,7 +233,6 @@ def test_a_server_rates_responses_for_rows_that_read_rewards(
         (("--annotator", "judge.py:prefer"), "give one of them"),
         (("--judge.folder", "x", "--judge.workers", "0"), "--judge.workers is 0"),
         (("--judge.folder", "x", "--judge.draws", "0"), "--judge.draws is 0"),
-        (("--training.pieces", "2"), "--training.pieces is 2"),
     ],
 )
 def test_a_judge_that_cannot_be_asked_is_refused_before_anything_is_done(

@@ -70,6 +70,14 @@ class _Judge:
 
     def _shares(self, texts: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
         """Yields `(text, shares [A])` of the answers to texts, as they come."""
+        try:
+            yield from self._told(texts)
+        finally:
+            if self.report is not None:
+                self.report(self.backend.counts)
+
+    def _told(self, texts: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """`_shares`, without the report."""
         counts, answers = self.backend.counts, self.template.answers
         silent = []
         for request, reply in self._replies([Request(own) for own in texts]):
@@ -92,8 +100,6 @@ class _Judge:
             found[request.text].append(_tie(answers) if said is None else said)
             if len(found[request.text]) == self.draws:
                 yield request.text, np.mean(found[request.text], 0)
-        if self.report is not None:
-            self.report(counts)
 
     def _replies(self, requests: Sequence[Request]):
         """Yields `(request, reply)`: kept ones first, then those that are asked for."""
