@@ -106,7 +106,7 @@ def test_a_streamed_function_is_given_questions_and_keeps_what_came():
         streamed = True
 
         def prefer(self, questions):
-            assert questions == [("P", "abc", "a"), ("Q", "a", "bc"), ("Q", "a", "ab")]
+            assert questions == [("P", "abc", "a"), ("Q", "b", "bc"), ("Q", "c", "ab")]
             yield 2, 0.3
             yield 0, 0.1
             raise ConnectionError("no route")
@@ -114,7 +114,7 @@ def test_a_streamed_function_is_given_questions_and_keeps_what_came():
     kept = {}
     with pytest.raises(ConnectionError):
         annotator(Judge(), answers=kept).prefer(None, prompts(0, 1), Y, Z)
-    assert kept == {("Q", "a", "ab"): 0.3, ("P", "abc", "a"): 0.1}
+    assert kept == {("Q", "c", "ab"): 0.3, ("P", "abc", "a"): 0.1}
 
 
 def test_a_batch_of_too_few_answers_is_refused():
