@@ -156,9 +156,11 @@ def test_a_server_that_asks_for_time_is_given_it(tmp_path):
 
 
 def test_a_server_that_asks_for_too_much_time_ends_the_asking(tmp_path):
-    with judging.serving(fault=lambda *own: "429", wait="3600") as proxy:
-        with pytest.raises(llm.JudgeFailed, match="left alone for 3600 seconds"):
-            asked(backend(proxy, tmp_path / "cache", workers=1), questions(2))
+    short = dataclasses.replace(PATIENCE, longest_wait=1.0, attempts=2)
+    with judging.serving(fault=lambda *own: "429", wait="2") as proxy:
+        own = backend(proxy, tmp_path / "cache", workers=1, patience=short)
+        with pytest.raises(llm.JudgeFailed, match="left alone for 2 seconds"):
+            asked(own, questions(2))
         assert len(proxy.seen) == 1
 
 
