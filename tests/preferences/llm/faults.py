@@ -240,7 +240,7 @@ LLM = [
         LOCAL,
         "length = bucket(len(tokens[place]), self.start.policy.context)",
         "length = bucket(max(map(len, tokens)), self.start.policy.context)",
-        f"{_LOCAL} -k beside",
+        f"{_LOCAL} -k padded",
     ),
     Fault(
         "pieces of a batch asked about one by one",

@@ -113,13 +113,25 @@ def test_a_model_with_a_chat_template_is_asked_as_it_was_taught(chat):
 
 def test_what_is_said_does_not_depend_on_what_is_read_beside_it(decoder):
     """A run that resumes in the middle of a batch asks for the rest of it alone."""
-    texts = [f"question {n} " * (1 + n % 5) for n in range(23)]
+    texts = [f"question {n} " * (1 + n % 9) for n in range(23)]
     whole = np.array(asked(model(decoder), texts))
     parts = np.empty_like(whole)
     for places in (range(0, 23, 2), range(22, 0, -2), range(1, 23, 4), [22, 3]):
         own = list(places)
         parts[own] = asked(model(decoder), [texts[i] for i in own])
         np.testing.assert_array_equal(parts[own], whole[own])
+
+
+def test_a_question_is_padded_by_its_own_length_alone(decoder, monkeypatch):
+    read, seen = llm.LocalModel._read, {}
+
+    def counted(own, rows, length):
+        seen.update({len(row): length for row in rows})
+        return read(own, rows, length)
+
+    monkeypatch.setattr(llm.LocalModel, "_read", counted)
+    asked(model(decoder), ["a", "b" * 70, "b" * 110])
+    assert list(seen.values()) == [64, 96, 127]
 
 
 def test_few_programs_serve_all_lengths(decoder):
