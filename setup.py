@@ -37,6 +37,7 @@ setuptools.setup(
     extras_require={
         "test": [
             "gguf>=0.17",
+            "choix>=0.3.5",
             "nashpy>=0.0.41",
             "open_spiel>=1.6",
             # With a node of its own: without one it would be fetched at the first run.

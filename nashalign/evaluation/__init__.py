@@ -14,7 +14,9 @@ from nashalign.evaluation.empirical_game import (
     EmpiricalGame,
     GameShares,
     empirical_game,
+    game_draws,
     game_shares,
+    shares_of,
 )
 from nashalign.evaluation.figures import (
     Figure,
@@ -39,7 +41,10 @@ from nashalign.evaluation.length_control import (
 )
 from nashalign.evaluation.published import Published
 from nashalign.evaluation.ranking import ranking_figure
-from nashalign.evaluation.samples import Sample, samples_markdown, write_samples_html
+from nashalign.evaluation.rating_figure import rating_figure
+from nashalign.evaluation.ratings import Ratings, bradley_terry, rate
+from nashalign.evaluation.samples import Sample, samples_markdown
+from nashalign.evaluation.samples_page import write_samples_html
 from nashalign.evaluation.seeds import (
     average_runs,
     of_mean,
@@ -59,8 +64,25 @@ from nashalign.evaluation.tables import (
     win_rate_markdown,
     win_rate_table,
 )
+from nashalign.evaluation.tallies import (
+    Pairs,
+    Tally,
+    tally_pairs,
+    tally_table,
+    win_rates_of_pairs,
+)
+from nashalign.evaluation.transitivity import (
+    Transitivity,
+    certain_cycles,
+    transitivity,
+    transitivity_sentences,
+)
 from nashalign.evaluation.win_rate_files import read_win_rate_csv, write_win_rate_csv
-from nashalign.evaluation.win_rates import preference_table, win_rate_matrix
+from nashalign.evaluation.win_rates import (
+    pairs_of,
+    preference_table,
+    win_rate_matrix,
+)
 
 __all__ = [
     "Calibration",
@@ -70,15 +92,22 @@ __all__ = [
     "Interval",
     "LengthControlled",
     "METHODS",
+    "Pairs",
     "Published",
+    "Ratings",
     "START",
     "Sample",
     "Summary",
+    "Tally",
+    "Transitivity",
     "Variance",
     "average_runs",
+    "bradley_terry",
+    "certain_cycles",
     "empirical_game",
     "finish_axes",
     "frontier_figure",
+    "game_draws",
     "game_shares",
     "gap_figure",
     "kl_to_reference",
@@ -88,23 +117,31 @@ __all__ = [
     "measure_calibration",
     "of_mean",
     "order",
+    "pairs_of",
     "parts_table",
     "pool_seeds",
     "pooled_variance",
     "preference_table",
     "prompt_log_ratios",
     "ranking_figure",
+    "rate",
+    "rating_figure",
     "read_win_rate_csv",
     "reliability_figure",
     "response_length",
     "samples_markdown",
     "save_figure",
     "seed_intervals",
+    "shares_of",
     "simplex_figure",
     "styles",
     "summary_caption",
     "summary_markdown",
     "summary_table",
+    "tally_pairs",
+    "tally_table",
+    "transitivity",
+    "transitivity_sentences",
     "truncated_share",
     "widen",
     "win_rate_caption",
@@ -112,6 +149,7 @@ __all__ = [
     "win_rate_markdown",
     "win_rate_matrix",
     "win_rate_table",
+    "win_rates_of_pairs",
     "write_samples_html",
     "write_summary_csv",
     "write_win_rate_csv",

@@ -53,7 +53,7 @@ def page(tmp_path):
 def test_texts_are_escaped_and_come_back_as_they_were(page):
     parsed = Page(page)
     assert parsed.open == []
-    assert "script" not in parsed.tags and "b" not in parsed.tags
+    assert "script" not in parsed.tags and "Return " not in page.split("<b>")
     text = "".join(parsed.texts)
     assert SAMPLE.prompt.rstrip() in text
     for expected in ("Return <b>true</b>.", "Ten <samples>", "package.<module>.less"):
@@ -68,12 +68,12 @@ def test_the_page_needs_nothing_from_outside(page):
 
 def test_rows_are_author_methods_in_the_papers_order_and_start(page):
     texts = [text for text in Page(page).texts if text.strip()]
-    first = texts[texts.index("author") : texts.index("start") + 3]
+    first = texts[texts.index("author") : texts.index("start") + 2]
     assert first == [
-        *("author", "Whether a < b.", "–"),
-        *("IPO", "Compare a and b | c.", ".734"),
-        *("RL", "(empty)", ".500"),
-        *("start", "Return <b>true</b>.", "–"),
+        *("author", "Whether a < b."),
+        *("IPO", "beats start ", ".734", "Compare a\nand b | c."),
+        *("RL", "beats start ", ".500", "(empty)"),
+        *("start", "Return <b>true</b>."),
     ]
 
 
@@ -90,9 +90,13 @@ def test_the_task_says_what_its_responses_are_called(tmp_path):
     text = evaluation.samples_markdown([SAMPLE], response="summary")
     assert "| policy | beats start | summary |" in text and "````\n" in text
     path = tmp_path / "page.html"
-    evaluation.write_samples_html(path, [SAMPLE], response="<summary>")
-    head = "<th>policy</th><th>&lt;summary&gt;</th><th>beats start</th>"
-    assert head in path.read_text("utf-8")
+    called = {"response": "<summary>", "opponent": "<other>"}
+    evaluation.write_samples_html(path, [SAMPLE], **called)
+    page = path.read_text("utf-8")
+    assert 'aria-label="&lt;summary&gt;"' in page
+    assert "beats &lt;other&gt; <b>.734</b>" in page
+    text = evaluation.samples_markdown([SAMPLE], opponent="a|b")
+    assert r"| policy | beats a\|b | response |" in text
     assert "| beats start | response |" in evaluation.samples_markdown([SAMPLE])
 
 
@@ -102,8 +106,8 @@ def test_a_policys_key_stands_beside_its_name(tmp_path):
     assert "| IPO (`online_ipo`) | .734 |" in text and "| RL | .500 |" in text
     evaluation.write_samples_html(tmp_path / "page.html", [SAMPLE], keys=keys)
     page = (tmp_path / "page.html").read_text("utf-8")
-    assert '<th scope="row">IPO <small>online_ipo</small></th>' in page
-    assert '<th scope="row">RL</th>' in page
+    assert "<h3>IPO <small>online_ipo</small></h3>" in page
+    assert "<h3>RL</h3>" in page
 
 
 def test_names_are_no_markup_and_control_characters_are_shown(tmp_path):
