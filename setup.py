@@ -36,8 +36,8 @@ setuptools.setup(
     entry_points={"console_scripts": ["nashalign=nashalign.__main__:run"]},
     extras_require={
         "test": [
+            "choix>=0.4",
             "gguf>=0.17",
-            "choix>=0.3.5",
             "nashpy>=0.0.41",
             "open_spiel>=1.6",
             # With a node of its own: without one it would be fetched at the first run.

@@ -161,7 +161,7 @@ pre { margin: 0 0 .75rem; padding: .75rem; max-height: 24rem; overflow: auto;
   border-left: 4px solid var(--rule); border-radius: 4px;
   font: 14px/1.5 ui-monospace, monospace; }
 .cards { display: grid; gap: .75rem; align-items: start;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
 article { min-width: 0; padding: .75rem; border: 1px solid var(--rule);
   border-radius: 8px; background: var(--card); }
 h3 { margin: 0 0 .35rem; font-size: 1rem; overflow-wrap: anywhere; }
