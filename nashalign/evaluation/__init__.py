@@ -60,6 +60,8 @@ from nashalign.evaluation.summary_tables import (
     write_summary_csv,
 )
 from nashalign.evaluation.tables import (
+    markdown_table,
+    share,
     win_rate_caption,
     win_rate_markdown,
     win_rate_table,
@@ -113,6 +115,7 @@ __all__ = [
     "kl_to_reference",
     "learning_curves_figure",
     "length_controlled_win_rate",
+    "markdown_table",
     "mean_interval",
     "measure_calibration",
     "of_mean",
@@ -132,6 +135,7 @@ __all__ = [
     "samples_markdown",
     "save_figure",
     "seed_intervals",
+    "share",
     "shares_of",
     "simplex_figure",
     "styles",

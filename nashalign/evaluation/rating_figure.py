@@ -47,13 +47,15 @@ def rating_figure(
     ratings.axvline(0, color="#666666", linewidth=1.0, linestyle="--", zorder=1)
     ratings.set_yticks(places, names)
     ratings.set_ylim(len(ranked) - 0.4, -0.6)
-    ratings.set_xlabel("Bradley-Terry rating (nats), ± half of its 95% interval")
+    ratings.set_xlabel("Bradley-Terry rating (nats), 95% intervals")
     weights = [_present(own, "nash") for own in ranked]
     shares = [_present(own, "nash_share") for own in ranked]
     mixture.barh(places, weights, height=0.55, color="#56B4E9", label="weight")
-    mixture.plot(shares, places, "D", color="black", markersize=4, label="share")
+    mixture.plot(
+        shares, places, "D", color="black", markersize=4, label="share of draws in it"
+    )
     mixture.set_xlim(-0.03, 1.03)
-    mixture.set_xlabel("Nash mixture: weight, and share of draws in it")
+    mixture.set_xlabel("Nash mixture")
     mixture.legend(fontsize=8, frameon=False)
     for axes in (ratings, mixture):
         axes.tick_params(axis="y", length=0)
