@@ -33,7 +33,6 @@ from nashalign.alignment.task import (
     Task,
     Written,
     chunks,
-    file_fingerprint,
     folder_fingerprint,
     stage_key,
 )
@@ -89,7 +88,6 @@ __all__ = [
     "contestant",
     "evidence",
     "examples",
-    "file_fingerprint",
     "folder_fingerprint",
     "judge_texts",
     "kept_answers",

@@ -154,7 +154,7 @@ def _record(
     """Every setting that results depend on: files are known by their content."""
     record = dataclasses.asdict(config)
     record["policies"] = contestants.fingerprints(found)
-    record["prompts"] = prompts.fingerprint(config.prompts)
+    record["prompts"] = data.fingerprint(config.prompts)
     record["annotator"] = _who(config.annotator)
     record["baseline"] = baseline
     for name in ("output", "batch_size"):
@@ -166,7 +166,7 @@ def _who(annotator: str) -> str:
     """What stands for an annotator: what its name is, and what is in it."""
     if python_file.is_reference(annotator):
         path, own = python_file.split(annotator)
-        return f"{alignment.file_fingerprint(path)}:{own}"
+        return f"{data.fingerprint(path)}:{own}"
     folder = pathlib.Path(annotator)
     if not folder.is_dir():
         raise ValueError(

@@ -107,7 +107,7 @@ def fingerprints(contestants: Sequence[Contestant]) -> dict[str, str]:
                 )
             found[own.name] = alignment.folder_fingerprint(own.path)
         else:
-            found[own.name] = alignment.file_fingerprint(own.path)
+            found[own.name] = data.fingerprint(own.path)
     return found
 
 
@@ -124,7 +124,7 @@ def _parsed(text: str) -> Contestant:
     if equals and "/" not in name and not path.exists():
         path = pathlib.Path(rest)
     else:
-        own = path.resolve()
+        own = path if path.name not in ("", "..") else path.resolve()
         name = own.name if own.is_dir() else own.stem
     if not path.exists():
         raise ValueError(

@@ -9,7 +9,7 @@ import concurrent.futures
 import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import chex
 import numpy as np
@@ -17,27 +17,11 @@ from scipy.special import expit
 
 from nashalign import checks, data
 from nashalign.preferences import annotators
+from nashalign.preferences.answers import Store
 from nashalign.types import Array, Prompts, Responses
 
 # The texts of a question: prompt, response, and the other response of a comparison.
 Question = tuple[str, ...]
-
-
-class Store(Protocol):
-    """Where answers are kept, by their questions: a dictionary, or `Answers`."""
-
-    def __contains__(self, question: Question, /) -> bool:
-        """Returns whether there is an answer to a question."""
-        ...
-
-    def __getitem__(self, question: Question, /) -> float:
-        """Returns the answer to a question."""
-        ...
-
-    def __setitem__(self, question: Question, answer: float, /) -> None:
-        """Keeps the answer to a question."""
-        ...
-
 
 # `(numbers, who) -> numbers`, or an error that says who has given none.
 Check = Callable[[Array, str], np.ndarray]

@@ -1,7 +1,12 @@
 """A comparison of policies and files of answers from the command line."""
 
 import json
+import os
 import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import jax
 import numpy as np
@@ -10,6 +15,7 @@ import pytest
 from nashalign import __main__ as commands
 from nashalign import data, evaluation, policies, preferences
 from nashalign.cli import contestants
+from nashalign.policies import lora
 from tests.tiny_task import write_policy
 
 NUMBER = 12
@@ -84,9 +90,8 @@ def compare(files, output, *more, who=("plain", "fox", "people.jsonl"), judge="p
 @pytest.fixture(scope="module")
 def finished(files, tmp_path_factory):
     output = tmp_path_factory.mktemp("runs") / "whole"
-    # Policies of links are called by what they lead to.
-    named = (f"plain={files}/plain", f"fox={files}/fox", str(files / "people.jsonl"))
-    command = ["compare", *named, "--prompts", str(files / "prompts.jsonl")]
+    who = (str(files / own) for own in ("plain", "fox", "people.jsonl"))
+    command = ["compare", *who, "--prompts", str(files / "prompts.jsonl")]
     command += ["--annotator", f"{files}/judge.py:prefer", "--output", str(output)]
     command += ["--text.response-length", "5", "--cluster", "of"]
     assert commands.main(command) == 0
@@ -195,6 +200,52 @@ def test_a_comparison_that_was_broken_off_asks_nobody_twice(finished, files, tmp
     asked = (files / "asked.txt").read_text().splitlines()
     answered = asked[:30] + asked[31:]
     assert len(set(answered)) == len(answered)
+
+
+@pytest.mark.full
+def test_a_comparison_that_was_killed_ends_as_an_unbroken_one(
+    finished, files, tmp_path
+):
+    output = tmp_path / "killed"
+    command = list(finished[1])
+    command[command.index("--output") + 1] = str(output)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nashalign", *command],
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "8"},
+        cwd=pathlib.Path(__file__).parents[2],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    begun, deadline = output / "answers/plain.jsonl", time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        if begun.exists() and begun.stat().st_size:
+            process.send_signal(signal.SIGKILL)
+        time.sleep(0.01)
+    assert not (output / "finished.json").exists()
+    assert commands.main(command) == 0
+    for name in ("win_rates.csv", "summary.csv", "game.json", "responses.jsonl"):
+        whole = (finished[0] / "results" / name).read_bytes()
+        assert (output / "results" / name).read_bytes() == whole, name
+
+
+@pytest.mark.slow
+def test_adapters_meet_their_own_base(files, policy, tmp_path):
+    start = policies.load_pretrained(policy)
+    own = policies.Lora(rank=2, alpha=64.0)
+    params = policies.adapt(start, own, jax.random.key(0)).params
+    moved = jax.tree.map(lambda x: x + 0.5, lora.trained(params))
+    folder = tmp_path / "adapted"
+    policies.save_adapters(
+        folder, lora.join(params, moved), start.config, own, base=policy
+    )
+    who = (f"tuned={folder}", f"base={policy}")
+    output = tmp_path / "out"
+    command = ["compare", *who, "--prompts", str(files / "prompts.jsonl")]
+    command += ["--output", str(output), "--annotator", f"{files}/judge.py:score"]
+    assert commands.main([*command, "--text.response-length", "5"]) == 0
+    lines = read(output / "results/responses.jsonl")
+    assert all(set(line["responses"]) == {"tuned", "base"} for line in lines)
+    assert any(len(set(map(str, own["responses"].values()))) > 1 for own in lines)
 
 
 def test_a_judge_that_looks_at_the_place_alone_finds_everyone_equal(

@@ -1,5 +1,8 @@
 import dataclasses
 import html.parser
+import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -39,6 +42,46 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data)
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+# Shows a page in a frame of a phone's width, which no window of a browser has, and asks
+# it how wide it is, and how many of its elements stand out on the right.
+FRAME = """<!doctype html><title>none</title>
+<iframe style="border: 0; width: {width}px; height: 900px" srcdoc="{page}"></iframe>
+<script>addEventListener("load", () => {{
+  const page = document.querySelector("iframe").contentDocument;
+  const out = [...page.querySelectorAll("body *")].filter(
+    (own) => own.getBoundingClientRect().right > {width} + 1);
+  document.title = `${{page.documentElement.scrollWidth}}, ${{out.length}} out`;
+}})</script>"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_the_page_without_scrolling_to_the_side(tmp_path, width):
+    long = "a" * 300
+    sample = dataclasses.replace(
+        SAMPLE,
+        prompt=f"{long} {SAMPLE.prompt}",
+        responses=SAMPLE.responses | {long: long},
+        preferred={long: 0.2},
+        source=long,
+    )
+    path = tmp_path / "page.html"
+    evaluation.write_samples_html(path, [sample] * 30, description=long, opponent=long)
+    whole = html.escape(path.read_text("utf-8"))
+    path.write_text(FRAME.format(width=width, page=whole), encoding="utf-8")
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
+    shown = subprocess.run(
+        [BROWSER, *options, "--window-size=1400,1000", "--dump-dom", path.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    [title] = re.findall("<title>(.*?)</title>", shown.stdout)[:1]
+    assert title == f"{width}, 0 out"
 
 
 @pytest.fixture
