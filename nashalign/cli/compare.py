@@ -198,8 +198,9 @@ def _answers(
 ) -> list[list[str]]:
     """What a policy answers to every prompt, in the order of the prompts."""
     path = folder / "answers" / f"{own.name}.jsonl"
+    drawing = dataclasses.replace(config, seed=own.seed(config.seed))
     found = alignment.kept_answers(
-        path, own.path, records, config.text, config, name=f"answers of {own.name}"
+        path, own.path, records, config.text, drawing, name=f"answers of {own.name}"
     )
     for place, record in enumerate(records):
         if place not in found:

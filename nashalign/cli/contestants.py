@@ -4,10 +4,11 @@ NAME=PATH, or PATH alone, whose folder or file then gives the name
 """
 
 import dataclasses
+import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from nashalign import alignment, conventions, data, json_file
+from nashalign import alignment, conventions, data, json_file, options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,18 @@ class Contestant:
     def is_policy(self) -> bool:
         """Whether it is a policy, which answers; a file has answered."""
         return self.path.is_dir()
+
+    def seed(self, seed: int) -> int:
+        """Returns the seed of its answers, another one for every name.
+
+        P(y beats z) is over independent answers: of one seed two policies that are
+        alike would say the same, and look more equal than they are.
+
+        Args:
+          seed: of the whole comparison.
+        """
+        own = hashlib.sha256(f"{seed} {self.name}".encode()).digest()
+        return int.from_bytes(own[:4], "big") % options.SEEDS
 
 
 def parse(texts: Sequence[str]) -> list[Contestant]:

@@ -117,6 +117,8 @@ def test_the_policy_answers_as_generate_writes(finished, files, tmp_path):
     answers = tmp_path / "answers.jsonl"
     given = ["--policy", str(files / "fox"), "--text.response-length", "5"]
     given += ["--prompts", str(files / "prompts.jsonl"), "--output", str(answers)]
+    fox = contestants.Contestant("fox", files / "fox")
+    given += ["--seed", str(fox.seed(0))]
     assert commands.main(["generate", *given]) == 0
     kept = {
         line["prompt"]: line["responses"]
@@ -226,6 +228,16 @@ def test_a_comparison_that_was_killed_ends_as_an_unbroken_one(
     for name in ("win_rates.csv", "summary.csv", "game.json", "responses.jsonl"):
         whole = (finished[0] / "results" / name).read_bytes()
         assert (output / "results" / name).read_bytes() == whole, name
+
+
+def test_a_policy_that_meets_itself_draws_other_answers(files, policy, tmp_path):
+    who = (f"one={policy}", f"two={policy}")
+    command = ["compare", *who, "--prompts", str(files / "prompts.jsonl")]
+    command += ["--output", str(tmp_path / "out"), "--text.response-length", "5"]
+    assert commands.main([*command, "--annotator", f"{files}/judge.py:score"]) == 0
+    lines = read(tmp_path / "out/results/responses.jsonl")
+    same = [own["responses"]["one"] == own["responses"]["two"] for own in lines]
+    assert np.mean(same) < 0.3
 
 
 @pytest.mark.slow
