@@ -33,6 +33,7 @@ from nashalign.alignment.task import (
     Task,
     Written,
     chunks,
+    file_fingerprint,
     folder_fingerprint,
     stage_key,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "contestant",
     "evidence",
     "examples",
+    "file_fingerprint",
     "folder_fingerprint",
     "judge_texts",
     "kept_answers",

@@ -297,6 +297,12 @@ def rows_of(tree: Any, rows: Any) -> Any:
     return jax.tree.map(lambda x: x[rows], tree)
 
 
+def file_fingerprint(path: pathlib.Path) -> str:
+    """Returns the name of a file, and a hash of what is in it."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return f"{path.name} sha256:{digest}"
+
+
 def folder_fingerprint(folder: pathlib.Path) -> str:
     """Returns the name of a policy's folder, and a hash of the files that are read.
 

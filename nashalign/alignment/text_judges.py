@@ -7,9 +7,11 @@ text that it has written may have been other tokens of the same letters.
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
+import scipy.special
 
 from nashalign import data, preferences
 from nashalign.alignment import asking, texts
@@ -48,8 +50,11 @@ class LearnedJudge:
         Raises:
           ValueError: the folder holds no judge, or a damaged one.
         """
-        self._judge = preferences.load_judge(folder, folder)
-        self._tokenizer = texts.ending(data.load_tokenizer(folder), records, text)
+        # Members of an ensemble have a folder each, and all of them one tokenizer.
+        own = folder if (folder / "tokenizer.json").is_file() else folder / "1"
+        own = own if own.is_dir() else folder
+        self._judge: Any = preferences.load_judge(folder, own)
+        self._tokenizer = texts.ending(data.load_tokenizer(own), records, text)
         self._records = {record.prompt: record for record in records}
         self._folder, self._text, self._size = folder, text, size
 
@@ -75,18 +80,23 @@ class LearnedJudge:
         first, second = (
             jax.tree.map(lambda x, at=at: x[:, at], responses) for at in ([0], [1])
         )
-        found = asking.compare(self._judge, encoded, first, second, size=self._size)
-        return found[:, 0]
+        if preferences.can_answer(self._judge, "prefer"):
+            found = asking.compare(self._judge, encoded, first, second, size=self._size)
+            return found[:, 0]
+        # Members' rewards were combined: differences of what comes of it are log-odds.
+        rewards = asking.score(self._judge, encoded, responses)
+        return scipy.special.expit(rewards[:, 0] - rewards[:, 1])
 
     def _prompts(self, prompts: Sequence[str], length: int):
         """The prompts' tokens, in the room that the context leaves beside responses."""
-        pairwise = isinstance(self._judge, preferences.PairwiseModel)
-        beside = length * (2 if pairwise else 1)
-        room = self._judge.policy.context - beside
+        members = getattr(self._judge, "members", (self._judge,))
+        pairwise = any(isinstance(own, preferences.PairwiseModel) for own in members)
+        context = min(own.policy.context for own in members)
+        room = context - length * (2 if pairwise else 1)
         if room < 1:
             raise ValueError(
                 f"the judge in {self._folder} has room for "
-                f"{self._judge.policy.context} tokens, and the longest of these "
+                f"{context} tokens, and the longest of these "
                 f"responses has {length}{', of which it reads two' if pairwise else ''}"
                 ": let the policies write shorter ones with --text.response-length"
             )

@@ -166,7 +166,7 @@ def _who(annotator: str) -> str:
     """What stands for an annotator: what its name is, and what is in it."""
     if python_file.is_reference(annotator):
         path, own = python_file.split(annotator)
-        return f"{data.fingerprint(path)}:{own}"
+        return f"{alignment.file_fingerprint(path)}:{own}"
     folder = pathlib.Path(annotator)
     if not folder.is_dir():
         raise ValueError(

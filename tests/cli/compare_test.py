@@ -325,6 +325,33 @@ def test_a_learned_judge_reads_texts_with_its_own_tokenizer(files, policy, tmp_p
     assert found.mean[0, 1] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
+def test_an_ensemble_of_learned_judges_is_asked_as_one(files, policy, tmp_path):
+    start = policies.load_pretrained(policy)
+    ends = data.load_tokenizer(policy).closing_id
+    judges = [
+        preferences.RewardModel(
+            params=preferences.init_params(
+                jax.random.key(seed), start.policy, start.params
+            ),
+            policy=start.policy,
+            eos_id=ends,
+        )
+        for seed in range(2)
+    ]
+    write(
+        files / "words.jsonl", [{"prompt": p, "responses": ["rock"]} for p in PROMPTS]
+    )
+    for combine in ("mean", "worst_case"):
+        judge, output = tmp_path / combine, tmp_path / f"{combine}_out"
+        preferences.save_ensemble(judge, judges, combine, start.config, policy)
+        command = ["compare", str(files / "people.jsonl"), str(files / "words.jsonl")]
+        command += ["--prompts", str(files / "prompts.jsonl"), "--output", str(output)]
+        assert commands.main([*command, "--annotator", str(judge)]) == 0
+        _, found = evaluation.read_win_rate_csv(output / "results/win_rates.csv")
+        assert 0 < found.mean[0, 1] < 1 and found.mean[0, 1] != 0.5
+
+
 def missing(files):
     lines = read(files / "people.jsonl")
     write(files / "missing.jsonl", [own for own in lines if own["prompt"] != "round 7"])
