@@ -36,6 +36,7 @@ setuptools.setup(
     entry_points={"console_scripts": ["nashalign=nashalign.__main__:run"]},
     extras_require={
         "test": [
+            "choix>=0.4",
             "gguf>=0.17",
             "nashpy>=0.0.41",
             "open_spiel>=1.6",

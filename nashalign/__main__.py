@@ -3,9 +3,14 @@
 import sys
 from collections.abc import Sequence
 
-from nashalign.cli import align, generate, train_judge
+from nashalign.cli import align, compare, generate, train_judge
 
-_COMMANDS = {"align": align, "generate": generate, "train-judge": train_judge}
+_COMMANDS = {
+    "align": align,
+    "generate": generate,
+    "compare": compare,
+    "train-judge": train_judge,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int | str:

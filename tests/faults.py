@@ -18,6 +18,7 @@ import tempfile
 
 from tests.algorithms.faults import ALGORITHMS
 from tests.data.faults import DATA
+from tests.evaluation.comparing_faults import COMPARING
 from tests.fault import Fault, expected
 from tests.policies.decoder_faults import DECODERS
 from tests.policies.encoder_decoder_faults import ENCODER_DECODERS
@@ -1519,6 +1520,7 @@ FAULTS = [
     ),
     *ALGORITHMS,
     *DATA,
+    *COMPARING,
     *POLICIES,
     *ENCODER_DECODERS,
     *DECODERS,

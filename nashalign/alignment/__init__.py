@@ -8,6 +8,7 @@ task is a value, a new method is a value, and neither is a fork.
 from nashalign.alignment import asking, best, evidence, examples, logs, votes
 from nashalign.alignment.adapters import Adapters, with_adapters
 from nashalign.alignment.align import align, require
+from nashalign.alignment.answering import Drawing, answers, kept_answers
 from nashalign.alignment.compare import MANY, compare
 from nashalign.alignment.contest import (
     Contestant,
@@ -37,6 +38,10 @@ from nashalign.alignment.task import (
     folder_fingerprint,
     stage_key,
 )
+from nashalign.alignment.text_contest import TextContest, Verdicts, judge_texts
+from nashalign.alignment.text_judges import LearnedJudge
+from nashalign.alignment.text_report import write as write_contest
+from nashalign.alignment.text_report import write_game
 from nashalign.alignment.texts import Splits, Text, TextTask, text_task
 from nashalign.alignment.trained_judges import (
     Committee,
@@ -55,10 +60,12 @@ __all__ = [
     "Committee",
     "Contestant",
     "DataSet",
+    "Drawing",
     "Evaluation",
     "Fitting",
     "JudgeTraining",
     "Judges",
+    "LearnedJudge",
     "Pages",
     "Panel",
     "PromptSet",
@@ -67,13 +74,16 @@ __all__ = [
     "Splits",
     "Task",
     "Text",
+    "TextContest",
     "TextTask",
     "Training",
     "Trial",
     "Validation",
+    "Verdicts",
     "Written",
     "align",
     "align_all",
+    "answers",
     "asking",
     "best",
     "chunks",
@@ -83,6 +93,8 @@ __all__ = [
     "examples",
     "fit_judge",
     "folder_fingerprint",
+    "judge_texts",
+    "kept_answers",
     "learn_judges",
     "logs",
     "measure_judge",
@@ -98,4 +110,6 @@ __all__ = [
     "validation",
     "votes",
     "with_adapters",
+    "write_contest",
+    "write_game",
 ]

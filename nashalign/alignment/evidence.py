@@ -3,7 +3,7 @@
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -66,16 +66,42 @@ def save_preferences(
     own = task.prompts["test"]
     identify = pages.identify or (lambda index: content_hash(task, index))
     judges = ("learned" if name == results.LEARNED else "exact" for name in tables)
+    save_arrays(
+        path,
+        runs.labels(),
+        [identify(int(index)) for index in own.ids[rows]],
+        np.asarray(own.clusters)[rows],
+        dict(zip(judges, tables.values(), strict=True)),
+        parts=runs.parts,
+    )
+
+
+def save_arrays(
+    path: pathlib.Path,
+    policies: Sequence[str],
+    prompts: Sequence[str],
+    clusters: Sequence[str] | np.ndarray,
+    tables: Mapping[str, np.ndarray],
+    *,
+    parts: np.ndarray | None = None,
+) -> None:
+    """Writes preferences as arrays, in the form of `save_preferences`.
+
+    Args:
+      path: file to write.
+      policies: names of rows and columns.
+      prompts: what tells the prompts apart.
+      clusters: of the prompts.
+      tables: preferences `[num_prompts, R, R]` by name.
+      parts: name of the part that each prompt is of; None without parts.
+    """
     with writing.replacing(path) as temporary:
         arrays: dict[str, Any] = {
-            "policies": np.array(runs.labels()),
-            "prompts": np.array([identify(int(index)) for index in own.ids[rows]]),
-            "clusters": np.asarray(own.clusters)[rows],
-            **({} if runs.parts is None else {"parts": runs.parts}),
-            **{
-                judge: table.astype(np.float32)
-                for judge, table in zip(judges, tables.values(), strict=True)
-            },
+            "policies": np.array(policies),
+            "prompts": np.array(prompts),
+            "clusters": np.asarray(clusters),
+            **({} if parts is None else {"parts": parts}),
+            **{name: table.astype(np.float32) for name, table in tables.items()},
         }
         np.savez_compressed(temporary, **arrays)
 

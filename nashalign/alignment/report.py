@@ -10,6 +10,7 @@ from nashalign.alignment import results
 from nashalign.alignment import task as tasks
 from nashalign.alignment.contest import Pages, Panel
 
+_NO_KEYS: Mapping[str, str] = {}
 _KEYS = "Beside a method stands its name in the table of methods."
 
 
@@ -48,23 +49,55 @@ def write(
     if results.LEARNED in tables and few:
         matrices[results.LEARNED] = runs.matrix(tables[results.LEARNED]), "learned"
     for judge, (matrix, stem) in matrices.items():
-        _write_matrix(folder / stem, judge, matrix, runs.names, keys, over, few, pages)
-    _write_summary(folder, list(summaries.values()), panel, over, few, pages)
+        write_matrix(
+            folder / stem,
+            judge,
+            matrix,
+            runs.names,
+            over,
+            pages,
+            keys=keys,
+            readable=few,
+        )
+    lines = list(summaries.values())
+    if not few:
+        lines.sort(key=lambda own: -own.win_rate.mean if own.win_rate else 0.0)
+    caption = evaluation.summary_caption(
+        over,
+        judge=panel.name,
+        voter=pages.voter if panel.kinds else "",
+        learned="learned preference model" if panel.learned is not None else "",
+    )
+    write_summary(folder, lines, caption, pages)
     if not few:
         _draw_ranking(folder, panel.name, summaries, learns)
 
 
-def _write_matrix(
+def write_matrix(
     stem: pathlib.Path,
     judge: str,
     matrix: evaluation.Interval,
     names: Sequence[str],
-    keys: Mapping[str, str],
     over: str,
-    readable: bool,
     pages: Pages,
+    *,
+    keys: Mapping[str, str] = _NO_KEYS,
+    readable: bool = True,
+    drawn_over: str = "prompts and seeds",
 ) -> None:
-    """A judge's win rates as CSV, and where they can be read as table and figure."""
+    """Writes a judge's win rates as CSV, and as table and figure; prints the table.
+
+    Args:
+      stem: of the files' names, with their folder.
+      judge: who has judged, in words.
+      matrix: the win rates.
+      names: of the policies.
+      over: what the intervals are over.
+      pages: what stands below the table, and what others have published.
+      keys: of the policies' methods, by their names.
+      readable: whether the policies are few enough for more than CSV.
+      drawn_over: `over`, in the few words that a figure has room for.
+    """
     with writing.replacing(stem.with_suffix(".csv")) as path:
         evaluation.write_win_rate_csv(
             path, names, matrix, keys=keys, published=pages.published
@@ -84,7 +117,7 @@ def _write_matrix(
         matrix,
         published=pages.published,
         title=title,
-        over="prompts and seeds",
+        over=drawn_over,
     )
     with writing.replacing(stem.with_suffix(".png")) as path:
         evaluation.save_figure(figure, path)
@@ -92,25 +125,22 @@ def _write_matrix(
     training.write_text(stem.with_suffix(".md"), f"{text}\n{pages.fingerprint}\n")
 
 
-def _write_summary(
+def write_summary(
     folder: pathlib.Path,
-    lines: list[evaluation.Summary],
-    panel: Panel,
-    over: str,
-    few: bool,
+    lines: Sequence[evaluation.Summary],
+    caption: str,
     pages: Pages,
 ) -> None:
-    """The summary in the terminal, as CSV and as Markdown."""
-    if not few:
-        lines.sort(key=lambda own: -own.win_rate.mean if own.win_rate else 0.0)
+    """Writes the summary as CSV and as Markdown, and prints it.
+
+    Args:
+      folder: where the files go.
+      lines: of the policies.
+      caption: below the table.
+      pages: what stands below that.
+    """
     console = terminal.console()
     keys = {own.method: own.key for own in lines if own.key}
-    caption = evaluation.summary_caption(
-        over,
-        judge=panel.name,
-        voter=pages.voter if panel.kinds else "",
-        learned="learned preference model" if panel.learned is not None else "",
-    )
     caption = _captioned(caption, keys)
     console.print(
         evaluation.summary_table(lines, title="Test prompts", caption=caption)
@@ -194,13 +224,32 @@ def samples(
         f"The first {len(shown)} test prompts, unselected. The share is the "
         "probability that the judge prefers the response to the start policy's."
     )
+    write_samples(folder, shown, description, pages, keys=keys)
+
+
+def write_samples(
+    folder: pathlib.Path,
+    shown: Sequence[evaluation.Sample],
+    description: str,
+    pages: Pages,
+    *,
+    keys: Mapping[str, str] = _NO_KEYS,
+    opponent: str = evaluation.START,
+) -> None:
+    """Writes samples as a page and as Markdown.
+
+    Args:
+      folder: where the files go.
+      shown: the samples.
+      description: what stands above them.
+      pages: what a response is called, and the language of the prompts.
+      keys: of the policies' methods, by their names.
+      opponent: whom the shares are against.
+    """
+    called = {"keys": keys, "response": pages.response, "opponent": opponent}
     with writing.replacing(folder / "samples.html") as path:
-        evaluation.write_samples_html(
-            path, shown, keys=keys, description=description, response=pages.response
-        )
-    text = evaluation.samples_markdown(
-        shown, keys=keys, response=pages.response, language=pages.language
-    )
+        evaluation.write_samples_html(path, shown, description=description, **called)
+    text = evaluation.samples_markdown(shown, language=pages.language, **called)
     training.write_text(folder / "samples.md", text)
 
 

@@ -164,9 +164,7 @@ def text_task(
     text, splits = text or Text(), splits or Splits()
     start = policies.load_pretrained(folder, shardings)
     tokenizer = data.load_tokenizer(folder)
-    chats = text.chat or records[0].messages is not None
-    if chats and tokenizer.chat is not None:
-        tokenizer = data.ending_as_taught(tokenizer)
+    tokenizer = ending(tokenizer, records, text)
     policies.check_vocabulary(tokenizer.size, start.config)
     tokenizer = _stopping(tokenizer, text, start.policy.vocabulary, folder)
     encoded = _encode(tokenizer, records, text, start.policy.context, folder)
@@ -192,6 +190,22 @@ def text_task(
     return TextTask(task=task, records=records, annotator=annotator)
 
 
+def ending(
+    tokenizer: data.Tokenizer, records: Sequence[data.Record], text: Text
+) -> data.Tokenizer:
+    """Returns the tokenizer, which ends answers of a conversation as it was taught.
+
+    Args:
+      tokenizer: of whoever reads or writes them.
+      records: the prompts.
+      text: whether plain prompts are a user's messages.
+    """
+    chats = text.chat or records[0].messages is not None
+    if chats and tokenizer.chat is not None:
+        return data.ending_as_taught(tokenizer)
+    return tokenizer
+
+
 def _stopping(tokenizer, text: Text, vocabulary: int, folder) -> data.Tokenizer:
     """The tokenizer, of whose responses the texts that are asked for are the end."""
     try:
@@ -210,7 +224,7 @@ def _encode(tokenizer, records, text: Text, context: int, folder) -> data.Prompt
             f"{text.response_length} do not fit the {context} tokens of the context of "
             f"{folder}; lower one."
         )
-    encoded = _prompt_ids(tokenizer, records, text, length)
+    encoded = prompt_tokens(tokenizer, records, text, length)
     if not len(encoded.ids):
         raise ValueError(
             f"every prompt is longer than {length} tokens, and was left out; raise "
@@ -219,8 +233,23 @@ def _encode(tokenizer, records, text: Text, context: int, folder) -> data.Prompt
     return encoded
 
 
-def _prompt_ids(tokenizer, records, text: Text, length: int) -> data.PromptIds:
-    """The prompts' tokens: conversations by the chat template, others as plain text."""
+def prompt_tokens(
+    tokenizer: data.Tokenizer,
+    records: Sequence[data.Record],
+    text: Text,
+    length: int,
+) -> data.PromptIds:
+    """Returns the prompts' tokens: conversations by the chat template, others as text.
+
+    Args:
+      tokenizer: of whoever reads them.
+      records: the prompts.
+      text: what follows a prompt, and what is kept of one that is too long.
+      length: most tokens of a prompt.
+
+    Raises:
+      ValueError: a conversation would lose its end, or has no room or no template.
+    """
     fit = _FITS[text.too_long]
     if records[0].messages is None and not text.chat:
         prompts = [record.prompt for record in records]

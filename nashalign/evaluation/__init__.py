@@ -20,7 +20,9 @@ from nashalign.evaluation.empirical_game import (
     EmpiricalGame,
     GameShares,
     empirical_game,
+    game_draws,
     game_shares,
+    shares_of,
 )
 from nashalign.evaluation.figures import (
     Figure,
@@ -45,7 +47,10 @@ from nashalign.evaluation.length_control import (
 )
 from nashalign.evaluation.published import Published
 from nashalign.evaluation.ranking import ranking_figure
-from nashalign.evaluation.samples import Sample, samples_markdown, write_samples_html
+from nashalign.evaluation.rating_figure import rating_figure
+from nashalign.evaluation.ratings import Ratings, bradley_terry, rate
+from nashalign.evaluation.samples import Sample, samples_markdown
+from nashalign.evaluation.samples_page import write_samples_html
 from nashalign.evaluation.seeds import (
     average_runs,
     of_mean,
@@ -61,12 +66,31 @@ from nashalign.evaluation.summary_tables import (
     write_summary_csv,
 )
 from nashalign.evaluation.tables import (
+    markdown_table,
+    share,
     win_rate_caption,
     win_rate_markdown,
     win_rate_table,
 )
+from nashalign.evaluation.tallies import (
+    Pairs,
+    Tally,
+    tally_pairs,
+    tally_table,
+    win_rates_of_pairs,
+)
+from nashalign.evaluation.transitivity import (
+    Transitivity,
+    certain_cycles,
+    transitivity,
+    transitivity_sentences,
+)
 from nashalign.evaluation.win_rate_files import read_win_rate_csv, write_win_rate_csv
-from nashalign.evaluation.win_rates import preference_table, win_rate_matrix
+from nashalign.evaluation.win_rates import (
+    pairs_of,
+    preference_table,
+    win_rate_matrix,
+)
 
 __all__ = [
     "Audit",
@@ -78,45 +102,62 @@ __all__ = [
     "LengthControlled",
     "METHODS",
     "Orders",
+    "Pairs",
     "Published",
+    "Ratings",
     "START",
     "Sample",
     "Summary",
+    "Tally",
+    "Transitivity",
     "Variance",
     "audit_judge",
     "audit_figure",
     "audit_markdown",
     "audit_rows",
     "average_runs",
+    "bradley_terry",
+    "certain_cycles",
     "empirical_game",
     "finish_axes",
     "frontier_figure",
+    "game_draws",
     "game_shares",
     "gap_figure",
     "kl_to_reference",
     "learning_curves_figure",
     "length_controlled_win_rate",
+    "markdown_table",
     "mean_interval",
     "measure_calibration",
     "of_mean",
     "order",
+    "pairs_of",
     "parts_table",
     "pool_seeds",
     "pooled_variance",
     "preference_table",
     "prompt_log_ratios",
     "ranking_figure",
+    "rate",
+    "rating_figure",
     "read_win_rate_csv",
     "reliability_figure",
     "response_length",
     "samples_markdown",
     "save_figure",
     "seed_intervals",
+    "share",
+    "shares_of",
     "simplex_figure",
     "styles",
     "summary_caption",
     "summary_markdown",
     "summary_table",
+    "tally_pairs",
+    "tally_table",
+    "transitivity",
+    "transitivity_sentences",
     "truncated_share",
     "widen",
     "win_rate_caption",
@@ -124,6 +165,7 @@ __all__ = [
     "win_rate_markdown",
     "win_rate_matrix",
     "win_rate_table",
+    "win_rates_of_pairs",
     "write_samples_html",
     "write_summary_csv",
     "write_win_rate_csv",

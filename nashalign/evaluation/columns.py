@@ -66,6 +66,10 @@ WIN_RATES = (
 )
 KL = Column("KL (nats)", "KL", operator.attrgetter("kl"), _number(".2f"))
 LENGTH = Column("tokens", "tokens", operator.attrgetter("length"), _number(".1f"))
+RATING = Column("rating", "rating", operator.attrgetter("rating"), _number(".2f"))
+CHARACTERS = Column(
+    "characters", "chars", operator.attrgetter("characters"), _number(".0f")
+)
 CUT = Column("cut", "cut", operator.attrgetter("truncated"), _number(".1%"))
 EXPLOITABILITY = Column(
     "exploitability", "expl.", operator.attrgetter("exploitability"), tables.share
@@ -88,8 +92,10 @@ DIVERGED = Column(
 
 
 STACKS = (
+    (RATING,),
     (KL,),
     (LENGTH, CUT),
+    (CHARACTERS,),
     (EXPLOITABILITY, UNBEATEN),
     (NASH, NASH_SHARE),
     (TIME, SPEED, STEPS),
@@ -130,7 +136,7 @@ def all_columns(summaries: Sequence[Summary]) -> list[Column]:
     """Every column in use, one number (and its half-width) each."""
     named = [*kind_columns(summaries), *part_columns(summaries)]
     game = (EXPLOITABILITY, UNBEATEN, NASH, NASH_SHARE)
-    rest = (KL, LENGTH, CUT, *game, TIME, SPEED, STEPS, DIVERGED)
+    rest = (RATING, KL, LENGTH, CHARACTERS, CUT, *game, TIME, SPEED, STEPS, DIVERGED)
     settings = (*SETTINGS, OTHERS)
     return filled([*settings, *WIN_RATES, *named, *rest], summaries)
 

@@ -13,7 +13,7 @@ import chex
 import numpy as np
 
 from nashalign import checks, games
-from nashalign.evaluation import intervals
+from nashalign.evaluation import intervals, tallies
 from nashalign.types import Array
 
 
@@ -88,11 +88,6 @@ def game_shares(
 ) -> GameShares:
     """Shares of bootstrap draws in which a policy is in the Nash mixture, and unbeaten.
 
-    A draw takes as many clusters of prompts as there are, with replacement, and moves
-    each policy by a normal effect of its seeds, which adds to what it wins and to what
-    its opponents lose; win rates stay in [0, 1]. The effects' variance is itself drawn,
-    from its estimate's degrees of freedom: three seeds are too few to be drawn from.
-
     Args:
       preferences: `[num_prompts, M, M]` as for `win_rate_matrix`.
       clusters: `[num_prompts]` name of each prompt's cluster; None, each its own.
@@ -107,25 +102,55 @@ def game_shares(
     Raises:
       ValueError: as `win_rate_matrix`, or num_draws < 1.
     """
-    if num_draws < 1:
-        raise ValueError(f"num_draws is {num_draws}; it must be at least 1.")
-    chex.assert_rank(preferences, 3)
-    preferences = games.check(preferences, name="preferences")
-    index = intervals.cluster_index(clusters, len(preferences))
+    tally = tallies.tally_table(preferences, clusters)
+    drawn = game_draws(tally, seeds=seeds, num_draws=num_draws, seed=seed)
+    return shares_of(drawn)
+
+
+def game_draws(
+    tally: tallies.Tally,
+    *,
+    seeds: intervals.Variance[np.ndarray] | None = None,
+    num_draws: int = 1000,
+    seed: int = 0,
+) -> np.ndarray:
+    """Bootstrap draws of the win-rate matrix.
+
+    A draw takes as many clusters of prompts as there are, with replacement, and moves
+    each policy by a normal effect of its seeds, which adds to what it wins and to what
+    its opponents lose; win rates stay in [0, 1]. The effects' variance is itself drawn,
+    from its estimate's degrees of freedom: three seeds are too few to be drawn from.
+
+    Args:
+      tally: who won against whom, by cluster.
+      seeds: `[M]` variance that each policy's seeds add; None for prompts alone.
+      num_draws: how many, `D`.
+      seed: of the draws.
+
+    Returns:
+      `[D, M, M]` win rates, antisymmetric about 1/2.
+
+    Raises:
+      ValueError: num_draws < 1.
+    """
     generator = np.random.default_rng(seed)
-    sums = intervals.cluster_sums(preferences, index)
-    num_clusters = len(sums)
-    even = np.full(num_clusters, 1 / num_clusters)
-    counts = generator.multinomial(num_clusters, even, num_draws)
-    num_prompts = counts @ np.bincount(index)
-    drawn = np.tensordot(counts, sums, axes=1) / num_prompts[:, None, None]
+    drawn = tallies.rates(*tallies.redraw(tally, num_draws, generator))
     if seeds is not None:
-        chex.assert_shape(seeds.value, (preferences.shape[1],))
+        chex.assert_shape(seeds.value, drawn.shape[1:2])
         spread = np.sqrt(seeds.degrees / generator.chisquare(seeds.degrees, num_draws))
         moved = generator.normal(0, np.sqrt(seeds.value), (num_draws, len(seeds.value)))
         moved *= spread[:, None]
         drawn = drawn + moved[:, :, None] - moved[:, None, :]
-    drawn = 0.5 + np.clip((drawn - drawn.swapaxes(1, 2)) / 2, -0.5, 0.5)
+    return 0.5 + np.clip((drawn - drawn.swapaxes(1, 2)) / 2, -0.5, 0.5)
+
+
+def shares_of(drawn: Array) -> GameShares:
+    """Shares of draws in which a policy is in the Nash mixture, and unbeaten.
+
+    Args:
+      drawn: `[D, M, M]` win rates, antisymmetric about 1/2, such as `game_draws`.
+    """
+    drawn = np.asarray(drawn)
     unbeaten = drawn.max(axis=1) <= 0.5 + _ROUNDING
     nash = np.array([_support(*draw) for draw in zip(drawn, unbeaten, strict=True)])
     return GameShares(nash=nash.mean(axis=0), unbeaten=unbeaten.mean(axis=0))

@@ -5,9 +5,20 @@ from collections.abc import Mapping
 
 from nashalign.evaluation.intervals import Interval
 
+_RATED = (
+    "Ratings are those of Bradley and Terry, in nats of log-odds, of mean 0: one more "
+    "by 1 wins .73 of the time. "
+)
+
 
 def summary_caption(
-    over: str = "prompts", *, judge: str = "judge", voter: str = "", learned: str = ""
+    over: str = "prompts",
+    *,
+    judge: str = "judge",
+    voter: str = "",
+    learned: str = "",
+    opponent: str = "start policy",
+    rating: bool = False,
 ) -> str:
     """What is to be said below the summary.
 
@@ -17,6 +28,8 @@ def summary_caption(
       voter: what a member of the population is called in this task; empty where its
         kinds have no columns.
       learned: the judge beside the first; empty where it has no column.
+      opponent: whom the win rates are against.
+      rating: whether there are ratings.
 
     Returns:
       A few sentences.
@@ -25,11 +38,11 @@ def summary_caption(
     columns += [f"under the {learned} (model)"] if learned else []
     columns += [f"by kind of {voter}"] if voter else []
     return (
-        f"± is half of the 95% interval over {over}. Win rates against the start "
-        f"policy: {', '.join(columns[:-1])}, and {columns[-1]}. Exploitability and "
-        "the weight in the Nash mixture are within the set of policies shown; of "
-        "bootstrap draws, the shares in which a policy is unbeaten by the others "
-        "(unb.), and in the Nash mixture (in)."
+        f"± is half of the 95% interval over {over}. Win rates against the {opponent}: "
+        f"{', '.join(columns[:-1])}, and {columns[-1]}. {_RATED if rating else ''}"
+        "Exploitability and the weight in the Nash mixture are within the set of "
+        "policies shown; of bootstrap draws, the shares in which a policy is unbeaten "
+        "by the others (unb.), and in the Nash mixture (in)."
     )
 
 
@@ -51,8 +64,10 @@ class Summary:
       learned_win_rate: the same under the learned judge beside it.
       kinds: win rate against the start policy by kind of voter in the population.
       parts: the same under the judge on parts of the prompts, by their name.
+      rating: Bradley-Terry rating among the policies, nats, of mean 0.
       kl: divergence from the reference, nats a response.
       length: tokens a response, EOS included.
+      characters: of a response, where policies have different tokens.
       truncated: share of responses cut at the maximal length.
       exploitability: within the set of policies, in [0, 1/2].
       unbeaten: share of bootstrap draws in which no other policy beats it.
@@ -74,8 +89,10 @@ class Summary:
     learned_win_rate: Interval[float] | None = None
     kinds: Mapping[str, Interval[float]] = dataclasses.field(default_factory=dict)
     parts: Mapping[str, Interval[float]] = dataclasses.field(default_factory=dict)
+    rating: Interval[float] | None = None
     kl: Interval[float] | None = None
     length: Interval[float] | None = None
+    characters: Interval[float] | None = None
     truncated: Interval[float] | None = None
     exploitability: float | None = None
     unbeaten: float | None = None

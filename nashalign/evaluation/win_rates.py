@@ -5,8 +5,8 @@ policy i's response over policy j's, averaged over the responses sampled for the
 A win rate is the mean over prompts. It is *not* the probability that i is the better
 policy: that is a statement about the interval.
 
-Deliberately absent: ratings (Elo, Bradley-Terry), which put all policies on one line
-and so hide what a general preference can say. `empirical_game` keeps the whole matrix.
+The whole matrix is kept: ratings (`ratings`) put all policies on one line, and so hide
+what a general preference can say. `empirical_game` reads it as it is.
 """
 
 import itertools
@@ -40,7 +40,7 @@ def preference_table(
         than two policies.
     """
     checks.whole(num_policies, "num_policies", least=2)
-    pairs = list(itertools.combinations(range(num_policies), 2))
+    pairs = pairs_of(num_policies)
     answers = {
         pair: np.asarray(
             checks.number(compare(*pair), f"compare{pair}", least=0, most=1), np.float64
@@ -60,6 +60,11 @@ def preference_table(
         table[:, i, j] = answer.reshape(len(answer), -1).mean(axis=1)
         table[:, j, i] = 1.0 - table[:, i, j]
     return table
+
+
+def pairs_of(num_policies: int) -> list[tuple[int, int]]:
+    """Every pair of policies once, `(i, j)` with i < j."""
+    return list(itertools.combinations(range(num_policies), 2))
 
 
 def win_rate_matrix(

@@ -66,6 +66,7 @@ from nashalign.games.regressions import rebel, sppo
 from nashalign.games.regularized import regularized_nash
 from nashalign.games.structure import (
     BradleyTerryFit,
+    acyclic,
     condorcet_winner,
     fit_bradley_terry,
     intransitive_share,
@@ -87,6 +88,7 @@ __all__ = [
     "State",
     "TokenGame",
     "TokenTree",
+    "acyclic",
     "average_gap",
     "best_response",
     "block_cyclic",

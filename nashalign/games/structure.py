@@ -35,6 +35,26 @@ def intransitive_share(preference: Array) -> np.ndarray:
     return cycles / max(num_triples, 1)
 
 
+def acyclic(preference: Array) -> np.ndarray:
+    """Returns whether the majority relation has no cycle, of any length.
+
+    Its edges are "beats with a probability above 1/2"; ties are none. Where it has no
+    cycle and no ties, it is a ranking: the preference is transitive.
+
+    Args:
+      preference: `[*B, Y, Y]` preference.
+
+    Returns:
+      `[*B]` bool.
+    """
+    beats = (_margins(preference) > 0).astype(np.float64)
+    walks = beats
+    # A walk of as many steps as there are responses has been somewhere twice.
+    for _ in range(beats.shape[-1] - 1):
+        walks = np.minimum(walks @ beats, 1.0)
+    return np.asarray(~walks.any(axis=(-1, -2)))
+
+
 def condorcet_winner(preference: Array) -> np.ndarray:
     """Returns the response that beats every other one, if there is one.
 

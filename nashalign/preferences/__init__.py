@@ -15,7 +15,7 @@ from nashalign.preferences.annotators import (
     probabilities,
     scored_by,
 )
-from nashalign.preferences.answers import Answers
+from nashalign.preferences.answers import Answers, Store
 from nashalign.preferences.ensembles import (
     Combine,
     Ensemble,
@@ -47,7 +47,6 @@ from nashalign.preferences.population import (
     best_attainable_accuracy,
 )
 from nashalign.preferences.text import (
-    Store,
     TextPreference,
     TextReward,
     text_annotator,

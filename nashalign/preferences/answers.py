@@ -4,6 +4,7 @@ import hashlib
 import json
 import pathlib
 import sqlite3
+from typing import Protocol
 
 _TABLE = "CREATE TABLE IF NOT EXISTS answers (question TEXT PRIMARY KEY, answer REAL)"
 
@@ -92,3 +93,19 @@ class Answers:
         """What stands for a question."""
         text = json.dumps([self._who, *question])
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Store(Protocol):
+    """Where answers are kept, by their questions: a dictionary, or `Answers`."""
+
+    def __contains__(self, question: tuple[str, ...], /) -> bool:
+        """Returns whether there is an answer to a question."""
+        ...
+
+    def __getitem__(self, question: tuple[str, ...], /) -> float:
+        """Returns the answer to a question."""
+        ...
+
+    def __setitem__(self, question: tuple[str, ...], answer: float, /) -> None:
+        """Keeps the answer to a question."""
+        ...

@@ -9,35 +9,19 @@ import concurrent.futures
 import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import chex
 import numpy as np
 from scipy.special import expit
 
-from nashalign import data
+from nashalign import checks, data
 from nashalign.preferences import annotators
+from nashalign.preferences.answers import Store
 from nashalign.types import Array, Prompts, Responses
 
 # The texts of a question: prompt, response, and the other response of a comparison.
 Question = tuple[str, ...]
-
-
-class Store(Protocol):
-    """Where answers are kept, by their questions: a dictionary, or `Answers`."""
-
-    def __contains__(self, question: Question, /) -> bool:
-        """Returns whether there is an answer to a question."""
-        ...
-
-    def __getitem__(self, question: Question, /) -> float:
-        """Returns the answer to a question."""
-        ...
-
-    def __setitem__(self, question: Question, answer: float, /) -> None:
-        """Keeps the answer to a question."""
-        ...
-
 
 # `(numbers, who) -> numbers`, or an error that says who has given none.
 Check = Callable[[Array, str], np.ndarray]
@@ -54,12 +38,15 @@ class Ask:
       workers: how many calls may be under way at once, in threads.
       streamed: whether it is given all questions, as tuples of texts, and yields
         `(place, answer)` as answers come.
+      antisymmetric: whether P(z beats y) is always what P(y beats z) leaves to 1, so
+        that whoever wants both orders need not ask in both.
     """
 
     function: Callable[..., Any]
     batched: bool = False
     workers: int = 1
     streamed: bool = False
+    antisymmetric: bool = False
 
     def __call__(self, questions: Sequence[Question]):
         """Yields `(place, answer)` for each question, in whatever order they come."""
@@ -100,13 +87,14 @@ class _Text:
 
     Attributes:
       ask: the function.
-      tokenizer: whatever has `decode(ids) -> str`, which stops at the end of sequence.
+      tokenizer: whatever has `decode(ids) -> str`, which stops at the end of sequence;
+        None where nobody asks about tokens.
       prompts: text of the prompt of every example; `Prompts.ids` index into it.
       answers: where answers are kept, by their questions.
     """
 
     ask: Ask
-    tokenizer: data.Decodes
+    tokenizer: data.Decodes | None
     prompts: Sequence[str]
     answers: Store = dataclasses.field(default_factory=dict)
 
@@ -119,7 +107,8 @@ class _Text:
         """The questions about responses `[B, N, T]`, row by row."""
         found = []
         ids = np.asarray(prompts.ids)
-        decoded = [data.decode_responses(self.tokenizer, own) for own in responses]
+        tokenizer = checks.present(self.tokenizer, "tokenizer")
+        decoded = [data.decode_responses(tokenizer, own) for own in responses]
         for row, index in enumerate(ids):
             if not 0 <= index < len(self.prompts):
                 raise ValueError(
@@ -169,11 +158,18 @@ class TextPreference(_Text):
           ValueError: an answer is no probability, or an id has no prompt.
         """
         del key
-        questions = self._texts(prompts, y, z)
+        return self.compare(self._texts(prompts, y, z)).reshape(y.tokens.shape[:2])
+
+    def compare(self, questions: Sequence[Question]) -> np.ndarray:
+        """Returns P(y beats z), `[n]`, of `(prompt, y, z)`, as `prefer` does.
+
+        Raises:
+          ValueError: an answer is no probability.
+        """
         asked = [own for own in questions if own[1] != own[2]]
         found = iter(self._answered(asked, annotators.check_preferred))
         said = [0.5 if own[1] == own[2] else next(found) for own in questions]
-        return np.array(said).reshape(y.tokens.shape[:2])
+        return np.array(said, np.float64)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -215,10 +211,20 @@ class TextReward(_Text):
         """
         return expit(self.score(key, prompts, y) - self.score(key, prompts, z))
 
+    def compare(self, questions: Sequence[Question]) -> np.ndarray:
+        """Returns P(y beats z), `[n]`, of `(prompt, y, z)`, as `prefer` does.
+
+        Raises:
+          ValueError: an answer is not finite.
+        """
+        sides = ([(own[0], own[place]) for own in questions] for place in (1, 2))
+        y, z = (self._answered(own, annotators.check_rewards) for own in sides)
+        return expit(y - z)
+
 
 def text_annotator(
     function: Any,
-    tokenizer: data.Decodes,
+    tokenizer: data.Decodes | None,
     prompts: Sequence[str],
     answers: Store | None = None,
 ) -> TextPreference | TextReward:
@@ -226,12 +232,13 @@ def text_annotator(
 
     A function of three texts is a preference, one of two a reward. So is an object with
     a method `prefer` or `score`. An attribute `batched` of either says that it takes
-    lists of texts, `workers` how many calls it allows at once, and `streamed` that it
-    takes a list of questions and yields `(place, answer)` as answers come.
+    lists of texts, `workers` how many calls it allows at once, `streamed` that it
+    takes a list of questions and yields `(place, answer)` as answers come, and
+    `antisymmetric` that the order of two responses is nothing to it.
 
     Args:
       function: the function or the object.
-      tokenizer: has `decode(ids) -> str`.
+      tokenizer: has `decode(ids) -> str`; None where only texts are asked about.
       prompts: text of every prompt, by example id.
       answers: where answers are kept; for this run alone by default.
 
@@ -250,6 +257,8 @@ def text_annotator(
         batched=bool(_said(function, own, "batched", False)),
         workers=int(_said(function, own, "workers", 1)),
         streamed=bool(_said(function, own, "streamed", False)),
+        antisymmetric=found is TextReward
+        or bool(_said(function, own, "antisymmetric", False)),
     )
     if ask.workers < 1:
         raise ValueError(f"{_name(own)}.workers is {ask.workers}; it must be 1 or more")

@@ -1,5 +1,8 @@
 import dataclasses
 import html.parser
+import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -41,6 +44,46 @@ class Page(html.parser.HTMLParser):
         self.texts.append(data)
 
 
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+# Shows a page in a frame of a phone's width, which no window of a browser has, and asks
+# it how wide it is, and how many of its elements stand out on the right.
+FRAME = """<!doctype html><title>none</title>
+<iframe style="border: 0; width: {width}px; height: 900px" srcdoc="{page}"></iframe>
+<script>addEventListener("load", () => {{
+  const page = document.querySelector("iframe").contentDocument;
+  const out = [...page.querySelectorAll("body *")].filter(
+    (own) => own.getBoundingClientRect().right > {width} + 1);
+  document.title = `${{page.documentElement.scrollWidth}}, ${{out.length}} out`;
+}})</script>"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_the_page_without_scrolling_to_the_side(tmp_path, width):
+    long = "a" * 300
+    sample = dataclasses.replace(
+        SAMPLE,
+        prompt=f"{long} {SAMPLE.prompt}",
+        responses=SAMPLE.responses | {long: long},
+        preferred={long: 0.2},
+        source=long,
+    )
+    path = tmp_path / "page.html"
+    evaluation.write_samples_html(path, [sample] * 30, description=long, opponent=long)
+    whole = html.escape(path.read_text("utf-8"))
+    path.write_text(FRAME.format(width=width, page=whole), encoding="utf-8")
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
+    shown = subprocess.run(
+        [BROWSER, *options, "--window-size=1400,1000", "--dump-dom", path.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    [title] = re.findall("<title>(.*?)</title>", shown.stdout)[:1]
+    assert title == f"{width}, 0 out"
+
+
 @pytest.fixture
 def page(tmp_path):
     path = tmp_path / "samples.html"
@@ -53,7 +96,7 @@ def page(tmp_path):
 def test_texts_are_escaped_and_come_back_as_they_were(page):
     parsed = Page(page)
     assert parsed.open == []
-    assert "script" not in parsed.tags and "b" not in parsed.tags
+    assert "script" not in parsed.tags and "Return " not in page.split("<b>")
     text = "".join(parsed.texts)
     assert SAMPLE.prompt.rstrip() in text
     for expected in ("Return <b>true</b>.", "Ten <samples>", "package.<module>.less"):
@@ -68,12 +111,12 @@ def test_the_page_needs_nothing_from_outside(page):
 
 def test_rows_are_author_methods_in_the_papers_order_and_start(page):
     texts = [text for text in Page(page).texts if text.strip()]
-    first = texts[texts.index("author") : texts.index("start") + 3]
+    first = texts[texts.index("author") : texts.index("start") + 2]
     assert first == [
-        *("author", "Whether a < b.", "–"),
-        *("IPO", "Compare a and b | c.", ".734"),
-        *("RL", "(empty)", ".500"),
-        *("start", "Return <b>true</b>.", "–"),
+        *("author", "Whether a < b."),
+        *("IPO", "beats start ", ".734", "Compare a\nand b | c."),
+        *("RL", "beats start ", ".500", "(empty)"),
+        *("start", "Return <b>true</b>."),
     ]
 
 
@@ -90,9 +133,13 @@ def test_the_task_says_what_its_responses_are_called(tmp_path):
     text = evaluation.samples_markdown([SAMPLE], response="summary")
     assert "| policy | beats start | summary |" in text and "````\n" in text
     path = tmp_path / "page.html"
-    evaluation.write_samples_html(path, [SAMPLE], response="<summary>")
-    head = "<th>policy</th><th>&lt;summary&gt;</th><th>beats start</th>"
-    assert head in path.read_text("utf-8")
+    called = {"response": "<summary>", "opponent": "<other>"}
+    evaluation.write_samples_html(path, [SAMPLE], **called)
+    page = path.read_text("utf-8")
+    assert 'aria-label="&lt;summary&gt;"' in page
+    assert "beats &lt;other&gt; <b>.734</b>" in page
+    text = evaluation.samples_markdown([SAMPLE], opponent="a|b")
+    assert r"| policy | beats a\|b | response |" in text
     assert "| beats start | response |" in evaluation.samples_markdown([SAMPLE])
 
 
@@ -102,8 +149,8 @@ def test_a_policys_key_stands_beside_its_name(tmp_path):
     assert "| IPO (`online_ipo`) | .734 |" in text and "| RL | .500 |" in text
     evaluation.write_samples_html(tmp_path / "page.html", [SAMPLE], keys=keys)
     page = (tmp_path / "page.html").read_text("utf-8")
-    assert '<th scope="row">IPO <small>online_ipo</small></th>' in page
-    assert '<th scope="row">RL</th>' in page
+    assert "<h3>IPO <small>online_ipo</small></h3>" in page
+    assert "<h3>RL</h3>" in page
 
 
 def test_names_are_no_markup_and_control_characters_are_shown(tmp_path):

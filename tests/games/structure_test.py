@@ -125,3 +125,30 @@ def test_a_fit_converges_for_extreme_preferences_and_rare_responses(weights):
     fitted = scipy.special.expit(fit.rewards[:, None] - fit.rewards[None, :])
     shares = np.full(30, 1 / 30) if weights is None else weights
     assert np.abs((fitted - preference) @ shares).max() < 1e-12
+
+
+def has_cycle(preference):
+    """Whether the majority relation has a simple cycle of any length, by trying all."""
+    size = len(preference)
+    return any(
+        all(preference[i, j] > 0.5 for i, j in zip(own, own[1:] + own[:1], strict=True))
+        for count in range(3, size + 1)
+        for own in itertools.permutations(range(size), count)
+    )
+
+
+def test_a_relation_is_acyclic_where_no_cycle_of_any_length_is_found():
+    rng = np.random.default_rng(0)
+    drawn = np.full((80, 5, 5), 0.5)
+    for i, j in itertools.combinations(range(5), 2):
+        # With ties there are cycles of four and five in which no three are one.
+        drawn[:, i, j] = rng.choice([0.3, 0.5, 0.7], 80)
+        drawn[:, j, i] = 1 - drawn[:, i, j]
+    expected = [not has_cycle(own) for own in drawn]
+    assert 0 < sum(expected) < 80
+    np.testing.assert_array_equal(games.acyclic(drawn), expected)
+    square = np.full((4, 4), 0.5)
+    for i, j in ((0, 1), (1, 2), (2, 3), (3, 0)):
+        square[i, j], square[j, i] = 0.9, 0.1
+    assert not games.acyclic(square) and games.intransitive_share(square) == 0
+    assert games.acyclic(RANKED)

@@ -1,0 +1,1 @@
+"""An empirical game among five models, from people's votes."""
