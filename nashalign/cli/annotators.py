@@ -10,6 +10,7 @@ import hashlib
 import json
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import jax
@@ -95,13 +96,24 @@ class Named:
     counts: preferences.llm.Counts | None = None
 
 
-def check(config: Config) -> None:
+def check(config: Config, *, needed: bool = False) -> None:
     """Requires at most one annotator, with what it cannot do without.
+
+    Args:
+      config: the command's settings.
+      needed: whether there must be one.
 
     Raises:
       ValueError: naming the option, and what to do.
     """
     own = config.judge
+    if needed and config.annotator is None and own == Judge():
+        raise ValueError(
+            "nobody is asked: give --annotator FILE.py:NAME or FOLDER, or the options "
+            "--judge of a language model."
+        )
+    if config.annotator is not None and not python_file.is_reference(config.annotator):
+        _require_folder(config.annotator)
     options.require_all(own, "judge")
     asked = own.folder is not None or own.url is not None
     if config.annotator is not None and (own.template is not None or asked):
@@ -171,10 +183,60 @@ def named(config: Config, folder: pathlib.Path, policy: pathlib.Path) -> Named:
     return _llm(config, folder)
 
 
+def of_texts(
+    config: Config,
+    folder: pathlib.Path,
+    records: Sequence[data.Record],
+    text: alignment.Text,
+    *,
+    size: int,
+) -> preferences.TextPreference | preferences.TextReward:
+    """Returns the annotator that a command line names, to be asked about texts.
+
+    Whoever has written them: a learned judge reads with its own tokenizer.
+
+    Args:
+      config: the command's settings, checked; they name one.
+      folder: where answers are kept, made if need be.
+      records: the prompts that it will be asked about.
+      text: how a prompt is written for a learned judge.
+      size: questions in one call of a learned judge.
+
+    Raises:
+      ValueError: there is none of that name, or it does not fit.
+      OSError: a file cannot be read or written.
+    """
+    own = config.annotator
+    if own is not None and not python_file.is_reference(own):
+        judge = alignment.LearnedJudge(pathlib.Path(own), records, text, size=size)
+        answers = preferences.Answers(folder / _ANSWERS, json.dumps(record(config)))
+        return preferences.text_annotator(judge, None, (), answers)
+    found = named(config, folder, pathlib.Path())
+    return preferences.text_annotator(found.annotator, None, (), found.answers)
+
+
+def title(config: Config) -> str:
+    """Returns what tables call the annotator."""
+    own = config.judge
+    if config.annotator is not None:
+        return pathlib.Path(config.annotator).name
+    model = own.model if own.folder is None else own.folder.name
+    return f"{model}, {preferences.llm.load_template(str(own.template)).name}"
+
+
 def reference(text: str) -> str:
     """Returns a name in a Python file, known by what is in the file."""
     path, own = python_file.split(text)
     return f"{data.fingerprint(path)}:{own}"
+
+
+def _require_folder(annotator: str) -> None:
+    """Requires a folder in the place of a function."""
+    if not pathlib.Path(annotator).is_dir():
+        raise ValueError(
+            f"--annotator is {annotator!r}; it must be FILE.py:NAME of a function of "
+            "text, or the folder of a learned judge."
+        )
 
 
 def _digest(content: bytes) -> str:

@@ -27,11 +27,10 @@ from nashalign import (
     data,
     options,
     preferences,
-    python_file,
     terminal,
     training,
 )
-from nashalign.cli import contestants, prompts
+from nashalign.cli import annotators, contestants, prompts
 
 _NAME = "nashalign compare"
 
@@ -50,8 +49,9 @@ class Config(alignment.Drawing):
     """How the prompts are written: a published format, such as `hh`, by its name."""
     skip_malformed: bool = False
     """Whether to leave out lines that are not of the format, instead of ending."""
-    annotator: str = tyro.MISSING
+    annotator: str | None = None
     """FILE.py:NAME of a function of text, or the folder of a learned judge."""
+    judge: annotators.Judge = annotators.Judge()
     output: pathlib.Path = tyro.MISSING
     """Where everything is left; the same folder again resumes where it stopped."""
     baseline: str | None = None
@@ -76,6 +76,7 @@ def main(config: Config) -> None:
     config.require()
     options.require("num_samples", config.num_samples)
     prompts.check_format(config.format)
+    annotators.check(config, needed=True)
     found = contestants.parse(config.policies)
     baseline = _baseline(config, found)
     records = _records(config)
@@ -90,7 +91,9 @@ def main(config: Config) -> None:
         with training.open_run(config.output, record) as run:
             if run.resumed:
                 terminal.console().print(f"{config.output}: resumed where it stopped")
-            judge = _judge(config, records, run.folder)
+            judge = annotators.of_texts(
+                config, run.folder, records, config.text, size=config.batch_size
+            )
             for own in found:
                 if own.is_policy:
                     given[own.name] = _answers(config, own, records, run.folder)
@@ -155,39 +158,11 @@ def _record(
     record = dataclasses.asdict(config)
     record["policies"] = contestants.fingerprints(found)
     record["prompts"] = data.fingerprint(config.prompts)
-    record["annotator"] = _who(config.annotator)
+    record["annotator"] = annotators.record(config)
     record["baseline"] = baseline
-    for name in ("output", "batch_size"):
+    for name in ("output", "batch_size", "judge"):
         del record[name]
     return record
-
-
-def _who(annotator: str) -> str:
-    """What stands for an annotator: what its name is, and what is in it."""
-    if python_file.is_reference(annotator):
-        path, own = python_file.split(annotator)
-        return f"{data.fingerprint(path)}:{own}"
-    folder = pathlib.Path(annotator)
-    if not folder.is_dir():
-        raise ValueError(
-            f"--annotator is {annotator!r}; it must be FILE.py:NAME of a function of "
-            "text, or the folder of a learned judge."
-        )
-    return alignment.folder_fingerprint(folder)
-
-
-def _judge(
-    config: Config, records: Sequence[data.Record], folder: pathlib.Path
-) -> preferences.TextPreference | preferences.TextReward:
-    """The annotator that the command line names, which keeps what it answers."""
-    if python_file.is_reference(config.annotator):
-        function = python_file.load(config.annotator)
-    else:
-        function = alignment.LearnedJudge(
-            pathlib.Path(config.annotator), records, config.text, size=config.batch_size
-        )
-    answers = preferences.Answers(folder / "answers.sqlite", _who(config.annotator))
-    return preferences.text_annotator(function, None, (), answers)
 
 
 def _answers(
@@ -219,7 +194,7 @@ def _compare(
     run: training.Run,
 ) -> None:
     """Asks, and writes the results."""
-    who = f"annotator {pathlib.Path(config.annotator).name}"
+    who = f"annotator {annotators.title(config)}"
     verdicts = alignment.judge_texts(
         contest, judge, both_orders=config.both_orders, name=f"{who} compares"
     )

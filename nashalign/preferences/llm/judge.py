@@ -121,6 +121,9 @@ class _Judge:
 class LlmPreference(_Judge):
     """A model that compares two responses."""
 
+    # Both orders are averaged here; who asks need not turn them again.
+    antisymmetric = True
+
     def prefer(self, questions: Sequence[Question]) -> Iterator[tuple[int, float]]:
         """Yields `(place, P(y beats z))` of questions `(prompt, y, z)`, as they come.
 
