@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Sequence
 
-from nashalign.cli import align, compare, generate, train_judge
+from nashalign.cli import align, audit, compare, generate, train_judge
 
 _COMMANDS = {
     "align": align,
     "generate": generate,
     "compare": compare,
     "train-judge": train_judge,
+    "audit": audit,
 }
 
 

@@ -9,6 +9,7 @@ from nashalign.alignment import asking, best, evidence, examples, logs, votes
 from nashalign.alignment.adapters import Adapters, with_adapters
 from nashalign.alignment.align import align, require
 from nashalign.alignment.answering import Drawing, answers, kept_answers
+from nashalign.alignment.auditing import audit
 from nashalign.alignment.compare import MANY, compare
 from nashalign.alignment.contest import (
     Contestant,
@@ -85,6 +86,7 @@ __all__ = [
     "align_all",
     "answers",
     "asking",
+    "audit",
     "best",
     "chunks",
     "compare",

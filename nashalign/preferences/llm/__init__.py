@@ -2,6 +2,7 @@
 
 from nashalign.preferences.llm.judge import (
     Backend,
+    LlmOneOrder,
     LlmPreference,
     LlmReward,
     llm_judge,
@@ -19,6 +20,7 @@ __all__ = [
     "Budget",
     "Counts",
     "JudgeFailed",
+    "LlmOneOrder",
     "LlmPreference",
     "LlmReward",
     "LocalModel",

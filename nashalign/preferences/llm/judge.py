@@ -150,6 +150,27 @@ class LlmPreference(_Judge):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LlmOneOrder(_Judge):
+    """A model that compares two responses in the order in which they are given.
+
+    For audits: what its place does for a response is in the answer.
+    """
+
+    def prefer(self, questions: Sequence[Question]) -> Iterator[tuple[int, float]]:
+        """Yields `(place, P(y is better))` of `(prompt, y, z)`, y shown first.
+
+        Raises:
+          JudgeFailed: the model cannot be asked any more.
+        """
+        places: dict[str, list[int]] = {}
+        for place, question in enumerate(questions):
+            places.setdefault(self.template.fill(*question), []).append(place)
+        for text, shares in self._shares(list(places)):
+            for place in places[text]:
+                yield place, float(shares[0])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class LlmReward(_Judge):
     """A model that rates a response: the mean of the values of its answers."""
 
