@@ -1,0 +1,1 @@
+"""Iterations over parts of UltraFeedback: SPPO, INPO, DNO-Prct and COMAL."""
