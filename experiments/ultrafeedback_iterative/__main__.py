@@ -10,9 +10,9 @@ Run: python -m experiments.ultrafeedback_iterative --policy FOLDER --prompts FIL
          --judge FOLDER
 Takes, as the papers have it (a policy of 7 or 8 billion parameters, 60,000 prompts,
 five responses to each), by count of its parameters: 96 GB a device for float32 weights
-and Adam's state, whole on each, and 16 GB a frozen policy in bfloat16; with --lora.rank
-16, one base of 16 GB for all of them. How long that takes has not been measured; --smoke
-takes minutes on a laptop, with any model.
+and Adam's state, whole on each, and 16 GB a frozen policy in bfloat16; with adapters
+(--lora.rank 16) one base of 16 GB for all of them. How long that takes has not been
+measured; --smoke takes minutes on a laptop, with any model.
 """
 
 import dataclasses

@@ -64,7 +64,7 @@ def _article(line: Mapping[str, Any]) -> Record:
 
 TLDR = fields.Format(
     name="tldr",
-    about="comparisons of `summarize_from_feedback`, of posts",
+    about="comparisons of posts of Reddit, of the data set summarize_from_feedback",
     fields=("info", "summaries", "choice"),
     gives="pairs with authors, behind a prompt that ends in `TL;DR:`",
     parse=_comparison,
