@@ -326,6 +326,23 @@ def test_a_learned_judge_reads_texts_with_its_own_tokenizer(files, policy, tmp_p
 
 
 @pytest.mark.slow
+def test_a_language_model_judges_in_both_orders(files, policy, tmp_path):
+    template, output = tmp_path / "own.txt", tmp_path / "out"
+    template.write_text("answers: 1 2\n\n{context}|{first}|{second}\n1 or 2?\n")
+    command = ["compare", *(str(files / own) for own in ("people.jsonl", "more.jsonl"))]
+    lines = read(files / "people.jsonl")
+    for line in lines:
+        line["responses"] = ["dab", "third"]
+    write(files / "more.jsonl", lines)
+    command += ["--prompts", str(files / "prompts.jsonl"), "--output", str(output)]
+    command += ["--judge.template", str(template), "--judge.folder", str(policy)]
+    assert commands.main(command) == 0
+    assert "**more**" in (output / "results" / "win_rates.md").read_text()
+    kept = (output / "judge.jsonl").read_text().splitlines()
+    # Both orders of each of the prompts' pairs, once.
+    assert json.loads(kept[-1])["questions"] == 2 * NUMBER
+
+
 def test_an_ensemble_of_learned_judges_is_asked_as_one(files, policy, tmp_path):
     start = policies.load_pretrained(policy)
     ends = data.load_tokenizer(policy).closing_id
