@@ -6,6 +6,7 @@ is told changes between runs; length and content of what the policies write foll
 online DPO against offline DPO with the same judge and as many pairs.
 
 Run: python -m experiments.oaif
+
 Takes: about 40 minutes on 2 cores, and 3 GB; --smoke about two.
 """
 

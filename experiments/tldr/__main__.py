@@ -8,6 +8,7 @@ seeds of each meet on test prompts, beside the paper's table 2.
 
 Run: python -m experiments.tldr --policy FOLDER --posts FILE --comparisons FILE \\
          --articles FILE
+
 Takes, as the paper has it (770 million parameters, 30,000 updates of 32 prompts, a
 quarter of an update a second): 33 hours on 16 TPU v5e for each of the 39 runs of the
 grid and the 18 that are compared. By count of its parameters a policy in training is 6

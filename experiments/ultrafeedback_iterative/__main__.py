@@ -8,6 +8,7 @@ measured on validation prompts behind every iteration.
 
 Run: python -m experiments.ultrafeedback_iterative --policy FOLDER --prompts FILE \\
          --judge FOLDER
+
 Takes, as the papers have it (a policy of 7 or 8 billion parameters, 60,000 prompts,
 five responses to each), by count of its parameters: 96 GB a device for float32 weights
 and Adam's state, whole on each, and 16 GB a frozen policy in bfloat16; with adapters

@@ -119,7 +119,7 @@ def test_nobody_elses_text_is_on_the_pages_and_what_was_not_read_is_marked(
     marked = re.findall(
         r"```python\n(.*?)\n```", (results / "samples.md").read_text(), re.S
     )
-    on_page = re.findall(r"<pre><code>(.*?)</code>", page, re.S)
+    on_page = re.findall(r"<pre[^>]*><code>(.*?)</code>", page, re.S)
     on_page = [
         re.sub(r'<span class="unread">(.*)</span>', r"✂\1", x, flags=re.S)
         for x in on_page

@@ -561,7 +561,7 @@ def test_a_judge_has_no_folder_and_is_told_so(tmp_path):
         eos_id=1,
     )
     tokenizer = tiny_t5.write_tokenizer(tmp_path / "tokenizer")
-    with pytest.raises(ValueError, match="no model of t5 has a score"):
+    with pytest.raises(ValueError, match="no folder holds a model of t5"):
         preferences.save_judge(tmp_path / "judge", judge, start.config, tokenizer)
     assert not (tmp_path / "judge").exists()
 
