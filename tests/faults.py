@@ -1015,7 +1015,7 @@ FAULTS = [
     ),
     Fault(
         "an audit that asks in one order twice",
-        "nashalign/alignment/auditing.py",
+        "nashalign/alignment/text_asking.py",
         "turned = [(prompt, z, y) for prompt, y, z in questions]",
         "turned = [(prompt, y, z) for prompt, y, z in questions]",
         "tests/cli/audit_test.py -k one_order",

@@ -5,13 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nashalign import data, evaluation, preferences, terminal
+from nashalign import data, evaluation
+from nashalign.alignment.text_asking import Judge, Question, ask_in_both_orders
 
 _AT_ONCE = 64
 """Questions handed to a judge at once; what it has answered of them is kept."""
-
-Judge = preferences.TextPreference | preferences.TextReward
-Question = tuple[str, str, str]
 
 
 def audit(
@@ -38,7 +36,7 @@ def audit(
                 "audit asks about pairs"
             )
     pairs = [(own.prompt, str(own.chosen), str(own.rejected)) for own in records]
-    orders = ask(judge, pairs, name="pairs")
+    orders = ask_in_both_orders(judge, pairs, size=_AT_ONCE, name="pairs")
     tables = _tables(judge, pairs) if circles else []
     found = evaluation.audit_judge(
         orders,
@@ -48,24 +46,6 @@ def audit(
         clusters=[data.prompt_hash(prompt) for prompt, _, _ in pairs],
     )
     return found, orders
-
-
-def ask(
-    judge: Judge, questions: Sequence[Question], *, name: str = ""
-) -> evaluation.Orders:
-    """Returns what a judge says in both orders of `(prompt, y, z)`.
-
-    Args:
-      judge: whom to ask; one to whom the order is nothing is asked once.
-      questions: texts.
-      name: of the progress bar; none is shown without one.
-    """
-    forth = _asked(judge, questions, name)
-    if judge.ask.antisymmetric:
-        return evaluation.Orders(y_first=forth, z_first=1 - forth)
-    turned = [(prompt, z, y) for prompt, y, z in questions]
-    back = _asked(judge, turned, f"{name}, turned" if name else "")
-    return evaluation.Orders(y_first=forth, z_first=back)
 
 
 def _tables(judge: Judge, pairs: Sequence[Question]) -> list[np.ndarray]:
@@ -82,7 +62,8 @@ def _tables(judge: Judge, pairs: Sequence[Question]) -> list[np.ndarray]:
     ]
     if not questions:
         return []
-    said = iter(ask(judge, questions, name="circles").preferred)
+    orders = ask_in_both_orders(judge, questions, size=_AT_ONCE, name="circles")
+    said = iter(orders.preferred)
     tables = []
     for own in several.values():
         table = np.full((len(own), len(own)), 0.5)
@@ -91,14 +72,3 @@ def _tables(judge: Judge, pairs: Sequence[Question]) -> list[np.ndarray]:
             table[j, i] = 1 - table[i, j]
         tables.append(table)
     return tables
-
-
-def _asked(judge: Judge, questions: Sequence[Question], name: str) -> np.ndarray:
-    """The judge's answers, of which every part is kept before the next is asked for."""
-    found = []
-    with terminal.progress_bar(name, len(questions)) as advance:
-        for begin in range(0, len(questions), _AT_ONCE):
-            part = questions[begin : begin + _AT_ONCE]
-            found.append(judge.compare(part))
-            advance(len(part), "")
-    return np.concatenate(found)

@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nashalign import evaluation, preferences, terminal
-
-_AT_ONCE = 256
-"""Questions handed to a judge at once; what it has answered of them is kept."""
+from nashalign import evaluation
+from nashalign.alignment import text_asking
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +84,7 @@ class Verdicts:
 
 def judge_texts(
     contest: TextContest,
-    judge: preferences.TextPreference | preferences.TextReward,
+    judge: text_asking.Judge,
     *,
     both_orders: bool = True,
     name: str = "",
@@ -113,27 +111,16 @@ def judge_texts(
         )
         for y, z in zip(own, other, strict=True)
     ]
-    forth = _asked(judge, questions, name)
     shown_first = None
     if twice:
-        turned = [(prompt, z, y) for prompt, y, z in questions]
-        back = _asked(judge, turned, f"{name}, in the other order" if name else "")
-        shown_first = float(np.mean(forth + back) / 2)
-        forth = (forth + 1 - back) / 2
+        orders = text_asking.ask_in_both_orders(judge, questions, name=name)
+        shown_first = float(np.mean(orders.y_first + orders.z_first) / 2)
+        said = orders.preferred
+    else:
+        said = text_asking.ask(judge, questions, name=name)
     number = len(answers[0][0])
     shape = len(contest.prompts), len(answers), len(answers), number
     found = np.full(shape, 0.5)
-    for (i, j), own in zip(pairs, forth.reshape(len(pairs), -1, number), strict=True):
+    for (i, j), own in zip(pairs, said.reshape(len(pairs), -1, number), strict=True):
         found[:, i, j], found[:, j, i] = own, 1 - own
     return Verdicts(found, shown_first)
-
-
-def _asked(judge, questions, name) -> np.ndarray:
-    """The judge's answers, of which every part is kept before the next is asked for."""
-    found = []
-    with terminal.progress_bar(name, len(questions)) as advance:
-        for begin in range(0, len(questions), _AT_ONCE):
-            part = questions[begin : begin + _AT_ONCE]
-            found.append(judge.compare(part))
-            advance(len(part), "")
-    return np.concatenate(found)

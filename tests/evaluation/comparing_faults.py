@@ -87,9 +87,9 @@ COMPARING = [
     ),
     Fault(
         "the other order taken for the same",
-        CONTEST,
-        "forth = (forth + 1 - back) / 2",
-        "forth = (forth + back) / 2",
+        "nashalign/evaluation/audit.py",
+        "return (self.y_first + 1 - self.z_first) / 2",
+        "return (self.y_first + self.z_first) / 2",
         f"{COMPARE_TEST} -k place",
     ),
     Fault(

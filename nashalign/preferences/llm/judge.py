@@ -101,6 +101,15 @@ class _Judge:
             if len(found[request.text]) == self.draws:
                 yield request.text, np.mean(found[request.text], 0)
 
+    def _each(self, questions: Sequence[Question]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields `(place, shares [A])` of questions shown as they are, as they come."""
+        places: dict[str, list[int]] = {}
+        for place, question in enumerate(questions):
+            places.setdefault(self.template.fill(*question), []).append(place)
+        for text, shares in self._shares(list(places)):
+            for place in places[text]:
+                yield place, shares
+
     def _replies(self, requests: Sequence[Request]):
         """Yields `(request, reply)`: kept ones first, then those that are asked for."""
         counts, new = self.backend.counts, []
@@ -162,12 +171,8 @@ class LlmOneOrder(_Judge):
         Raises:
           JudgeFailed: the model cannot be asked any more.
         """
-        places: dict[str, list[int]] = {}
-        for place, question in enumerate(questions):
-            places.setdefault(self.template.fill(*question), []).append(place)
-        for text, shares in self._shares(list(places)):
-            for place in places[text]:
-                yield place, float(shares[0])
+        for place, shares in self._each(questions):
+            yield place, float(shares[0])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,13 +187,9 @@ class LlmReward(_Judge):
         Raises:
           JudgeFailed: the model cannot be asked any more.
         """
-        places: dict[str, list[int]] = {}
-        for place, question in enumerate(questions):
-            places.setdefault(self.template.fill(*question), []).append(place)
         values = np.array(self.template.values)
-        for text, shares in self._shares(list(places)):
-            for place in places[text]:
-                yield place, float(shares @ values)
+        for place, shares in self._each(questions):
+            yield place, float(shares @ values)
 
 
 def llm_judge(
