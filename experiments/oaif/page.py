@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from experiments.oaif.config import Config
-from experiments.oaif.instructions import INSTRUCTIONS, Instruction, arguments
+from experiments.oaif.instructions import (
+    INSTRUCTIONS,
+    Instruction,
+    arguments,
+    arguments_named,
+    words,
+)
 from nashalign import evaluation, training, writing
 
-_MEASURES = {
-    "words": INSTRUCTIONS[0].measure,
-    "arguments named": INSTRUCTIONS[2].measure,
-}
+_MEASURES = {"words": words, "arguments named": arguments_named}
 _COLOURS = {"online": "#0072B2", "offline": "#D55E00", "start": "#666666"}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import scipy.special
 
 from nashalign import compiling, preferences, terminal
 from nashalign.alignment import task as tasks
@@ -78,6 +79,34 @@ def compare_all(
     found[:, range(number), range(number)] = 0.5
     found[:, first, second], found[:, second, first] = answers, 1 - answers
     return found
+
+
+def compare_pairs(
+    annotator: preferences.Annotator,
+    prompts: Prompts,
+    responses: Responses,
+    *,
+    size: int = 64,
+) -> np.ndarray:
+    """Returns P(the first response beats the second), `[B]`, whatever it answers.
+
+    Args:
+      annotator: whom to ask; where it has rewards alone, their differences are
+        log-odds.
+      prompts: `B` prompts.
+      responses: `[B, 2, T]`.
+      size: prompts in one call, where preferences are asked for.
+
+    Raises:
+      TypeError: it answers neither question.
+    """
+    if preferences.can_answer(annotator, "prefer"):
+        y, z = (jax.tree.map(lambda x, at=at: x[:, at], responses) for at in ([0], [1]))
+        return compare(annotator, prompts, y, z, size=size)[:, 0]
+    if preferences.can_answer(annotator, "score"):
+        rewards = score(annotator, prompts, responses)
+        return scipy.special.expit(rewards[:, 0] - rewards[:, 1])
+    raise TypeError(f"{type(annotator).__name__} says nothing of two responses")
 
 
 def score(

@@ -98,8 +98,9 @@ def fit(
         policy=start.policy,
         eos_id=eos_id,
     )
-    model, base = _trained(whole), _base(whole)
-    state = Fit(model=model, opt_state=optimizer.init(_leaves(model)))
+    model: Any = _trained(whole)  # a pytree, which optax takes as such alone
+    base = _base(whole)
+    state = Fit(model=model, opt_state=optimizer.init(model))
     shared = steps.sharding(state, mesh)
     step = training.data_parallel(
         functools.partial(_step, optimizer, tuple(pairs)), mesh, state_sharding=shared
@@ -138,11 +139,6 @@ def _joined(model: Judge, base: policies.Params | None) -> Judge:
     return dataclasses.replace(model, params={**model.params, "policy": own})
 
 
-def _leaves(model: Judge) -> Any:
-    """A model as optax takes it, a pytree."""
-    return model
-
-
 def _step(
     optimizer: optax.GradientTransformation,
     pairs: preferences.Pairs,
@@ -165,9 +161,8 @@ def _step(
     loss, gradient = jax.value_and_grad(total)(state.model)
     loss, gradient, count = reduce((loss, gradient, jnp.asarray(won.size)))
     gradient = jax.tree.map(lambda g: g / count, gradient)
-    updates, opt_state = optimizer.update(
-        gradient, state.opt_state, _leaves(state.model)
-    )
+    model: Any = state.model  # a pytree, which optax takes as such alone
+    updates, opt_state = optimizer.update(gradient, state.opt_state, model)
     metrics = {"loss": loss / count, "gradient_norm": optax.tree.norm(gradient)}
-    model: Any = optax.apply_updates(_leaves(state.model), updates)
+    model = optax.apply_updates(model, updates)
     return Fit(model=model, opt_state=opt_state), metrics, None

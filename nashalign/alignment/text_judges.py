@@ -9,9 +9,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
-import scipy.special
 
 from nashalign import data, preferences
 from nashalign.alignment import asking, texts
@@ -77,15 +75,7 @@ class LearnedJudge:
             self._tokenizer, pairs, length=_rounded(longest)
         )
         encoded = self._prompts(prompts, longest)
-        first, second = (
-            jax.tree.map(lambda x, at=at: x[:, at], responses) for at in ([0], [1])
-        )
-        if preferences.can_answer(self._judge, "prefer"):
-            found = asking.compare(self._judge, encoded, first, second, size=self._size)
-            return found[:, 0]
-        # Members' rewards were combined: differences of what comes of it are log-odds.
-        rewards = asking.score(self._judge, encoded, responses)
-        return scipy.special.expit(rewards[:, 0] - rewards[:, 1])
+        return asking.compare_pairs(self._judge, encoded, responses, size=self._size)
 
     def _prompts(self, prompts: Sequence[str], length: int):
         """The prompts' tokens, in the room that the context leaves beside responses."""

@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
-import scipy.special
 
-from nashalign import evaluation, policies, preferences
+from nashalign import evaluation, policies, preferences, terminal
 from nashalign.alignment import asking, fitting, optimizers, texts, votes
 from nashalign.alignment import task as tasks
 from nashalign.alignment.adapters import Adapters, with_adapters
@@ -92,6 +91,11 @@ def train_judges(
     """
     _require_context(pairs.task, kind)
     voted = _votes(pairs, "train")
+    if (cut := voted.responses.truncated.mean()) > 0:
+        terminal.console().print(
+            f"{cut:.1%} of the responses are longer than the --text.response-length of "
+            f"{pairs.task.decoding.max_length} tokens, and judged by their beginnings"
+        )
     judges = []
     for number in range(num_judges):
         own = seed + number
@@ -134,19 +138,10 @@ def measure_judge(
     voted = _votes(pairs, split)
     clusters = list(pairs.task.prompts[split].clusters)
     return evaluation.measure_calibration(
-        _said(judge, voted), np.asarray(voted.votes)[:, 0, 1], clusters=clusters
+        asking.compare_pairs(judge, voted.prompts, voted.responses),
+        np.asarray(voted.votes)[:, 0, 1],
+        clusters=clusters,
     )
-
-
-def _said(judge: preferences.Annotator, voted: votes.Votes) -> np.ndarray:
-    """P(the first response beats the second), `[B]`."""
-    texts = voted.prompts, voted.responses
-    if preferences.can_answer(judge, "prefer"):
-        return asking.compare_all(judge, *texts, _PAIR)[:, 0, 1]
-    if preferences.can_answer(judge, "score"):
-        rewards = asking.score(judge, *texts)
-        return scipy.special.expit(rewards[:, 0] - rewards[:, 1])
-    raise TypeError(f"{type(judge).__name__} answers no question about two responses")
 
 
 def _votes(pairs: texts.TextTask, split: str) -> votes.Votes:

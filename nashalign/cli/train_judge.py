@@ -113,12 +113,6 @@ def _train(config: Config, run: training.Run) -> None:
     policies.require_scorer(pairs.task.start.config)
     _require_pairs(config, pairs)
     say(", ".join(f"{len(own):,} {name}" for name, own in pairs.task.prompts.items()))
-    cut = pairs.pairs("train").responses.truncated.mean()
-    if cut > 0:
-        say(
-            f"{cut:.1%} of the responses are longer than the --text.response-length of "
-            f"{config.text.response_length} tokens, and judged by their beginnings"
-        )
     judges = alignment.train_judges(
         pairs,
         config.kind,
