@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import pathlib
 import textwrap
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from shutil import get_terminal_size
 from typing import Any
@@ -97,6 +98,67 @@ def keep_compiled(folder: pathlib.Path) -> None:
     if not jax.config.values["jax_compilation_cache_dir"]:
         jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def in_run(
+    folder: pathlib.Path,
+    record: Mapping[str, Any],
+    work: Callable[[training.Run], None],
+    *,
+    extends: Sequence[str] = (),
+    more: str = "",
+) -> None:
+    """Does the work in an output folder, or resumes it; says so, and where it is done.
+
+    Args:
+      folder: where everything is left.
+      record: every setting that the results depend on.
+      work: finishes the run when all is there.
+      extends: see `training.open_run`.
+      more: what else may be done with a run that is finished, to end the sentence with.
+
+    Raises:
+      ValueError: if the folder holds something else.
+      OSError: if it cannot be written.
+    """
+    say = terminal.console().print
+    try:
+        with training.open_run(folder, record, extends=extends) as run:
+            if run.resumed:
+                say(f"{folder}: resumed where it stopped")
+            work(run)
+    except training.RunFinished as finished:
+        say(f"{finished}{more}")
+
+
+def in_timed_run(
+    folder: pathlib.Path,
+    record: Mapping[str, Any],
+    work: Callable[[training.Run], None],
+    *results: str,
+) -> None:
+    """Does the work in an output folder, or resumes it, and says how long it took.
+
+    Args:
+      folder: where everything is left.
+      record: every setting that the results depend on.
+      work: leaves the results.
+      *results: their names in the folder.
+
+    Raises:
+      ValueError: if the folder holds something else.
+      OSError: if it cannot be written.
+    """
+
+    def timed(run):
+        start = time.monotonic()
+        work(run)
+        seconds = round(time.monotonic() - start, 1)
+        run.finish(*results, seconds=seconds)
+        say = terminal.console().print
+        say(f"{seconds:.0f} s; everything is in {run.folder}")
+
+    in_run(folder, record, timed)
 
 
 def in_folder(

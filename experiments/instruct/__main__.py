@@ -14,15 +14,15 @@ work beside it; --quick, six updates of one method, 5 minutes.
 """
 
 import dataclasses
+import functools
 import sys
-import time
 from typing import Annotated
 
 import tyro
 
 from experiments.instruct import config as configs
 from experiments.instruct import job
-from nashalign import alignment, command_line, terminal, training
+from nashalign import alignment, command_line
 
 _NAME = "python -m experiments.instruct"
 _PRESETS = {"--quick": configs.quick, "--smoke": configs.smoke}
@@ -56,18 +56,13 @@ def main(arguments: list[str]) -> None:
     config.check()
     alignment.require_trained(config.methods, arguments)
     command_line.keep_compiled(config.output.parent)
-    say = terminal.console().print
-    try:
-        with training.open_run(config.output, config.recorded()) as run:
-            if run.resumed:
-                say(f"{config.output}: resumed where it stopped")
-            start = time.monotonic()
-            job.align_and_compare(config, run)
-            seconds = round(time.monotonic() - start, 1)
-            run.finish("results", "policies", seconds=seconds)
-            say(f"{seconds:.0f} s; everything is in {run.folder}")
-    except training.RunFinished as finished:
-        say(str(finished))
+    command_line.in_timed_run(
+        config.output,
+        config.recorded(),
+        functools.partial(job.align_and_compare, config),
+        "results",
+        "policies",
+    )
 
 
 command = command_line.guard(main)

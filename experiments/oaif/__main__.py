@@ -11,15 +11,15 @@ Takes: about 40 minutes on 2 cores, and 3 GB; --smoke about two.
 """
 
 import dataclasses
+import functools
 import sys
-import time
 from typing import Annotated
 
 import tyro
 
 from experiments.oaif import config as configs
 from experiments.oaif import job
-from nashalign import command_line, terminal, training
+from nashalign import command_line, training
 
 _NAME = "python -m experiments.oaif"
 
@@ -42,19 +42,13 @@ def main(arguments: list[str]) -> None:
     config.check()
     training.require_writable(config.data)
     command_line.keep_compiled(config.data)
-    say = terminal.console().print
-    try:
-        with command_line.compiled_quickly(chosen.smoke):
-            with training.open_run(config.output, config.recorded()) as run:
-                if run.resumed:
-                    say(f"{config.output}: resumed where it stopped")
-                start = time.monotonic()
-                job.run_all(config, run)
-                seconds = round(time.monotonic() - start, 1)
-                run.finish("results", seconds=seconds)
-                say(f"{seconds:.0f} s; everything is in {run.folder}")
-    except training.RunFinished as finished:
-        say(str(finished))
+    with command_line.compiled_quickly(chosen.smoke):
+        command_line.in_timed_run(
+            config.output,
+            config.recorded(),
+            functools.partial(job.run_all, config),
+            "results",
+        )
 
 
 command = command_line.guard(main)

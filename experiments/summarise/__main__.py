@@ -9,15 +9,15 @@ Run: python -m experiments.summarise                 (the paper's six methods)
 """
 
 import dataclasses
+import functools
 import sys
-import time
 from typing import Annotated
 
 import tyro
 
 from experiments.summarise import config as configs
 from experiments.summarise import job, settings, sweep
-from nashalign import alignment, command_line, terminal, training
+from nashalign import alignment, command_line, training
 
 _NAME = "python -m experiments.summarise"
 _PRESETS = {"--quick": configs.quick, "--smoke": configs.smoke}
@@ -50,26 +50,28 @@ def main(arguments: list[str]) -> None:
     alignment.require_trained(config.methods, arguments)
     training.require_writable(config.data)
     command_line.keep_compiled(config.data)
-    record, output, say = config.recorded(), config.output, terminal.console().print
-    if chosen.sweep:
-        record, output = sweep.recorded(config), output.resolve()
-        output = output.with_name(output.name + "-sweep")
-    try:
-        with command_line.compiled_quickly(chosen.smoke):
-            with training.open_run(output, record) as run:
-                if run.resumed:
-                    say(f"{output}: resumed where it stopped")
-                start, begun = time.monotonic(), job.begin(config, run)
-                if chosen.sweep:
-                    job.sweep_taus(begun)
-                    run.finish("sweep.jsonl", "sweep.png", "fingerprint.txt")
-                    return
-                job.align_and_compare(begun)
-                seconds = round(time.monotonic() - start, 1)
-                run.finish("results", "policies", seconds=seconds)
-                say(f"{seconds:.0f} s; everything is in {run.folder}")
-    except training.RunFinished as finished:
-        say(str(finished))
+    with command_line.compiled_quickly(chosen.smoke):
+        if chosen.sweep:
+            output = config.output.resolve()
+            command_line.in_run(
+                output.with_name(output.name + "-sweep"),
+                sweep.recorded(config),
+                functools.partial(_sweep, config),
+            )
+        else:
+            command_line.in_timed_run(
+                config.output,
+                config.recorded(),
+                lambda run: job.align_and_compare(job.begin(config, run)),
+                "results",
+                "policies",
+            )
+
+
+def _sweep(config: configs.Config, run: training.Run) -> None:
+    """Trains every method over its taus."""
+    job.sweep_taus(job.begin(config, run))
+    run.finish("sweep.jsonl", "sweep.png", "fingerprint.txt")
 
 
 command = command_line.guard(main)

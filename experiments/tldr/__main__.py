@@ -17,15 +17,15 @@ backward pass keeps. None of it was measured here; --smoke takes minutes on a la
 """
 
 import dataclasses
+import functools
 import sys
-import time
 from typing import Annotated
 
 import tyro
 
 from experiments.tldr import config as configs
 from experiments.tldr import job
-from nashalign import command_line, terminal, training
+from nashalign import command_line
 
 _NAME = "python -m experiments.tldr"
 
@@ -45,18 +45,13 @@ def main(arguments: list[str]) -> None:
     config = configs.smoke(chosen.config) if chosen.smoke else chosen.config
     config.check()
     command_line.keep_compiled(config.output.parent)
-    say = terminal.console().print
-    try:
-        with command_line.compiled_quickly(chosen.smoke):
-            with training.open_run(config.output, config.recorded()) as run:
-                if run.resumed:
-                    say(f"{config.output}: resumed where it stopped")
-                start = time.monotonic()
-                job.run_all(config, run)
-                run.finish("results", seconds=round(time.monotonic() - start, 1))
-                say(f"everything is in {run.folder}")
-    except training.RunFinished as finished:
-        say(str(finished))
+    with command_line.compiled_quickly(chosen.smoke):
+        command_line.in_timed_run(
+            config.output,
+            config.recorded(),
+            functools.partial(job.run_all, config),
+            "results",
+        )
 
 
 command = command_line.guard(main)

@@ -17,8 +17,8 @@ measured; --smoke takes minutes on a laptop, with any model.
 """
 
 import dataclasses
+import functools
 import sys
-import time
 from typing import Annotated
 
 import tyro
@@ -45,19 +45,14 @@ def main(arguments: list[str]) -> None:
     config = config.filled(configs.settings())
     config.check()
     command_line.keep_compiled(config.output.parent)
-    say = terminal.console().print
-    try:
-        with command_line.compiled_quickly(chosen.smoke):
-            with training.open_run(config.output, config.recorded()) as run:
-                if run.resumed:
-                    say(f"{config.output}: resumed where it stopped")
-                start = time.monotonic()
-                align_and_compare(config, run)
-                seconds = round(time.monotonic() - start, 1)
-                run.finish("results", "policies", seconds=seconds)
-                say(f"{seconds:.0f} s; everything is in {run.folder}")
-    except training.RunFinished as finished:
-        say(str(finished))
+    with command_line.compiled_quickly(chosen.smoke):
+        command_line.in_timed_run(
+            config.output,
+            config.recorded(),
+            functools.partial(align_and_compare, config),
+            "results",
+            "policies",
+        )
 
 
 def align_and_compare(config: configs.Config, run: training.Run) -> None:

@@ -20,6 +20,7 @@ prompts that training has not seen.
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import tyro
 
@@ -94,15 +95,14 @@ def main(arguments: Sequence[str]) -> None:
     )
     check(config)
     record = _record(config)
-    try:
-        with training.open_run(config.output, record, extends=_EXTENDS) as run:
-            if run.resumed:
-                terminal.console().print(f"{config.output}: resumed where it stopped")
-            _align(config, checks.present(row, "--method"), run, record)
-    except training.RunFinished as finished:
-        terminal.console().print(
-            f"{finished}, or raise --training.num-steps to extend it"
-        )
+    row = checks.present(row, "--method")
+    command_line.in_run(
+        config.output,
+        record,
+        lambda run: _align(config, row, run, record),
+        extends=_EXTENDS,
+        more=", or raise --training.num-steps to extend it",
+    )
 
 
 def check(config: Config) -> None:
@@ -152,7 +152,7 @@ def _align(
 ) -> None:
     """Loads, trains, exports, and compares with the start policy."""
     folder = run.folder
-    loaded, named = _load(config, folder)
+    loaded, named = _load(config, record["annotator"], folder)
     task, say = loaded.task, terminal.console().print
     say(", ".join(f"{len(own):,} {split}" for split, own in task.prompts.items()))
     _require_prompts(config, task)
@@ -198,11 +198,11 @@ def _align(
 
 
 def _load(
-    config: Config, folder: pathlib.Path
+    config: Config, known: Any, folder: pathlib.Path
 ) -> tuple[alignment.TextTask, annotators.Named]:
     """The task, with the annotator that the command line names."""
     records = prompts.read(config.prompts, config.format, config.skip_malformed)
-    named = annotators.named(config, folder, config.policy)
+    named = annotators.named(config, known, folder, config.policy)
     loaded = alignment.text_task(
         config.policy,
         records,

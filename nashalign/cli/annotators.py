@@ -121,11 +121,15 @@ def record(config: Config) -> Any:
     return {"template": digest, "model": model, "draws": own.draws, "top": top}
 
 
-def named(config: Config, folder: pathlib.Path, policy: pathlib.Path) -> Named:
+def named(
+    config: Config, known: Any, folder: pathlib.Path, policy: pathlib.Path
+) -> Named:
     """Returns the annotator that a command line names.
 
     Args:
       config: the command's settings, checked.
+      known: what `record` has returned of them; reading a model's weights for its hash
+        takes a while.
       folder: where answers are kept, made if need be.
       policy: folder of the policy that is judged, whose tokens a learned judge reads.
 
@@ -138,15 +142,16 @@ def named(config: Config, folder: pathlib.Path, policy: pathlib.Path) -> Named:
         judge = preferences.load_judge(pathlib.Path(own), policy)
         return Named(annotator=judge)
     if own is not None:
-        answers = preferences.Answers(folder / _ANSWERS, reference(own))
+        answers = preferences.Answers(folder / _ANSWERS, known)
         return Named(annotator=python_file.load(own), answers=answers)
     if config.judge.template is None:
         return Named()
-    return _llm(config, folder)
+    return _llm(config, known, folder)
 
 
 def of_texts(
     config: Config,
+    known: Any,
     folder: pathlib.Path,
     records: Sequence[data.Record],
     text: alignment.Text,
@@ -160,6 +165,7 @@ def of_texts(
 
     Args:
       config: the command's settings, checked; they name one.
+      known: see `named`.
       folder: where answers are kept, made if need be.
       records: the prompts that it will be asked about.
       text: how a prompt is written for a learned judge.
@@ -174,9 +180,9 @@ def of_texts(
     own = config.annotator
     if own is not None and not python_file.is_reference(own):
         judge = alignment.LearnedJudge(pathlib.Path(own), records, text, size=size)
-        answers = preferences.Answers(folder / _ANSWERS, json.dumps(record(config)))
+        answers = preferences.Answers(folder / _ANSWERS, json.dumps(known))
         return preferences.text_annotator(judge, None, (), answers)
-    found = named(config, folder, pathlib.Path())
+    found = named(config, known, folder, pathlib.Path())
     if one_order and isinstance(found.annotator, preferences.llm.LlmPreference):
         # Replies are kept by themselves: answers of both orders are others.
         judge = preferences.llm.LlmOneOrder(**vars(found.annotator))
@@ -213,9 +219,9 @@ def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()[:16]}"
 
 
-def _llm(config: Config, folder: pathlib.Path) -> Named:
+def _llm(config: Config, known: Any, folder: pathlib.Path) -> Named:
     """A language model, with what is kept of it."""
-    own, known = config.judge, record(config)
+    own = config.judge
     llm, template = preferences.llm, preferences.llm.load_template(str(own.template))
     account = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     # The text of a request has the template in it. A local model is read for certain

@@ -14,8 +14,11 @@ Answers are kept as they come: the same command resumes where it was broken off.
 """
 
 import dataclasses
+import functools
 import json
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tyro
@@ -78,23 +81,29 @@ def main(config: Config) -> None:
     for name in ("output", "judge", "batch_size"):
         del record[name]
     records = _drawn(config)
-    try:
-        with training.open_run(config.output, record) as run:
-            if run.resumed:
-                terminal.console().print(f"{config.output}: resumed where it stopped")
-            judge = annotators.of_texts(
-                config,
-                run.folder,
-                records,
-                config.text,
-                size=config.batch_size,
-                one_order=True,
-            )
-            found, orders = alignment.audit(judge, records, circles=config.circles)
-            _write(config, run.folder / "results", found, orders)
-            run.finish("results")
-    except training.RunFinished as finished:
-        terminal.console().print(str(finished))
+    command_line.in_run(
+        config.output,
+        record,
+        functools.partial(_audit, config, record["annotator"], records),
+    )
+
+
+def _audit(
+    config: Config, known: Any, records: Sequence[data.Record], run: training.Run
+) -> None:
+    """Asks about all pairs, and writes the results."""
+    judge = annotators.of_texts(
+        config,
+        known,
+        run.folder,
+        records,
+        config.text,
+        size=config.batch_size,
+        one_order=True,
+    )
+    found, orders = alignment.audit(judge, records, circles=config.circles)
+    _write(config, run.folder / "results", found, orders)
+    run.finish("results")
 
 
 def _drawn(config: Config) -> list[data.Record]:

@@ -87,24 +87,27 @@ def main(config: Config) -> None:
         if not own.is_policy
     }
     record = _record(config, found, baseline)
-    try:
-        with training.open_run(config.output, record) as run:
-            if run.resumed:
-                terminal.console().print(f"{config.output}: resumed where it stopped")
-            judge = annotators.of_texts(
-                config, run.folder, records, config.text, size=config.batch_size
-            )
-            for own in found:
-                if own.is_policy:
-                    given[own.name] = _answers(config, own, records, run.folder)
-            contest = alignment.TextContest(
-                prompts=[record.prompt for record in records],
-                answers={own.name: given[own.name] for own in found},
-                clusters=clusters,
-            )
-            _compare(config, contest, judge, baseline, run)
-    except training.RunFinished as finished:
-        terminal.console().print(str(finished))
+
+    def work(run):
+        judge = annotators.of_texts(
+            config,
+            record["annotator"],
+            run.folder,
+            records,
+            config.text,
+            size=config.batch_size,
+        )
+        for own in found:
+            if own.is_policy:
+                given[own.name] = _answers(config, own, records, run.folder)
+        contest = alignment.TextContest(
+            prompts=[record.prompt for record in records],
+            answers={own.name: given[own.name] for own in found},
+            clusters=clusters,
+        )
+        _compare(config, contest, judge, baseline, run)
+
+    command_line.in_run(config.output, record, work)
 
 
 def _baseline(config: Config, found: Sequence[contestants.Contestant]) -> str:

@@ -13,6 +13,7 @@ The same command resumes where it was broken off.
 """
 
 import dataclasses
+import functools
 import json
 import pathlib
 from typing import Any, Literal
@@ -73,13 +74,7 @@ def main(config: Config) -> None:
     }
     for name in ("output", "mesh"):
         del record[name]
-    try:
-        with training.open_run(config.output, record) as run:
-            if run.resumed:
-                terminal.console().print(f"{config.output}: resumed where it stopped")
-            _train(config, run)
-    except training.RunFinished as finished:
-        terminal.console().print(str(finished))
+    command_line.in_run(config.output, record, functools.partial(_train, config))
 
 
 def check(config: Config) -> None:
