@@ -99,6 +99,7 @@ SETTINGS = {
         "period": 2,
         "num_responses": 3,
     },
+    "self_rewarding": {"tau": 0.7},
     "mcts_dpo": {"tau": 0.7},
     "nash_md_pg": {"tau": 0.3, "mix": 0.25},
     "self_play_pg": {"tau": 0.3},

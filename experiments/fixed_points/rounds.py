@@ -228,6 +228,17 @@ ENTRIES = (
         num_periods=2,
     ),
     Entry(
+        row="self_rewarding",
+        settings={"tau": TAU},
+        game=game.SCORED,
+        prediction="reference exp(r / tau)",
+        predict=optimum,
+        also=LIKE_DPO,
+        note="its update is DPO's, on pairs given with the examples; what is its own "
+        "is who writes and judges them, tested in own_judgement_test",
+        from_examples=True,
+    ),
+    Entry(
         row="mcts_dpo",
         settings={"tau": TAU},
         game=game.SCORED,

@@ -71,7 +71,8 @@ class Config(alignment.Several):
         """
         super().check()
         for name in self.methods:
-            for need in sorted(self.needs(name) - {algorithms.rounds.PREFERENCE}):
+            known = {algorithms.rounds.PREFERENCE, algorithms.rounds.TEXTS}
+            for need in sorted(self.needs(name) - known):
                 raise ValueError(
                     f"{name} needs {need}, and reviewers say which of two answers is "
                     "better, and nothing else; choose another of the --methods."

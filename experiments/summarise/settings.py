@@ -50,6 +50,8 @@ _CHOSEN: dict[str, dict[str, float]] = {
     # the data, hence a larger tau than online DPO's; log-odds of 1 are 20 nats. KTO:
     # half of the responses are above the mean reward, which is 0.
     **_each("dpo cdpo rdpo tdpo1 tdpo2 preference_degree mcts_dpo sail_ddp", tau=0.05),
+    # Own pairs, of a score that the start policy has not been taught to give.
+    **_each("self_rewarding", tau=0.05),
     **_each("chi_po wpo kto", tau=0.05),
     **_each("sequential_po", tau=0.05, period=20),
     **_each("ipo", tau=0.02),

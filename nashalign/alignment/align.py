@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from nashalign import algorithms, preferences, training
-from nashalign.alignment import asking, course, examples, runs, steps
+from nashalign.alignment import asking, course, examples, own_judge, runs, steps
 from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
 from nashalign.types import Examples
@@ -60,7 +60,8 @@ def align(
 
     Raises:
       ValueError: the row needs a data set, an annotator or levels that are not there,
-        or none of the examples is for any of its rounds.
+        or the policy cannot be asked what it asks, or none of the examples is for any
+        of its rounds.
       TrainingDiverged: a metric or the state is not finite.
     """
     row = algorithms.find(row) if isinstance(row, str) else row
@@ -118,6 +119,8 @@ def require(
             )
         if steps.needs_levels(method):
             task.require_levels(who)
+        if own.question is not None:
+            own_judge.require(who, task, own.question)
         for question in _ASKED:
             if question in own.needs:
                 _require_answers(who, question, annotators, given)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from nashalign import algorithms, policies, training
-from nashalign.alignment import asking, examples, optimizers, steps
+from nashalign.alignment import asking, examples, optimizers, own_judge, steps
 from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
 from nashalign.types import Prompts
@@ -138,14 +138,16 @@ class Run:
           state: where the run stands.
         """
         given = self.data_set or examples.DataSet()
+        state = jax.device_put(state, jax.local_devices()[0])
         # A judge is asked for by rounds that need one (`require`).
         judge: Any = given.judge or self.annotators.get("reward")
         return algorithms.Context(
             setup=setup,
-            state=jax.device_put(state, jax.local_devices()[0]),
+            state=state,
             given=given.sampled,
             dimensions=given.dimensions,
             score=functools.partial(asking.score, judge),
+            answer=own_judge.answering(self.task, setup.policy, state.params),
             draw_prompts=self.draw_prompts,
         )
 

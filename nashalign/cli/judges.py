@@ -10,7 +10,8 @@ class Judge:
 
     template: str | None = None
     """How it is asked: helpful, helpful_short, helpful_very_short, harmless, summary,
-    helpfulness (a reward from 1 to 5), or a file of your own that ends in .txt."""
+    helpfulness (a reward from 1 to 5), additive (from 0 to 5), or a file of your own
+    that ends in .txt."""
     folder: pathlib.Path | None = None
     """Hugging Face folder of a local model."""
     url: str | None = None

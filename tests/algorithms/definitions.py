@@ -24,8 +24,8 @@ that it is the paper's.
 - `mixed_po`: the split into easy and difficult pairs (`rounds_test`,
   `experiments/fixed_points`).
 
-`mcts_dpo` is DPO by definition, and the last stage of `mixed_po` PPO: what is their own
-is between rounds.
+`mcts_dpo` and `self_rewarding` are DPO by definition, and the last stage of `mixed_po`
+PPO: what is their own is between rounds.
 """
 
 import dataclasses
@@ -864,6 +864,7 @@ OBJECTIVES = {
     "raft": raft,
     "rebel": reward_regression,
     "dice": dice,
+    "self_rewarding": pairs(dpo, "data"),
     "mcts_dpo": pairs(dpo, "data"),
     "nash_md_pg": win_rate_over(mixed),
     "self_play_pg": win_rate_over("policy"),

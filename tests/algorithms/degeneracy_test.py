@@ -107,6 +107,7 @@ def loss_and_slope(name, settings, labels, same=None):
             None,
         ),
         ("mcts_dpo", {"tau": 0.7}, "dpo", {"tau": 0.7}, P, None),
+        ("self_rewarding", {"tau": 0.7}, "dpo", {"tau": 0.7}, P, None),
         ("sail_ddp", {"tau": 0.7, "share": 0.0}, "dpo", {"tau": 0.7}, HARD, None),
         ("sequential_po", {"tau": 0.7, "retain": 0.0}, "bpo", {"tau": 0.7}, HARD, None),
         ("xpo", {"tau": 0.7, "alpha": 0.0}, "oaif_dpo", {"tau": 0.7}, P, None),

@@ -420,6 +420,7 @@ PAPERS = {
     "raft": ([ITERATE] * 3, raft),
     "tr_dpo": ([DATA] * 2, dpo),
     "tr_dpo_hard": ([DATA] * 2, dpo),
+    "self_rewarding": ([DATA] * 2, dpo),
     "mcts_dpo": ([DATA] * 2, dpo),
     "online_ipo": ([POLICY_ALONE] * 2, online_ipo),
     "self_play_pg": ([POLICY_ALONE] * 2, nash_pg),

@@ -64,11 +64,13 @@ VALUES = {
 # - Online IPO's gradient is 4 / tau times self-play's: Calandriello et al. 2024,
 #   proposition 4.2. (`fixed_points_test`)
 # - MCTS-DPO's update is that of DPO; what is its own is the search that its pairs come
-#   from. So is that of mixed PO's last stage PPO's. (`degeneracy_test`, `rounds_test`)
+#   from. So is self-rewarding's, whose own is who writes and judges them, and that of
+#   mixed PO's last stage PPO's. (`degeneracy_test`, `rounds_test`,
+#   `own_judgement_test`)
 ALIKE = (
     {"rl", "rloo"},
     {"online_ipo", "self_play_pg", "spo"},
-    {"dpo", "mcts_dpo"},
+    {"dpo", "mcts_dpo", "self_rewarding"},
     {"ppo", "mixed_po"},
 )
 # Rows that are one until their anchor moves: MPO is self-play while its magnet is the
@@ -77,7 +79,7 @@ ALIKE = (
 ALIKE_AT_FIRST = (
     {"rl", "rloo"},
     {"online_ipo", "self_play_pg", "spo", "mpo"},
-    {"dpo", "mcts_dpo", "tr_dpo", "tr_dpo_hard"},
+    {"dpo", "mcts_dpo", "self_rewarding", "tr_dpo", "tr_dpo_hard"},
     {"ppo", "mixed_po"},
     {"inpo", "comal"},
 )

@@ -18,6 +18,7 @@ from nashalign import __main__ as commands
 from nashalign import data, policies, preferences, training
 from nashalign.policies import lora
 from tests import tiny_t5
+from tests.tiny_task import write_policy
 
 JUDGE = '''
 """Likes what has many letters of the first half of the alphabet."""
@@ -500,6 +501,23 @@ def test_a_learned_judge_is_an_annotator(arguments, policy, tmp_path):
     assert (tmp_path / "run/results/win_rates.csv").exists()
 
 
+@pytest.mark.slow
+def test_a_policy_that_judges_itself_needs_nobody_else(arguments, prompts, tmp_path):
+    question = preferences.llm.load_template("additive")
+    own = write_policy(tmp_path, [question.text] * 4, vocabulary=700, context=384)
+    given = ("--policy", str(own), "--settings.num-prompts", "24")
+    given = arguments(tmp_path / "run", "self_rewarding", *given, judge=None)
+    assert align(given) == 0
+    for number in (1, 2):
+        with np.load(tmp_path / f"run/run/round_{number}/examples.npz") as made:
+            best, worst = made["rewards"].T
+        assert len(best) and (best > worst).all() and best.max() <= 5
+    assert (params(tmp_path / "run/policy") != params(own)).any()
+    done = tmp_path / "run/run/round_2/metrics.jsonl"
+    assert training.read_log(done)[-1]["step"] == 2
+    assert not (tmp_path / "run/results").exists()
+
+
 @pytest.mark.parametrize(
     "method, more, said",
     [
@@ -512,6 +530,7 @@ def test_a_learned_judge_is_an_annotator(arguments, policy, tmp_path):
         ("nash_md_pg", ("--splits.test", "0"), "--splits.test"),
         ("nash_md_pg", ("--text.prompt-length", "44"), "lower one"),
         ("conditional", (), "`levels`"),
+        ("self_rewarding", (), "exceed the 48 of the context"),
         ("optune", (), "`score`"),
         ("nash_md_pg", ("--seed", "-1"), "--seed is -1"),
         ("nash_md_pg", ("--mesh.devices", "99"), "--mesh.devices is 99"),

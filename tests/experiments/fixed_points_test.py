@@ -129,7 +129,7 @@ def test_a_row_that_is_another_method_does_not_hold(row, other, monkeypatch):
     assert not examine(entry, QUICK).holds
 
 
-DPO = {"dpo", "online_dpo", "mcts_dpo", "osp", "sequential_po"}
+DPO = {"dpo", "online_dpo", "mcts_dpo", "self_rewarding", "osp", "sequential_po"}
 RL = {"rl", "rloo", "ppo", "reinforce_plus_plus"}
 DPO |= RL | {"preference_degree"}
 SELF_PLAY = {"online_ipo", "self_play_pg", "nash_ema_pg", "spo", "inpo", "egpo"}

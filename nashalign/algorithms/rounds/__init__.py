@@ -2,12 +2,18 @@
 
 from nashalign.algorithms.rounds.dimensions import InTurn
 from nashalign.algorithms.rounds.easy_first import EasyFirst, reward_gap
+from nashalign.algorithms.rounds.own_judgement import (
+    JudgedByItself,
+    best_against_worst,
+    drawn_scores,
+)
 from nashalign.algorithms.rounds.regeneration import Regenerated, regenerate
 from nashalign.algorithms.rounds.round import (
     DIMENSIONS,
     PREFERENCE,
     RESPONSES,
     REWARD,
+    TEXTS,
     Context,
     Dimension,
     Round,
@@ -29,12 +35,16 @@ __all__ = [
     "Dimension",
     "EasyFirst",
     "InTurn",
+    "JudgedByItself",
     "Regenerated",
     "Round",
     "Rounds",
     "Searched",
     "SelfRewarded",
+    "TEXTS",
+    "best_against_worst",
     "divide",
+    "drawn_scores",
     "first",
     "length_corrected",
     "needs",

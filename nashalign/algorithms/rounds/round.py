@@ -12,6 +12,7 @@ from typing import Protocol
 import jax
 import numpy as np
 
+from nashalign import preferences
 from nashalign.algorithms.method import Method
 from nashalign.algorithms.state import Setup, State
 from nashalign.types import Examples, Prompts, Responses
@@ -20,16 +21,25 @@ from nashalign.types import Examples, Prompts, Responses
 Dimension = Callable[[Examples], Examples]
 
 PREFERENCE, REWARD = "preference", "reward"
-RESPONSES, DIMENSIONS = "responses", "dimensions"
+RESPONSES, DIMENSIONS, TEXTS = "responses", "dimensions", "texts"
 
 
 # `(prompts, responses [B, N, T]) -> [B, N]`, rewards.
 Score = Callable[[Prompts, Responses], np.ndarray]
+# `(question, prompts, responses [B, N, T]) -> [B, N, A]`, probabilities of its answers.
+Answer = Callable[[preferences.llm.Template, Prompts, Responses], np.ndarray]
 
 
 def _nobody_scores(prompts: Prompts, responses: Responses) -> np.ndarray:
     """Where a run has nobody who gives rewards."""
     raise ValueError("the round reads rewards, and nobody gives any")
+
+
+def _nobody_answers(
+    question: preferences.llm.Template, prompts: Prompts, responses: Responses
+) -> np.ndarray:
+    """Where a run has no task in whose texts the policy could be asked."""
+    raise ValueError("the round asks the policy itself, and there is no task")
 
 
 def _no_prompts(begin: int, end: int) -> Prompts:
@@ -49,6 +59,9 @@ class Context:
       dimensions: of preference, each of which labels pairs; none for most data sets.
       score: `(prompts, responses [B, N, T]) -> [B, N]`, rewards on the scale of the
         data set's; an error where nobody gives rewards.
+      answer: `(question, prompts, responses [B, N, T]) -> [B, N, A]`, how probable the
+        policy, as it stands, finds each answer to a question about each response; an
+        error where there is no task.
       draw_prompts: `(begin, end) -> prompts`, so many of the task's, in one order that
         is shuffled and repeats itself; an error where there is no task.
     """
@@ -58,6 +71,7 @@ class Context:
     given: Examples | None = None
     dimensions: Sequence[Dimension] = ()
     score: Score = _nobody_scores
+    answer: Answer = _nobody_answers
     draw_prompts: Callable[[int, int], Prompts] = _no_prompts
 
     def first(self, number: int) -> Examples:
@@ -88,9 +102,11 @@ class Round:
         where it is known.
       begins_stage: whether the policy becomes the reference, and the optimizer begins
         again, as in `next_stage`; the first round begins one in any case.
+      question: what the policy itself is asked about a response; None where nothing.
       needs: what the run must have for it, of `"preference"` and `"reward"` (somebody
-        who answers), `"responses"` (a data set) and `"dimensions"` (of preference, in
-        it); where it is empty, what the method asks and reads.
+        who answers), `"responses"` (a data set), `"dimensions"` (of preference, in it)
+        and `"texts"` (in which the policy can be asked the question); where it is
+        empty, what the method asks and reads.
     """
 
     method: Method
@@ -98,6 +114,7 @@ class Round:
     make: Callable[[Context, Examples | None], Examples] | None = None
     settle: Callable[[Context], Method] | None = None
     begins_stage: bool = False
+    question: preferences.llm.Template | None = None
     needs: frozenset[str] = frozenset()
 
     def __post_init__(self):

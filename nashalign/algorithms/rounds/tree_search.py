@@ -21,6 +21,7 @@ from nashalign.algorithms.rounds.round import (
     Round,
     divide,
 )
+from nashalign.algorithms.rounds.writing import write
 from nashalign.types import Examples, Prompts
 
 
@@ -126,7 +127,7 @@ class Searched:
             shown = policies.begin(prompt, prefix, length=longest)
             hashed = zlib.crc32(np.array(prefix, np.int32).tobytes())
             key, params = jax.random.fold_in(keys, hashed), context.state.params
-            drawn, log_probs = _drawn(
+            drawn, log_probs = write(
                 policy, decoding, self.num_continuations, params, key, shown
             )
             tails = [
@@ -147,21 +148,6 @@ class Searched:
             ]
 
         return complete
-
-
-@functools.partial(jax.jit, static_argnames=("policy", "decoding", "number"))
-def _drawn(policy: policies.Policy, decoding, number, params, key, shown):
-    """Continuations `[1, K, T]` of one prompt, and their tokens' log-probabilities."""
-    drawn, log_probs = sampling.sample(
-        policy,
-        {"policy": params},
-        lambda logits: logits["policy"],
-        key,
-        shown,
-        num_responses=number,
-        decoding=decoding,
-    )
-    return drawn, log_probs["policy"]
 
 
 def step_examples(

@@ -210,4 +210,48 @@ SCORED = (
         exactness="exact without the search for the penalty",
         rounds=rounds.SelfRewarded(offline.DPO.method),
     ),
+    # A round is a stage of DPO on pairs that the iterate writes, and judges by a text.
+    Row(
+        "self_rewarding",
+        "self-rewarding",
+        "Yuan et al. 2024, arXiv:2401.10020",
+        Method(members=draw(data, 2), annotation="preference", loss=_DPO),
+        settings=(
+            dividing_tau(0.1, FROM_MEMORY),
+            Setting(
+                name="num_rounds",
+                meaning="times that the policy writes, judges and is trained on it",
+                range=COUNT,
+                default=2,
+                source=FROM_MEMORY,
+            ),
+            Setting(
+                name="num_prompts",
+                meaning="prompts that the policy writes to in a round",
+                range=COUNT,
+                default=512,
+                source=OURS,
+            ),
+            num_responses(4),
+            Setting(
+                name="num_draws",
+                meaning="draws of the policy's answer whose mean is a response's score",
+                range=COUNT,
+                default=3,
+            ),
+        ),
+        departures=(
+            "the update is DPO's: the policy writes and judges between rounds",
+            "the first round begins with the policy that is given; the paper first "
+            "fine-tunes it on instructions and on examples of judging",
+            "prompts are the task's; the paper's policy writes new ones from examples",
+            "the five points are described in words of our own, and the number alone "
+            "is drawn, of its tokens; the paper's judge first writes its reasons, and "
+            "the number is read from what it has written",
+            "responses are drawn at the run's temperature, not at .7 with a top-p of "
+            ".9",
+        ),
+        exactness="exact without the judging",
+        rounds=rounds.JudgedByItself(),
+    ),
 )

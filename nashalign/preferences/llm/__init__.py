@@ -10,7 +10,7 @@ from nashalign.preferences.llm.judge import (
 from nashalign.preferences.llm.local import LocalModel
 from nashalign.preferences.llm.pace import Budget, Counts, JudgeFailed, Patience
 from nashalign.preferences.llm.reading import Reply
-from nashalign.preferences.llm.replies import Replies, Request
+from nashalign.preferences.llm.replies import Replies, Request, Unkept
 from nashalign.preferences.llm.server import Server
 from nashalign.preferences.llm.template import Template, load_template, templates
 from nashalign.preferences.llm.wire import require_client, require_url
@@ -30,6 +30,7 @@ __all__ = [
     "Request",
     "Server",
     "Template",
+    "Unkept",
     "llm_judge",
     "load_template",
     "require_client",

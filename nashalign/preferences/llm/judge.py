@@ -71,12 +71,12 @@ class _Judge:
     def _shares(self, texts: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
         """Yields `(text, shares [A])` of the answers to texts, as they come."""
         try:
-            yield from self._told(texts)
+            yield from self._asked(texts)
         finally:
             if self.report is not None:
                 self.report(self.backend.counts)
 
-    def _told(self, texts: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    def _asked(self, texts: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
         """`_shares`, without the report."""
         counts, answers = self.backend.counts, self.template.answers
         silent = []
@@ -101,8 +101,18 @@ class _Judge:
             if len(found[request.text]) == self.draws:
                 yield request.text, np.mean(found[request.text], 0)
 
-    def _each(self, questions: Sequence[Question]) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields `(place, shares [A])` of questions shown as they are, as they come."""
+    def told(self, questions: Sequence[Question]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields `(place, shares)` of questions shown as they are, as answers come.
+
+        Args:
+          questions: as the template asks them: `(prompt, y, z)` or `(prompt, y)`.
+
+        Returns:
+          `[A]` probabilities of the template's answers, for each place.
+
+        Raises:
+          JudgeFailed: the model cannot be asked any more.
+        """
         places: dict[str, list[int]] = {}
         for place, question in enumerate(questions):
             places.setdefault(self.template.fill(*question), []).append(place)
@@ -171,7 +181,7 @@ class LlmOneOrder(_Judge):
         Raises:
           JudgeFailed: the model cannot be asked any more.
         """
-        for place, shares in self._each(questions):
+        for place, shares in self.told(questions):
             yield place, float(shares[0])
 
 
@@ -188,7 +198,7 @@ class LlmReward(_Judge):
           JudgeFailed: the model cannot be asked any more.
         """
         values = np.array(self.template.values)
-        for place, shares in self._each(questions):
+        for place, shares in self.told(questions):
             yield place, float(shares @ values)
 
 

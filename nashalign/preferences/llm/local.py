@@ -71,21 +71,28 @@ class LocalModel:
                     reply = Reply("", tuple(top))
                     yield place, self.replies.keep(requests[place], reply)
 
+    @property
+    def room(self) -> int:
+        """Most tokens of a question."""
+        return self.start.policy.context - 1
+
+    def questions(self, texts: Sequence[str]) -> list[list[int]]:
+        """Returns the tokens of questions up to where answers begin, of any length."""
+        whole = 2**31 - 1
+        if self.tokenizer.chat is None:
+            return data.prompt_ids(self.tokenizer, texts, length=whole).tokens
+        talks = [[{"role": "user", "content": own}] for own in texts]
+        return data.chat_ids(self.tokenizer, talks, length=whole).tokens
+
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The tokens of each question, up to where its answer begins."""
-        room = self.start.policy.context - 1
-        long = 2**31 - 1  # longer ones are refused below, with their length
-        if self.tokenizer.chat is not None:
-            talks = [[{"role": "user", "content": own}] for own in texts]
-            found = data.chat_ids(self.tokenizer, talks, length=long).tokens
-        else:
-            found = data.prompt_ids(self.tokenizer, texts, length=long).tokens
+        """The tokens of each question, none of which is too long."""
+        found = self.questions(texts)
         for own in found:
-            if len(own) > room:
+            if len(own) > self.room:
                 raise ValueError(
                     f"the judge is asked a question of {len(own)} tokens, and reads "
-                    f"{room}: give prompts and responses that are shorter, or a judge "
-                    "with a longer context"
+                    f"{self.room}: give prompts and responses that are shorter, or a "
+                    "judge with a longer context"
                 )
         return found
 

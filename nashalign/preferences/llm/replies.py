@@ -40,6 +40,19 @@ class Spent:
     tokens: int
 
 
+class Unkept:
+    """Keeps no reply, of a model that is soon another one."""
+
+    def find(self, request: Request) -> Reply | None:
+        """Returns nothing."""
+        del request
+
+    def keep(self, request: Request, reply: Reply) -> Reply:
+        """Returns the reply."""
+        del request
+        return reply
+
+
 class Replies:
     """Replies by their requests, and what was spent on them."""
 

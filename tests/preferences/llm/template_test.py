@@ -43,15 +43,17 @@ def test_those_that_come_along_show_each_text_once(name):
     filled = own.fill(*texts)
     assert [filled.count(text) for text in texts] == [1] * len(texts)
     assert "{" not in filled and filled == filled.strip()
-    assert own.answers[:2] == ("1", "2")
+    first = 0 if name == "additive" else 1
+    assert own.answers[:2] == (str(first), str(first + 1))
 
 
 def test_those_of_the_paper_and_a_reward_come_along():
     assert set(llm.templates()) >= {
         *("helpful", "helpful_short", "helpful_very_short", "harmless", "summary"),
-        "helpfulness",
+        *("helpfulness", "additive"),
     }
     assert not llm.load_template("helpfulness").compares
+    assert llm.load_template("additive").values == (0, 1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize(
