@@ -24,6 +24,10 @@ LOG_PROBS = "nashalign/alignment/log_probs.py"
 EASY_FIRST = "nashalign/algorithms/rounds/easy_first.py"
 REGENERATION = "nashalign/algorithms/rounds/regeneration.py"
 SELF_REWARDS = "nashalign/algorithms/rounds/self_rewards.py"
+OWN_JUDGEMENT = "nashalign/algorithms/rounds/own_judgement.py"
+OWN_JUDGE, RUNS = "nashalign/alignment/own_judge.py", "nashalign/alignment/runs.py"
+OWN_JUDGEMENT_TEST = "tests/algorithms/own_judgement_test.py"
+OWN_JUDGE_TEST = "tests/alignment/own_judge_test.py"
 RATIOS = "nashalign/algorithms/ratios.py"
 COLUMNS = "nashalign/algorithms/columns.py"
 CUSTOMARY = "nashalign/algorithms/rows/customary.py"
@@ -1090,5 +1094,82 @@ ALGORITHMS = [
         "jax.nn.logsumexp(2 * jax.nn.log_softmax(logits), -1)",
         "jax.nn.logsumexp(jax.nn.log_softmax(logits), -1)",
         "tests/policies/policy_test.py -k log_collision",
+    ),
+    Fault(
+        "an own score that is one draw",
+        OWN_JUDGEMENT,
+        "shape = (num_draws, *np.shape(shares)[:-1])",
+        "shape = (1, *np.shape(shares)[:-1])",
+        OWN_JUDGEMENT_TEST,
+    ),
+    Fault(
+        "an own score that is the likeliest answer",
+        OWN_JUDGEMENT,
+        "drawn = jax.random.categorical(key, jnp.log(shares), shape=shape)",
+        "drawn = jnp.broadcast_to(jnp.argmax(jnp.asarray(shares), -1), shape)",
+        OWN_JUDGEMENT_TEST,
+    ),
+    Fault(
+        "pairs of own responses that tie",
+        OWN_JUDGEMENT,
+        "kept = scores.max(-1) > scores.min(-1)",
+        "kept = scores.max(-1) >= scores.min(-1)",
+        OWN_JUDGEMENT_TEST,
+    ),
+    Fault(
+        "an own response set against the last",
+        OWN_JUDGEMENT,
+        "chosen = np.stack([scores.argmax(-1), scores.argmin(-1)], -1)[kept]",
+        "chosen = np.stack([scores.argmax(-1), 0 * scores.argmin(-1) - 1], -1)[kept]",
+        OWN_JUDGEMENT_TEST,
+    ),
+    Fault(
+        "the same prompts in every round of own pairs",
+        OWN_JUDGEMENT,
+        "begin = self.number * self.num_prompts",
+        "begin = 0 * self.num_prompts",
+        OWN_JUDGEMENT_TEST,
+    ),
+    Fault(
+        "own pairs that the reference writes",
+        OWN_JUDGEMENT,
+        "setup, params = context.setup, context.state.params",
+        "setup, params = context.setup, context.state.reference",
+        OWN_JUDGEMENT_TEST,
+    ),
+    Fault(
+        "a policy that judges itself and is held to the start policy",
+        OWN_JUDGEMENT,
+        "begins_stage=True,",
+        "begins_stage=False,",
+        f"{OWN_JUDGE_TEST} -k held_to",
+    ),
+    Fault(
+        "a policy that is judged by the start policy",
+        RUNS,
+        "answer=own_judge.answering(self.task, setup.policy, state.params),",
+        "answer=own_judge.answering(self.task, setup.policy, self.task.start.params),",
+        f"{OWN_JUDGE_TEST} -k held_to",
+    ),
+    Fault(
+        "an own judge that is shown what the policy has not read",
+        OWN_JUDGE,
+        "text if length <= most else _cut(task, _read(task, *row), most)",
+        "text if length <= most else _cut(task, text, most)",
+        f"{OWN_JUDGE_TEST} -k too_long",
+    ),
+    Fault(
+        "an own judge that is shown more letters than fit",
+        OWN_JUDGE,
+        "(prompt, _cut(task, text, task.decoding.max_length))",
+        "(prompt, text)",
+        f"{OWN_JUDGE_TEST} -k 'letters or allowed'",
+    ),
+    Fault(
+        "a question to the policy itself that does not fit",
+        OWN_JUDGE,
+        "if len(alone) + prompt + response + _SEAMS > model.room:",
+        "if len(alone) > model.room:",
+        f"{OWN_JUDGE_TEST} -k refused",
     ),
 ]

@@ -195,7 +195,11 @@ def test_a_round_writes_judges_and_is_held_to_the_policy_of_the_one_before(
             key=alignment.stage_key(0, 20),
             step=np.int32(2),
         )
-        made = rounds[1].make(run.context(setup, state), None)
+        context = dataclasses.replace(
+            run.context(setup, state),
+            answer=own_judge.answering(task, setup.policy, params),
+        )
+        made = rounds[1].make(context, None)
         tokens = kept["responses.tokens"]
         equal = made.responses.tokens.shape == tokens.shape and (
             (made.responses.tokens == tokens).all()

@@ -79,10 +79,10 @@ class LocalModel:
     def questions(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns the tokens of questions up to where answers begin, of any length."""
         whole = 2**31 - 1
-        if self.tokenizer.chat is None:
-            return data.prompt_ids(self.tokenizer, texts, length=whole).tokens
-        talks = [[{"role": "user", "content": own}] for own in texts]
-        return data.chat_ids(self.tokenizer, talks, length=whole).tokens
+        if self.tokenizer.chat is not None:
+            talks = [[{"role": "user", "content": own}] for own in texts]
+            return data.chat_ids(self.tokenizer, talks, length=whole).tokens
+        return data.prompt_ids(self.tokenizer, texts, length=whole).tokens
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each question, none of which is too long."""
