@@ -1189,6 +1189,27 @@ FAULTS = [
         "tests/training/mesh_test.py -k same_steps_as_one",
     ),
     Fault(
+        "as many processes as policies are left",
+        "nashalign/alignment/several.py",
+        "training.num_processes(several.processes, len(trials))",
+        "training.num_processes(several.processes, 2)",
+        "tests/alignment/several_test.py -k share_that_it_had",
+    ),
+    Fault(
+        "processes on the same cores",
+        "nashalign/training/processes.py",
+        "own[i::number] or",
+        "own[:: number] or",
+        "tests/training/processes_test.py -k shares_depend",
+    ),
+    Fault(
+        "two at work in one folder of checkpoints",
+        "nashalign/training/checkpoints.py",
+        "self._held.enter_context(files.held(self.folder))",
+        "self._held.callback(files.held, self.folder)",
+        "tests/training/checkpoints_test.py -k one_at_a_time",
+    ),
+    Fault(
         "a room that looks upstairs",
         "nashalign/losses/pairwise.py",
         "import chex\nimport jax\n",

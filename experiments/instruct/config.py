@@ -58,8 +58,7 @@ class Config(alignment.Several):
     def recorded(self) -> dict[str, Any]:
         """Every setting that results depend on; the start policy is known by a hash."""
         policy = alignment.folder_fingerprint(self.policy)
-        record: dict[str, Any] = dataclasses.asdict(self) | {"policy": policy}
-        record["settings"] = {name: record["settings"][name] for name in self.methods}
+        record = super().recorded() | {"policy": policy}
         del record["output"]
         return record
 

@@ -17,6 +17,7 @@ class Config(alignment.Several):
     methods: tuple[str, ...] = choices.MEASURED
     """Rows of the table of methods (`python -m nashalign.algorithms` prints it), in the
     order in which they are trained; or all of them."""
+    processes: int | None = None
     policy: pathlib.Path = docstrings.START_POLICY
     """Hugging Face folder of the start policy: a Llama model with its tokenizer."""
     output: pathlib.Path = pathlib.Path("runs/summarise")
@@ -45,8 +46,7 @@ class Config(alignment.Several):
     def recorded(self) -> dict[str, Any]:
         """Every setting that results depend on; the start policy is known by a hash."""
         policy = alignment.folder_fingerprint(self.policy)
-        record: dict[str, Any] = dataclasses.asdict(self) | {"policy": policy}
-        record["settings"] = {name: record["settings"][name] for name in self.methods}
+        record = super().recorded() | {"policy": policy}
         del record["output"], record["data"]
         return record
 

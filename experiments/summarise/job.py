@@ -1,6 +1,8 @@
 """The stages of the main job: load, fit the judges, align by every method, compare."""
 
 import dataclasses
+import functools
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,26 +33,68 @@ class Job:
 
 def begin(config: Config, run: training.Run) -> Job:
     """Loads, samples, votes, and fits the judges."""
-    loaded = docstrings.load_task(config.policy, config.data, config.text)
+    loaded = _load(config)
     for split, setting, number in config.prompts_needed():
         loaded.require(split, setting, number)
     terminal.console().print(loaded.describe())
     run.require_same("prompts", loaded.task.fingerprint())
-    # The policies are compared under the preference model, whatever they learn from.
-    read = {"preference"}.union(*map(config.needs, config.methods))
-    folder, seed, looks = run.folder / "judges", config.seed, config.evaluation
     judges = alignment.learn_judges(
-        loaded.task, loaded.voters, config.judges, read, seed, folder
+        loaded.task,
+        loaded.voters,
+        config.judges,
+        _read(config),
+        config.seed,
+        run.folder / "judges",
+        functools.partial(_task_and_voters, config),
+        config.processes,
     )
+    bench = _bench(config, loaded, judges, run.folder)
+    return Job(config=config, run=run, loaded=loaded, judges=judges, bench=bench)
+
+
+def _load(config: Config) -> docstrings.Docstrings:
+    """The task."""
+    return docstrings.load_task(config.policy, config.data, config.text)
+
+
+def _read(config: Config) -> set[str]:
+    """Kinds of judges that are read by somebody."""
+    # The policies are compared under the preference model, whatever they learn from.
+    return {"preference"}.union(*map(config.needs, config.methods))
+
+
+def _task_and_voters(config: Config):
+    """What judges are fitted with, in a process of their own."""
+    loaded = _load(config)
+    return loaded.task, loaded.voters
+
+
+def _make_bench(config: Config, folder: pathlib.Path) -> alignment.Bench:
+    """The bench in a process of its own, when the judges have been fitted."""
+    loaded = _load(config)
+    judges = alignment.read_judges(
+        loaded.task,
+        loaded.voters,
+        config.judges,
+        _read(config),
+        config.seed,
+        folder / "judges",
+    )
+    return _bench(config, loaded, judges, folder)
+
+
+def _bench(config, loaded, judges, folder) -> alignment.Bench:
+    """What all runs share."""
+    seed = config.seed
     task = alignment.with_adapters(loaded.task, config.lora, config.training, seed)
-    bench = alignment.Bench(
+    looks = config.evaluation.num_validation_prompts
+    return alignment.Bench(
         task=task,
         annotators=judges,
-        data_set=_data_set(config, loaded, judges, folder),
-        validation=alignment.validation(task, looks.num_validation_prompts, seed),
+        data_set=_data_set(config, loaded, judges, folder / "judges"),
+        validation=alignment.validation(task, looks, seed),
         training=config.training,
     )
-    return Job(config=config, run=run, loaded=loaded, judges=judges, bench=bench)
 
 
 def _data_set(config, loaded, judges, folder) -> alignment.DataSet | None:
@@ -71,7 +115,8 @@ def _data_set(config, loaded, judges, folder) -> alignment.DataSet | None:
 def align_and_compare(job: Job) -> None:
     """Trains every run, and compares all policies on test prompts."""
     loaded, config, folder = job.loaded, job.config, job.run.folder
-    aligned, curves = alignment.align_all(job.bench, config, folder)
+    again = functools.partial(_make_bench, config, folder)
+    aligned, curves = alignment.align_all(job.bench, config, folder, again)
     panel = alignment.Panel(
         name=JUDGE,
         judge=loaded.annotator,

@@ -57,6 +57,24 @@ def main(arguments: list[str]) -> None:
 
 def align_and_compare(config: configs.Config, run: training.Run) -> None:
     """Trains every method over all parts, and compares the policies."""
+    judge = preferences.load_judge(config.judge, config.policy)
+    bench = _bench(config)
+    config = config.of_parts(len(bench.task.prompts["train"]))
+    again = functools.partial(_bench, config)
+    aligned, curves = alignment.align_all(bench, config, run.folder, again)
+    alignment.compare(
+        bench.task,
+        alignment.Panel(name="judge", judge=judge),
+        aligned,
+        config.evaluation,
+        seed=config.seed,
+        folder=run.folder / "results",
+        curves=curves,
+    )
+
+
+def _bench(config: configs.Config) -> alignment.Bench:
+    """What all runs share: the prompts, the judge, a look at progress."""
     found = data.read(config.prompts, "ultrafeedback_prompts")
     terminal.console().print(f"{config.prompts}: {found}")
     judge = preferences.load_judge(config.judge, config.policy)
@@ -68,22 +86,12 @@ def align_and_compare(config: configs.Config, run: training.Run) -> None:
     )
     config = config.of_parts(len(task.prompts["train"]))
     looks = config.evaluation.num_validation_prompts
-    bench = alignment.Bench(
+    return alignment.Bench(
         task=task,
         annotators=judge,
         data_set=None,
         validation=alignment.validation(task, looks, config.seed),
         training=config.training,
-    )
-    aligned, curves = alignment.align_all(bench, config, run.folder)
-    alignment.compare(
-        task,
-        alignment.Panel(name="judge", judge=judge),
-        aligned,
-        config.evaluation,
-        seed=config.seed,
-        folder=run.folder / "results",
-        curves=curves,
     )
 
 

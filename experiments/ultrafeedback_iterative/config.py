@@ -54,10 +54,9 @@ class Config(alignment.Several):
 
     def recorded(self) -> dict[str, Any]:
         """Every setting that results depend on; folders are known by a hash."""
-        record: dict[str, Any] = dataclasses.asdict(self)
+        record = super().recorded()
         for name in ("policy", "judge"):
             record[name] = alignment.folder_fingerprint(getattr(self, name))
-        record["settings"] = {name: record["settings"][name] for name in self.methods}
         del record["output"]
         return record
 

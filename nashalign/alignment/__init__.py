@@ -23,6 +23,7 @@ from nashalign.alignment.fitting import Fitting
 from nashalign.alignment.fitting import fit as fit_judge
 from nashalign.alignment.judges import Judges
 from nashalign.alignment.judges import learn as learn_judges
+from nashalign.alignment.judges import read as read_judges
 from nashalign.alignment.runs import Aligned, Training
 from nashalign.alignment.settings import (
     Settings,
@@ -100,6 +101,7 @@ __all__ = [
     "learn_judges",
     "logs",
     "measure_judge",
+    "read_judges",
     "require",
     "require_trained",
     "seed_variance",

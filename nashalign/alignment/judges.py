@@ -11,13 +11,13 @@ import functools
 import itertools
 import json
 import pathlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Literal
 
 import numpy as np
 
 from nashalign import games, preferences, terminal, training
-from nashalign.alignment import asking, fitting, votes
+from nashalign.alignment import asking, fitting, logs, votes
 from nashalign.alignment import task as tasks
 
 
@@ -51,6 +51,11 @@ class Judges:
             )
 
 
+Judge = preferences.PairwiseModel | preferences.RewardModel
+# Makes a task, and those who vote on what its start policy writes.
+MakeTask = Callable[[], tuple[tasks.Task, votes.Voters]]
+
+
 def learn(
     task: tasks.Task,
     voters: votes.Voters,
@@ -58,7 +63,9 @@ def learn(
     wanted: Collection[str],
     seed: int,
     folder: pathlib.Path,
-) -> dict[str, preferences.PairwiseModel | preferences.RewardModel]:
+    make_task: MakeTask | None = None,
+    processes: int | None = None,
+) -> dict[str, Judge]:
     """Returns judges by what methods read: `"preference"` or `"reward"`.
 
     Votes and fits are kept in `folder`, and not made twice; what is not among `wanted`
@@ -71,14 +78,12 @@ def learn(
       wanted: kinds of judges, of `preferences.JUDGES`.
       seed: of every draw.
       folder: where everything is kept.
+      make_task: makes task and voters again in another process; without it the judges
+        are fitted one after another.
+      processes: judges that are fitted at the same time; see `training.at_once`.
     """
     say, report = functools.partial(terminal.console().print, markup=False), {}
-    train, held_out = (
-        votes.collect(task, voters, ballot, seed, folder)
-        for ballot in votes.ballots(
-            settings.num_prompts, settings.num_held_out, settings.num_voters
-        )
-    )
+    train, held_out = _voted(task, voters, settings, seed, folder)
     for split, found in (("train", train), ("validation", held_out)):
         share = float(games.intransitive_share(found.preference).mean())
         report[f"intransitive_share_{split}"] = share
@@ -86,34 +91,101 @@ def learn(
             f"voters: {share:.1%} of the triples of sampled responses ({split}) are "
             "intransitive"
         )
+    if make_task is not None:
+        _fit_at_once(make_task, settings, wanted, seed, folder, processes)
+    judges = read(task, voters, settings, wanted, seed, folder)
     best = preferences.best_attainable_accuracy(_of_pairs(held_out.preference))
     report["best_attainable_accuracy"] = best
-    pairs = tuple(itertools.chain(*votes.PAIRINGS[: settings.num_pairings]))
-    judges = {}
-    for number, kind in enumerate(preferences.JUDGES):
-        if kind in wanted:
-            key = tasks.stage_key(seed, 10 + number)
-            judges[kind] = fitting.fit(
-                task.start,
-                kind,
-                train,
-                pairs,
-                fitting.Fitting(
-                    batch_size=settings.batch_size,
-                    learning_rate=settings.learning_rate,
-                ),
-                eos_id=task.tokenizer.closing_id,
-                key=key,
-                folder=folder / kind,
-            )
-            accuracy = expected_accuracy(judges[kind], held_out)
-            say(
-                f"{kind} model: held-out accuracy {accuracy:.3f} "
-                f"(best attainable {best:.3f}, coin 0.500)"
-            )
-            report[f"{kind}_model_accuracy"] = accuracy
+    for kind, judge in judges.items():
+        accuracy = expected_accuracy(judge, held_out)
+        say(
+            f"{kind} model: held-out accuracy {accuracy:.3f} "
+            f"(best attainable {best:.3f}, coin 0.500)"
+        )
+        report[f"{kind}_model_accuracy"] = accuracy
     training.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     return judges
+
+
+def read(
+    task: tasks.Task,
+    voters: votes.Voters,
+    settings: Judges,
+    wanted: Collection[str],
+    seed: int,
+    folder: pathlib.Path,
+) -> dict[str, Judge]:
+    """Returns judges as `learn` does, of which nothing is said or measured.
+
+    Those that `learn` has fitted are read; others are fitted.
+
+    Args:
+      task: the start policy and the prompts.
+      voters: who votes on what it writes.
+      settings: how many prompts, votes and updates.
+      wanted: kinds of judges, of `preferences.JUDGES`.
+      seed: of every draw.
+      folder: where everything is kept.
+    """
+    train, _ = _voted(task, voters, settings, seed, folder)
+    return {
+        kind: fitting.fit(
+            task.start,
+            kind,
+            train,
+            tuple(itertools.chain(*votes.PAIRINGS[: settings.num_pairings])),
+            fitting.Fitting(
+                batch_size=settings.batch_size, learning_rate=settings.learning_rate
+            ),
+            eos_id=task.tokenizer.closing_id,
+            key=tasks.stage_key(seed, 10 + number),
+            folder=folder / kind,
+        )
+        for number, kind in enumerate(preferences.JUDGES)
+        if kind in wanted
+    }
+
+
+def _voted(task, voters, settings: Judges, seed, folder) -> list[votes.Votes]:
+    """The votes on training prompts, and those on held-out ones."""
+    return [
+        votes.collect(task, voters, ballot, seed, folder)
+        for ballot in votes.ballots(
+            settings.num_prompts, settings.num_held_out, settings.num_voters
+        )
+    ]
+
+
+def _fit_at_once(
+    make_task: MakeTask, settings: Judges, wanted, seed, folder, processes
+) -> None:
+    """Fits in processes what has not had all its updates."""
+    kinds = [kind for kind in preferences.JUDGES if kind in wanted]
+    number = training.num_processes(processes, len(kinds))
+    num_steps = settings.num_prompts // settings.batch_size
+    left = [own for own in kinds if logs.num_updates(folder / own) < num_steps]
+    if number > 1:
+        training.at_once(
+            functools.partial(_fits, make_task, settings, seed, folder),
+            left,
+            number,
+            log=folder / "processes.log",
+            name=f"{len(left)} judges",
+            progress=lambda: sum(logs.num_updates(folder / own) for own in left),
+            total=num_steps * len(left),
+        )
+
+
+def _fits(
+    make_task: MakeTask, settings: Judges, seed: int, folder: pathlib.Path
+) -> Callable[[str], None]:
+    """What fits a judge, given its kind; made once in a process."""
+    task, voters = make_task()
+
+    def fit(kind: str) -> None:
+        read(task, voters, settings, {kind}, seed, folder)
+
+    return fit
 
 
 def expected_accuracy(

@@ -29,6 +29,13 @@ def _number(path: pathlib.Path) -> int:
     return int(path.parent.name.removeprefix("round_"))
 
 
+def num_updates(folder: pathlib.Path) -> int:
+    """Returns the updates in a run's log so far, which may be written to meanwhile."""
+    logs = [*folder.glob("metrics.jsonl"), *folder.glob("round_*/metrics.jsonl")]
+    lines = [line for log in logs for line in log.read_bytes().splitlines()]
+    return sum(not line.startswith(b'{"step": 0,') for line in lines)
+
+
 def seconds(folder: pathlib.Path) -> float:
     """Training time by the log, compilation included, pauses between sessions not."""
     return sum(line["seconds"] for line in read(folder))

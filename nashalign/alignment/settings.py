@@ -30,6 +30,11 @@ class Settings:
             if field.name != "learning_rate"
         }
 
+    def __reduce__(self):
+        """Is pickled by the row's name: its type is made wherever it is read."""
+        values = {own.name: getattr(self, own.name) for own in dataclasses.fields(self)}
+        return _read, (None if type(self) is Settings else type(self).__name__, values)
+
 
 def settings_type(row: algorithms.Row | str) -> type[Settings]:
     """Returns the settings of a row as a type, whose defaults are the row's.
@@ -70,6 +75,11 @@ def require_trained(methods: Collection[str], arguments: Sequence[str]) -> None:
                 f"{option} is given, and {parts[1]} is not among the --methods; leave "
                 "it out, or train the row."
             )
+
+
+def _read(row: str | None, values: dict[str, float]) -> Settings:
+    """Settings as they were pickled, of a row of the table."""
+    return (Settings if row is None else settings_type(row))(**values)
 
 
 @functools.cache

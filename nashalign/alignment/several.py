@@ -1,8 +1,9 @@
 """Several methods, each trained from several seeds, on one task with one data set."""
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from nashalign import algorithms, options, preferences, terminal, training
@@ -34,6 +35,9 @@ class Several:
     seeds: int = 1
     """Policies that each method trains, whose seeds are this one and the next ones;
     prompts, votes and judges are the same for all. A ranking needs several."""
+    processes: int | None = 1
+    """Policies that are trained at the same time on a CPU, each in a process with its
+    share of the cores; None: one for every core and every 2 GB of memory."""
     lora: Adapters = Adapters()
     training: Training = Training()
     settings: dict[str, Settings] = dataclasses.field(default_factory=dict)
@@ -42,6 +46,10 @@ class Several:
     def all_seeds(self) -> range:
         """The seeds of each method's runs."""
         return range(self.seed, self.seed + self.seeds)
+
+    def place(self, name: str, seed: int) -> str:
+        """Returns the name of the folder of one run."""
+        return name if self.seeds == 1 else f"{name}-seed{seed}"
 
     def needs(self, name: str) -> frozenset[str]:
         """Returns what a method's rounds need; see `algorithms.Row.needs`."""
@@ -52,6 +60,12 @@ class Several:
         """Returns those of the methods that learn from given responses."""
         given = algorithms.rounds.RESPONSES
         return [name for name in self.methods if given in self.needs(name)]
+
+    def recorded(self) -> dict[str, Any]:
+        """Returns every setting that results depend on, those of trained methods."""
+        record = dataclasses.asdict(self)
+        record["settings"] = {name: record["settings"][name] for name in self.methods}
+        return record
 
     def check(self) -> None:
         """Requires methods, settings that they can have, and seeds.
@@ -69,6 +83,7 @@ class Several:
             algorithms.configure(name, **settings.own)
             rate = settings.learning_rate
             options.require(f"settings.{name}.learning_rate", rate)
+        training.num_processes(self.processes, len(self.methods) * self.seeds)
         options.require("seeds", self.seeds)
         options.require_seed(self.seed, self.seeds)
         for field in dataclasses.fields(self):
@@ -145,7 +160,10 @@ class Bench:
 
 
 def align_all(
-    bench: Bench, several: Several, folder: pathlib.Path
+    bench: Bench,
+    several: Several,
+    folder: pathlib.Path,
+    make_bench: Callable[[], Bench] | None = None,
 ) -> tuple[dict[str, list[Contestant]], Curves]:
     """Trains every run, and exports its policy.
 
@@ -155,6 +173,8 @@ def align_all(
       bench: what the runs share.
       several: the methods, their settings and seeds.
       folder: of a run each, and of `policies`.
+      make_bench: makes the bench again in another process; see `training.at_once`.
+        Without it the runs are trained one after another.
 
     Returns:
       Policies, one a seed, and learning curves; both by the method's title.
@@ -162,15 +182,20 @@ def align_all(
     Raises:
       TrainingDiverged: the only run has.
     """
+    diverged = {}
+    if make_bench is not None:
+        diverged = _train_at_once(make_bench, several, folder)
     aligned: dict[str, list[Contestant]] = {}
     curves: Curves = {}
     single = several.seeds == 1
     for name in several.methods:
         title, settings = algorithms.find(name).title, several.settings[name]
         for seed in several.all_seeds:
-            place = name if single else f"{name}-seed{seed}"
+            place = several.place(name, seed)
             label = title if single else f"{title}, seed {seed}"
             try:
+                if (name, seed) in diverged:
+                    raise diverged[name, seed]
                 found = bench.align(name, settings, seed, folder / place, label)
             except training.TrainingDiverged as error:
                 if single and len(several.methods) == 1:
@@ -183,3 +208,48 @@ def align_all(
                 curves.setdefault(title, []).extend(logs.read(folder / place))
             aligned.setdefault(title, []).append(own)
     return aligned, curves
+
+
+# A method and a seed.
+_Trial = tuple[str, int]
+_Diverged = training.TrainingDiverged
+
+
+def _train_at_once(
+    make_bench: Callable[[], Bench], several: Several, folder: pathlib.Path
+) -> dict[_Trial, _Diverged]:
+    """Trains in processes what has not had all its updates, and says what diverged."""
+    num_steps = several.training.num_steps
+    trials = [(name, seed) for name in several.methods for seed in several.all_seeds]
+    places = {own: folder / several.place(*own) for own in trials}
+    number = training.num_processes(several.processes, len(trials))
+    left = [own for own in trials if logs.num_updates(places[own]) < num_steps]
+    if number < 2:
+        return {}
+    found = training.at_once(
+        functools.partial(_trains, make_bench, several, folder),
+        left,
+        number,
+        log=folder / "processes.log",
+        name=f"{len(left)} policies",
+        progress=lambda: sum(logs.num_updates(places[own]) for own in left),
+        total=num_steps * len(left),
+    )
+    return {own: e for own, e in zip(left, found, strict=True) if e is not None}
+
+
+def _trains(
+    make_bench: Callable[[], Bench], several: Several, folder: pathlib.Path
+) -> Callable[[_Trial], _Diverged | None]:
+    """What trains one policy, and returns whether it diverged; made once a process."""
+    bench = make_bench()
+
+    def train(trial: _Trial) -> _Diverged | None:
+        name, seed = trial
+        place = several.place(name, seed)
+        try:
+            bench.align(name, several.settings[name], seed, folder / place, place)
+        except training.TrainingDiverged as error:
+            return error
+
+    return train

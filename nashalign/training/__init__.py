@@ -26,6 +26,7 @@ from nashalign.training.mesh import (
     pmapped,
     replicated,
 )
+from nashalign.training.processes import at_once, num_processes
 from nashalign.training.runs import ConfigChanged, Run, RunFinished, open_run
 from nashalign.training.trackers import wandb_tracker
 
@@ -39,12 +40,14 @@ __all__ = [
     "Step",
     "Tracker",
     "TrainingDiverged",
+    "at_once",
     "batched",
     "damaged",
     "data_parallel",
     "fully_sharded",
     "keep_arrays",
     "make_mesh",
+    "num_processes",
     "open_run",
     "pmapped",
     "read_arrays",

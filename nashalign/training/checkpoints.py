@@ -11,6 +11,7 @@ data and wrapped again. Deliberately absent: partial and best-so-far checkpoints
 """
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import logging
@@ -43,7 +44,8 @@ class Checkpoints:
 
     Saving goes on in the background: the state may be donated or changed as soon as
     `save` returns, and is durable after `wait`. Use it as a context manager, or `close`
-    it. One process at a time: opening removes what a kill has left half-written.
+    it. One at a time, which others are kept from until it is closed: opening removes
+    what a kill has left half-written.
 
     Attributes:
       folder: where they are.
@@ -58,13 +60,15 @@ class Checkpoints:
 
         Raises:
           OSError: if the folder cannot be written.
-          ValueError: if `keep` is below 1.
+          ValueError: if `keep` is below 1, or another process is at work there.
         """
         if keep < 1:
             raise ValueError(f"keep is {keep}; at least one checkpoint must be kept")
         self.folder = pathlib.Path(folder).absolute()
         self._keep = keep
         files.require_writable(self.folder)
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(files.held(self.folder))
         with writing.name_failures(self.folder):
             for left in self.folder.glob(f"{writing.TEMPORARY}*"):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -141,6 +145,7 @@ class Checkpoints:
         finally:
             self._thread.shutdown()
             self._orbax.close()
+            self._held.close()
 
     def restore_latest(self, like: PyTree) -> tuple[int, PyTree] | None:
         """Returns the newest step and its state, or None if there is none yet.

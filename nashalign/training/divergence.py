@@ -16,6 +16,7 @@ class TrainingDiverged(ArithmeticError):
     """A metric or the state is no longer finite.
 
     Attributes:
+      what: which number is not finite.
       step: the step, counted from 1, whose metrics say so.
       last_good: the step of the last checkpoint, which holds neither NaN nor plus
         infinity; None if there is none.
@@ -26,13 +27,18 @@ class TrainingDiverged(ArithmeticError):
         self, what: str, step: int, last_good: int | None, batch: pathlib.Path
     ):
         """Words where to look."""
-        self.step, self.last_good, self.batch = step, last_good, batch
+        self.what, self.step = what, step
+        self.last_good, self.batch = last_good, batch
         good = "there is none" if last_good is None else f"step {last_good}"
         super().__init__(
             f"{what} at step {step}; its batch and record are in {batch}. Last good "
             f"checkpoint: {good}. If the numbers there are good, a smaller "
             "learning_rate, in a new folder, is the first thing to try"
         )
+
+    def __reduce__(self):
+        """Is pickled by what it was made of, and so comes whole from a process."""
+        return type(self), (self.what, self.step, self.last_good, self.batch)
 
 
 def is_broken(state: PyTree) -> bool:

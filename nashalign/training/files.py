@@ -3,17 +3,43 @@
 Every failure names the path that failed, and what is to be done about it.
 """
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nashalign import json_file, writing
+
+
+@contextlib.contextmanager
+def held(folder: pathlib.Path) -> Iterator[None]:
+    """Holds a folder during the block; the system lets go of it when the process dies.
+
+    Args:
+      folder: which exists.
+
+    Raises:
+      ValueError: it is held, by whatever process.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"another process is at work in {folder}; wait for it, end it, or give "
+                "another --output"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import jax
 
+from nashalign.training import processes
+
 
 def differences(old, new, prefix: str = "") -> list[tuple[str, Any, Any]]:
     """Returns settings that differ, by dotted name; what is not there is "(absent)"."""
@@ -30,10 +32,13 @@ def environment() -> dict[str, str]:
     """Returns what bit-identical resuming depends on besides the configuration."""
     packages = ("jax", "jaxlib", "flax", "optax")
     devices = jax.devices()
+    # On how many cores a sum is shared out decides how it is rounded.
+    cores = processes.cores() if devices[0].platform == "cpu" else ()
     return {
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in packages},
         "devices": f"{len(devices)} x {devices[0].device_kind}",
+        **({"cores": str(len(cores))} if cores else {}),
     }
 
 

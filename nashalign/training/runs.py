@@ -6,7 +6,6 @@ resumes; with another one, the difference is shown; a finished one is never touc
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import pathlib
 import time
@@ -140,7 +139,7 @@ def open_run(
     folder = pathlib.Path(folder)
     with writing.name_failures(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder):
+    with files.held(folder):
         record = {
             "format": FORMAT,
             "config": records.plain(config),
@@ -160,23 +159,6 @@ def open_run(
             if [path.name for path in folder.iterdir()] == [CONFIG]:
                 (folder / CONFIG).unlink()
             raise
-
-
-@contextlib.contextmanager
-def _held(folder: pathlib.Path) -> Iterator[None]:
-    """Holds the folder; the system lets go of it when the process dies."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"another process is at work in {folder}; wait for it, end it, or give "
-                "another --output"
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _require_same(folder: pathlib.Path, record: dict, extends: Sequence[str]) -> None:

@@ -8,6 +8,9 @@ import json
 import pathlib
 import re
 import shutil
+import subprocess
+import sys
+import time
 
 import jax
 import numpy as np
@@ -40,7 +43,7 @@ def arguments(start_policy, harvested):
             "--smoke",
             *("--policy", str(start_policy), "--data", str(harvested)),
             *("--methods", "rl", "nash_md_pg", "--output", str(output)),
-            *("--training.num-steps", "3"),
+            *("--training.num-steps", "3", "--processes", "1"),
             *more,
         ]
 
@@ -182,6 +185,44 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(
             weights(output / "policies" / name),
             weights(finished / "policies" / name),
         )
+
+
+@pytest.mark.full
+def test_policies_trained_at_the_same_time_go_on_after_a_kill_with_the_same_bits(
+    arguments, tmp_path
+):
+    def begun(output):
+        more = ("--processes", "2", "--training.num-steps", "6")
+        command = arguments(output, *more)
+        return subprocess.Popen(
+            [sys.executable, "-m", "experiments.summarise", *command]
+        )
+
+    def updates():
+        return alignment.logs.num_updates(tmp_path / "broken" / "rl")
+
+    whole, broken = (tmp_path / name for name in ("whole", "broken"))
+    assert begun(whole).wait(600) == 0
+    parent = begun(broken)
+    while updates() < 1:
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.kill()
+    # A process that has lost its parent saves, and is gone.
+    while (code := begun(broken).wait(600)) == 1:
+        pass
+    assert code == 0 and updates() == 6
+    for name in ("rl", "nash_md_pg"):
+        own, other, alone = (
+            weights(folder / "policies" / name) for folder in (whole, broken, finished)
+        )
+        jax.tree.map(np.testing.assert_array_equal, own, other)
+        # Sums over another number of cores are rounded in another way.
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), own, alone
+        )
+    said = (whole / "processes.log").read_text()
+    assert "rl" in said and "nash_md_pg" in said
 
 
 @pytest.mark.full

@@ -221,3 +221,12 @@ def test_too_little_space_is_an_error_before_any_work(checkpoints, monkeypatch):
 def test_at_least_one_checkpoint_must_be_kept(tmp_path):
     with pytest.raises(ValueError, match="keep is 0"):
         training.Checkpoints(tmp_path, keep=0)
+
+
+def test_checkpoints_are_opened_one_at_a_time(tmp_path):
+    with (
+        training.Checkpoints(tmp_path),
+        pytest.raises(ValueError, match="another process is at work"),
+    ):
+        training.Checkpoints(tmp_path)
+    training.Checkpoints(tmp_path).close()

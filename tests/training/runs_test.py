@@ -33,7 +33,7 @@ def test_a_new_folder_holds_configuration_versions_and_devices(tmp_path):
         "optimizer": {"learning_rate": 1e-3, "betas": [0.9, 0.95]},
     }
     versions = {"python", "jax", "jaxlib", "flax", "optax", "devices"}
-    assert set(written["environment"]) == versions
+    assert set(written["environment"]) == versions | {"cores"}
     assert written["environment"]["devices"] == "8 x cpu"
 
 
