@@ -14,8 +14,6 @@ import tyro
 
 from nashalign import preferences, terminal, training
 
-"""How many seeds random keys can tell apart."""
-
 
 def guard(
     main: Callable[[list[str]], int | None],

@@ -1198,9 +1198,9 @@ FAULTS = [
     Fault(
         "processes on the same cores",
         "nashalign/training/processes.py",
-        "own[i::number] or",
-        "own[:: number] or",
-        "tests/training/processes_test.py -k shares_depend",
+        "own[place % len(own)]",
+        "own[place % size]",
+        "tests/training/processes_test.py -k shares_are_equal",
     ),
     Fault(
         "two at work in one folder of checkpoints",

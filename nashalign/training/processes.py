@@ -180,9 +180,12 @@ def _bar(
 
 
 def _shares(number: int) -> list[list[int]]:
-    """The cores of each process."""
+    """The cores of each process, as many for each: a piece may be done by any."""
     own = cores()
-    return [own[i::number] or [own[i % len(own)]] for i in range(number)]
+    size = max(1, len(own) // number)
+    places = range(size * number)
+    dealt = [own[place % len(own)] for place in places]
+    return [dealt[place : place + size] for place in places[::size]]
 
 
 # Of a process of `at_once`; what does a piece is made when the first one comes.
