@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from nashalign import algorithms, preferences, training
-from nashalign.alignment import asking, course, examples, own_judge, runs, steps
+from nashalign.alignment import ahead, asking, course, examples, own_judge, runs, steps
 from nashalign.alignment import task as tasks
 from nashalign.alignment.validation import Validation
 from nashalign.types import Examples
@@ -69,6 +69,7 @@ def align(
     updates = training
     rounds = row.course(updates.num_steps, **settings or {})
     require(row.title, rounds, task, answers, data_set)
+    ahead.require(row.title, rounds, answers, updates)
     run = runs.Run(
         task=task,
         annotators=answers,

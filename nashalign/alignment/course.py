@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from nashalign import algorithms, preferences, terminal, training
 from nashalign.alignment import (
+    ahead,
     batching,
     best,
     examples,
@@ -75,7 +76,7 @@ def through(
         read = functools.partial(_with_log_probs, run, setup, own, method)
         learnt = read(whole(state), found, done, place, called)
         batch = batching.batches(run, method, learnt, done)
-        state = _train(run, own, method, step, state, batch, place, called)
+        state = _train(run, own, method, setup, step, state, batch, place, called)
         done += own.num_steps
         if int(state.step) < done:
             say(f"{called}: the budget of KL is spent after {int(state.step)} updates")
@@ -167,12 +168,12 @@ def _compiled(
         run.memory,
         run.mesh,
         annotator is not None and preferences.on_host(annotator),
-        run.training.pieces,
+        ahead.Step if run.training.ahead else steps.in_pieces(run.training.pieces),
     )
 
 
 def _train(
-    run: runs.Run, own, method, compiled, state, batches, folder, label
+    run: runs.Run, own, method, setup, compiled, state, batches, folder, label
 ) -> algorithms.State:
     """The state after a round of a run."""
     annotator, validation = run.annotators.get(method.annotation), run.validation
@@ -187,7 +188,12 @@ def _train(
         more |= rollouts.length_half_width(groups.responses.mask)
         return state, metrics | more, groups
 
-    return training.run(
+    evaluate = validation and _evaluation(run, validation, method)
+    if run.training.ahead:
+        state = ahead.begin(method, setup, state, batches(0), run.base)
+        batches = ahead.paired(batches, own.num_steps)
+        evaluate = evaluate and ahead.of_state(evaluate)
+    state = training.run(
         step,
         state,
         batches,
@@ -197,11 +203,12 @@ def _train(
         save_every=run.training.save_every,
         show=("log_ratio", "win_rate"),
         rollouts_of=functools.partial(rollouts.lines, run.task),
-        evaluate=validation and _evaluation(run, validation, method),
+        evaluate=evaluate,
         evaluate_every=run.training.evaluate_every,
         stop=functools.partial(_spent, run.training.kl_budget),
         track=run.track,
     )
+    return state.state if run.training.ahead else state
 
 
 def _evaluation(

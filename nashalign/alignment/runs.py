@@ -55,6 +55,10 @@ class Training:
     """Pieces in which a batch is written where an annotator of text is asked on the
     host: it answers about one while the device writes the next. They must divide the
     batch."""
+    ahead: bool = False
+    """Whether each batch is written one update early, while an annotator on the host is
+    asked about the one before: from the second update on, responses are those of the
+    policy one update ago."""
     frozen_dtype: Dtype | None = None
     """In what policies are kept that stay where they are, such as the reference; by
     default bfloat16 on an accelerator, and what the policy itself is in on a CPU."""

@@ -1,5 +1,6 @@
 """Compiled updates, for annotators on the device and on the host."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -34,6 +35,8 @@ class Step(Protocol):
 # Programs of rows that are done with would fill the memory of a small machine.
 _PROGRAMS = 8
 
+# What makes an update of its halves; its last arguments are learning rate and base.
+Split = Callable[["Halves"], Callable[..., Any]]
 # What stays of a run, given the peak of its learning rate: a number, or a traced one.
 MakeSetup = Callable[[Numeric], algorithms.Setup]
 
@@ -49,7 +52,7 @@ def compile_step(
     memory: algorithms.Memory,
     mesh: jax.sharding.Mesh,
     on_host: bool,
-    pieces: int = 1,
+    split: Split | None = None,
 ) -> tuple[algorithms.Setup, Step]:
     """Returns the setup of a run and its step.
 
@@ -67,10 +70,10 @@ def compile_step(
       memory: what is traded for memory.
       mesh: the devices.
       on_host: whether the annotator is asked between two programs.
-      pieces: in which a batch is written then, where the annotator reads texts: it is
-        asked about one while the device writes the next.
+      split: the update that is made of its halves then; by default one that asks about
+        a whole batch.
     """
-    asking = pieces if on_host else None
+    asking = (split or InPieces) if on_host else None
     make_setup, step = _compiled(
         policy, decoding, levels, num_steps, schedule, rule, memory, mesh, asking
     )
@@ -101,7 +104,7 @@ def _compiled(
 
     if asking is None:
         return make_setup, _whole(make_setup, mesh)
-    return make_setup, _split(make_setup, mesh, asking)
+    return make_setup, asking(_halves(make_setup, mesh))
 
 
 def _whole(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
@@ -117,10 +120,34 @@ def _whole(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Callable[..., Any]
     return _placed(step, mesh)
 
 
-def _split(
-    make_setup: MakeSetup, mesh: jax.sharding.Mesh, pieces: int
-) -> Callable[..., Any]:
-    """An update that asks an annotator on the host between two programs."""
+@dataclasses.dataclass(frozen=True)
+class Halves:
+    """The two programs of an update, between which an annotator on the host is asked.
+
+    Attributes:
+      mesh: the devices.
+      rollout: `(method, state, batch, base) -> groups`; the batch is on the mesh.
+      learn: `(state, groups, method, learning_rate, base) -> (state, metrics, groups)`.
+      look: the same, of the first half of an extragradient step.
+    """
+
+    mesh: jax.sharding.Mesh
+    rollout: Callable[..., Groups]
+    learn: Callable[..., Any]
+    look: Callable[..., Any]
+
+    def put(self, state: algorithms.State) -> algorithms.State:
+        """Returns a state where it is kept."""
+        return jax.device_put(state, sharding(state, self.mesh))
+
+    def draw(self, method, state, batch, base) -> Groups:
+        """Returns a batch's groups, not annotated, as soon as they are begun."""
+        placed = jax.device_put(batch, training.batched(self.mesh))
+        return self.rollout(method, state, placed, base)
+
+
+def _halves(make_setup: MakeSetup, mesh: jax.sharding.Mesh) -> Halves:
+    """The programs of an update that is split where an annotator is asked."""
     drawing = make_setup(0.0)
 
     @functools.partial(
@@ -140,14 +167,39 @@ def _split(
         )
         return algorithms.without_base(state), metrics, groups
 
-    learn_last = _placed(learn, mesh)
-    learn_first = _placed(functools.partial(learn, look_ahead=True), mesh)
+    look = functools.partial(learn, look_ahead=True)
+    return Halves(mesh, rollout, _placed(learn, mesh), _placed(look, mesh))
 
-    def asked(method, annotator, state, batch, base):
-        number = pieces if _in_pieces(annotator, batch) else 1
+
+@dataclasses.dataclass(frozen=True)
+class InPieces:
+    """An update that asks an annotator on the host between two programs.
+
+    Attributes:
+      halves: the programs.
+      pieces: in which a batch is written, where the annotator reads texts: it is asked
+        about one while the device writes the next.
+    """
+
+    halves: Halves
+    pieces: int = 1
+
+    def __call__(self, state, batch, method, annotator, learning_rate, base):
+        """Returns the next state, metrics, and the groups that were learnt from."""
+        state = self.halves.put(state)
+        if method.step.looks_ahead:
+            first = algorithms.looking(state)
+            groups = self._asked(method, annotator, first, batch, base)
+            state, _, _ = self.halves.look(state, groups, method, learning_rate, base)
+        groups = self._asked(method, annotator, state, batch, base)
+        return self.halves.learn(state, groups, method, learning_rate, base)
+
+    def _asked(self, method, annotator, state, batch, base):
+        """The groups of a batch, annotated."""
+        number = self.pieces if _in_pieces(annotator, batch) else 1
         # All are on their way before the first is waited for.
         drawn = [
-            rollout(method, state, jax.device_put(own, training.batched(mesh)), base)
+            self.halves.draw(method, state, own, base)
             for own in _shared_out(batch, number)
         ]
         found = [
@@ -156,15 +208,11 @@ def _split(
         ]
         return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
 
-    def step(state, batch, method, annotator, learning_rate, base):
-        state = jax.device_put(state, sharding(state, mesh))
-        if method.step.looks_ahead:
-            groups = asked(method, annotator, algorithms.looking(state), batch, base)
-            state, _, _ = learn_first(state, groups, method, learning_rate, base)
-        groups = asked(method, annotator, state, batch, base)
-        return learn_last(state, groups, method, learning_rate, base)
 
-    return step
+@functools.cache
+def in_pieces(number: int) -> Split:
+    """Returns what makes updates that ask about a batch in so many pieces."""
+    return functools.partial(InPieces, pieces=number)
 
 
 def _in_pieces(annotator, batch) -> bool:

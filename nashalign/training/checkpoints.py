@@ -170,15 +170,18 @@ class Checkpoints:
             raise self._damaged(place / faults[0], "it is not what was written")
         self._require_fit(steps[-1], contents["leaves"], wanted)
         try:
+            kept = {name: leaf for name, leaf in wanted.items() if leaf.size}
             leaves = self._orbax.restore(
                 place,
-                args=ocp.args.StandardRestore(jax.tree.map(arrays.target, wanted)),
+                args=ocp.args.StandardRestore(jax.tree.map(arrays.target, kept)),
             )
         except Exception as error:
             raise self._damaged(place, error) from error
         names = arrays.names(like)
         return steps[-1], jax.tree.map(
-            lambda name, leaf: arrays.like(leaves[name], leaf), names, like
+            lambda name, leaf: arrays.like(leaves[name], leaf) if leaf.size else leaf,
+            names,
+            like,
         )
 
     def note(self, step: int) -> dict:
@@ -195,7 +198,9 @@ class Checkpoints:
     def _write(self, step: int, leaves: dict[str, np.ndarray], note: Mapping) -> None:
         """Writes a checkpoint beside its place, moves it there, and drops old ones."""
         temporary = self.folder / f"{writing.TEMPORARY}{step}"
-        self._orbax.save(temporary, args=ocp.args.StandardSave(leaves), force=True)
+        # Orbax saves no array without entries, and there is nothing in one to be kept.
+        kept = {name: leaf for name, leaf in leaves.items() if leaf.size}
+        self._orbax.save(temporary, args=ocp.args.StandardSave(kept), force=True)
         contents = {
             "leaves": {name: arrays.signature(leaf) for name, leaf in leaves.items()},
             "files": files.checksums(temporary),

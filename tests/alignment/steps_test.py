@@ -138,7 +138,7 @@ def asked_in(pieces, monkeypatch=None):
         monkeypatch.setattr(jax, "device_put", counted)
     setup, step = steps.compile_step(
         *(token_game.POLICY, token_game.DECODING, None, 0.3, 3, "constant", "sgd"),
-        *(algorithms.Memory(), mesh, True, pieces),
+        *(algorithms.Memory(), mesh, True, steps.in_pieces(pieces)),
     )
     method = algorithms.configure("online_ipo", tau=0.4)
     params = token_game.parameters(token_game.POLICY, 0)
