@@ -36,12 +36,13 @@ class Ahead:
     Attributes:
       state: of the algorithm.
       pending: the next batch's groups, not annotated; zeros where none are drawn.
-      drawn_at: int32, updates that the policy had seen which wrote them; -1 for none.
+      drawn: bool, whether some are. It stays on the host: to read it there waits for no
+        update.
     """
 
     state: algorithms.State
     pending: Groups
-    drawn_at: Array
+    drawn: Array
 
 
 def begin(
@@ -62,7 +63,7 @@ def begin(
     """
     draw = functools.partial(algorithms.rollout, method, setup)
     shape = jax.eval_shape(draw, algorithms.on_base(state, base), prompts)
-    return Ahead(state=state, pending=_zeros(shape), drawn_at=_NEVER)
+    return Ahead(state=state, pending=_zeros(shape), drawn=np.array(False))
 
 
 def paired(
@@ -105,25 +106,22 @@ class Step:
         """Returns what is carried next, metrics with `staleness`, and the groups."""
         own, coming = batch
         state = self.halves.put(carried.state)
-        step, drawn_at = int(state.step), int(carried.drawn_at)
-        groups = carried.pending
-        if drawn_at < 0:
-            groups, drawn_at = self.halves.draw(method, state, own, base), step
-        pending, next_drawn_at = _zeros(groups), _NEVER
+        # Nothing of the state is read here, as the update before may be under way.
+        groups, staleness = carried.pending, int(carried.drawn)
+        if not staleness:
+            groups = self.halves.draw(method, state, own, base)
+        pending = _zeros(groups)
         if coming is not None:
             # The keys and the schedule of the update to come, the policies of this.
             writing = dataclasses.replace(state, step=state.step + 1)
             pending = self.halves.draw(method, writing, coming, base)
-            next_drawn_at = np.array(step, np.int32)
         groups = algorithms.ask(method, annotator, state, jax.device_get(groups))
         state, metrics, groups = self.halves.learn(
             state, groups, method, learning_rate, base
         )
-        carried = Ahead(state=state, pending=pending, drawn_at=next_drawn_at)
-        return carried, metrics | {"staleness": jnp.asarray(step - drawn_at)}, groups
-
-
-_NEVER = np.array(-1, np.int32)
+        drawn = np.array(coming is not None)
+        carried = Ahead(state=state, pending=pending, drawn=drawn)
+        return carried, metrics | {"staleness": jnp.asarray(staleness)}, groups
 
 
 def _zeros(groups: Any) -> Groups:

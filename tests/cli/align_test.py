@@ -527,6 +527,7 @@ def test_a_policy_that_judges_itself_needs_nobody_else(arguments, prompts, tmp_p
         ("nash_md_pg", ("--training.batch-size", "400"), "--training.batch-size asks"),
         ("nash_md_pg", ("--training.batch-size", "9"), "8 devices"),
         ("nash_md_pg", ("--training.pieces", "2"), "--training.pieces is 2"),
+        ("egpo", ("--training.ahead",), "--training.ahead: "),
         ("nash_md_pg", ("--splits.test", "0"), "--splits.test"),
         ("nash_md_pg", ("--text.prompt-length", "44"), "lower one"),
         ("conditional", (), "`levels`"),

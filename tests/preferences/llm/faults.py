@@ -13,6 +13,8 @@ ANNOTATORS = "nashalign/cli/annotators.py"
 _READING, _SERVER = f"{_TESTS}/reading_test.py", f"{_TESTS}/server_test.py"
 _LOCAL, _CLI = f"{_TESTS}/local_test.py", "tests/cli/judge_test.py"
 
+_AHEAD = "tests/alignment/ahead_test.py"
+
 LLM = [
     Fault(
         "an LLM judge asked in one order",
@@ -245,9 +247,30 @@ LLM = [
     Fault(
         "pieces of a batch asked about one by one",
         STEPS,
-        "number = pieces if _in_pieces(annotator, batch) else 1",
+        "number = self.pieces if _in_pieces(annotator, batch) else 1",
         "number = 1",
         "tests/alignment/steps_test.py -k in_pieces",
+    ),
+    Fault(
+        "a batch drawn ahead by the policy that learns from it",
+        "nashalign/alignment/ahead.py",
+        "groups, staleness = carried.pending, int(carried.drawn)",
+        "groups, staleness = carried.pending, 0",
+        f"{_AHEAD} -k policy_before",
+    ),
+    Fault(
+        "a batch drawn ahead with the keys of the update before",
+        "nashalign/alignment/ahead.py",
+        "writing = dataclasses.replace(state, step=state.step + 1)",
+        "writing = state",
+        f"{_AHEAD} -k policy_before",
+    ),
+    Fault(
+        "a batch drawn ahead that a checkpoint forgets",
+        "nashalign/alignment/ahead.py",
+        "carried = Ahead(state=state, pending=pending, drawn=drawn)",
+        "carried = Ahead(state=state, pending=_zeros(pending), drawn=drawn)",
+        f"{_AHEAD} -k policy_before",
     ),
     Fault(
         "an annotator that draws asked in pieces",
