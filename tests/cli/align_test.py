@@ -561,3 +561,13 @@ def test_a_file_that_is_wrong_is_named(arguments, files, tmp_path, option, value
     more = (option, value.format(files=files))
     message = align(arguments(tmp_path / "run", "online_ipo", *more))
     assert str(message).startswith("error: ") and said in message
+
+
+@pytest.mark.slow
+def test_batches_are_written_one_update_ahead(arguments, tmp_path):
+    more = ("--training.ahead", "--training.num-steps", "3")
+    assert align(arguments(tmp_path / "run", "online_ipo", *more)) == 0
+    log = training.read_log(tmp_path / "run/run/metrics.jsonl")
+    assert [own["staleness"] for own in log if own["step"]] == [0, 1, 1]
+    assert any("win_rate" in own for own in log)
+    assert (tmp_path / "run/policy").exists()
