@@ -7,10 +7,13 @@ lane it runs for all.
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import pytest
 
 from nashalign import algorithms
+
+T = TypeVar("T")
 
 
 def parts(row: algorithms.Row) -> set[str]:
@@ -38,13 +41,16 @@ def parts(row: algorithms.Row) -> set[str]:
     )
 
 
-def covering(rows: Mapping[str, algorithms.Row], first: Sequence[str]) -> list[str]:
-    """Names of a few rows that have, together, all parts of all rows.
+def covering(known: Mapping[T, set[str]], first: Sequence[T] = ()) -> list[T]:
+    """Returns a few of what consists of parts that have, together, all parts of all.
 
-    After the first, each is the row that has most of the parts that those before it
+    After the first, each is the one that has most of the parts that those before it
     lack.
+
+    Args:
+      known: the parts of each, such as of a row by its name.
+      first: those that are chosen in any case.
     """
-    known = {name: parts(row) for name, row in rows.items()}
     chosen = list(first)
     missing = set().union(*known.values()).difference(*(known[n] for n in chosen))
     while missing:
@@ -54,7 +60,10 @@ def covering(rows: Mapping[str, algorithms.Row], first: Sequence[str]) -> list[s
 
 
 # The first two are those that most is written about.
-REPRESENTATIVES = covering(algorithms.TABLE, ("online_ipo", "nash_md_pg"))
+REPRESENTATIVES = covering(
+    {name: parts(row) for name, row in algorithms.TABLE.items()},
+    ("online_ipo", "nash_md_pg"),
+)
 
 
 # They have three quarters of all parts: enough of a test that takes long, and says in
@@ -63,9 +72,9 @@ FEW = REPRESENTATIVES[:8]
 
 
 def marks(
-    name: str, default: Sequence[str] = REPRESENTATIVES
+    name: T, default: Sequence[T] = REPRESENTATIVES
 ) -> list[pytest.MarkDecorator]:
-    """Marks of a row's test: the full lane's, but for those of the default lane."""
+    """Marks of a test, such as of a row: the full lane's, but for the default's."""
     return [] if name in default else [pytest.mark.full]
 
 

@@ -44,7 +44,8 @@ class Config:
 
     prompts: pathlib.Path = tyro.MISSING
     """JSON lines with `prompt` or `messages`, `chosen` and `rejected` each, or pairs of
-    what --format says; or a folder of such files."""
+    what --format says; or a folder of such files, or a data set that
+    data.build_dataset has made of them: its FOLDER, or FOLDER/SPLIT."""
     format: str = "records"
     """How the pairs are written: a published format, such as `pandalm`, by its name."""
     skip_malformed: bool = False
@@ -129,7 +130,7 @@ def _write(
     orders: evaluation.Orders,
 ) -> None:
     """The table, the numbers, what the judge has said, and the figure."""
-    head = f"{annotators.title(config)}: {config.prompts.stem}"
+    head = f"{annotators.title(config)}: {data.title(config.prompts)}"
     table = evaluation.audit_markdown([(head, found)])
     terminal.console().print(table, markup=False, soft_wrap=True)
     folder.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,8 @@ class Config(alignment.Drawing):
     NAME=PATH."""
     prompts: pathlib.Path = tyro.MISSING
     """JSON lines with a `prompt` or `messages` each, or what --format says; or a folder
-    of such files."""
+    of such files, or a data set that data.build_dataset has made of them: its FOLDER,
+    or FOLDER/SPLIT."""
     format: str = "records"
     """How the prompts are written: a published format, such as `hh`, by its name."""
     skip_malformed: bool = False

@@ -46,7 +46,8 @@ class Config:
     what it is to judge: it reads the tokens of this folder's tokenizer."""
     prompts: pathlib.Path = tyro.MISSING
     """JSON lines with a `prompt` or `messages`, `chosen` and `rejected` each; or what
-    --format says; or a folder of such files."""
+    --format says; or a folder of such files, or a data set that data.build_dataset has
+    made of them: its FOLDER, or FOLDER/SPLIT."""
     format: str = "records"
     """How the pairs are written: a published format, such as `hh`, by its name."""
     skip_malformed: bool = False

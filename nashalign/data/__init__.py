@@ -32,6 +32,7 @@ from nashalign.data.reading import (
     fingerprint,
     read,
     read_records,
+    title,
 )
 from nashalign.data.records import SPLITS, Record, prompt_hash, split_records
 from nashalign.data.stops import Stops
@@ -78,6 +79,7 @@ __all__ = [
     "render",
     "split_records",
     "text_read",
+    "title",
     "train_tokenizer",
     "trim_prompts",
 ]

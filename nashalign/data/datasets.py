@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import itertools
 import operator
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,9 @@ from typing import Any, overload
 
 from nashalign.data import formats, stored
 from nashalign.data.records import Record
+
+# What TFDS calls the builder here, its description of a data set, and its files.
+_NAME, _INFO, _RECORDS = "preferences", "dataset_info.json", ".array_record-"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,24 +112,111 @@ def read_dataset(folder: pathlib.Path | str, split: str) -> Dataset:
       ValueError: there is no such data set or split, or it is damaged.
     """
     folder = pathlib.Path(folder)
-    if not (folder / "dataset_info.json").is_file():
-        raise ValueError(f"{folder} is no data set that data.build_dataset has made.")
     builder = _opened(folder)
-    known = list(builder.info.splits)
+    _require_split(folder, split, list(builder.info.splits))
+    return Dataset(source=builder.as_data_source(split), folder=folder)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where records lie that `build_dataset` has written.
+
+    Attributes:
+      folder: the data set's own.
+      split: one of its splits; None for all.
+    """
+
+    folder: pathlib.Path
+    split: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What tables call it: its format, and the split."""
+        named = self.folder.parent.name
+        return named if self.split is None else f"{named}, {self.split}"
+
+    def files(self) -> list[pathlib.Path]:
+        """Returns the array records, by name.
+
+        Raises:
+          ValueError: there is no such split, or the data set is damaged.
+        """
+        names = {own.split("[")[0] for own in self._splits()}
+        found = (sorted(self.folder.glob(f"*-{own}{_RECORDS}*")) for own in names)
+        return sorted(itertools.chain.from_iterable(found))
+
+    def records(self, format: str) -> list[Record]:
+        """Returns the records, split by split, in the order of the files.
+
+        Args:
+          format: by whose name they are asked for; `"records"` takes any.
+
+        Raises:
+          ValueError: they were of another format, there is no such split, or the data
+            set is damaged.
+        """
+        made = _opened(self.folder).info.config_name
+        if format not in (made, "records"):
+            raise ValueError(
+                f"the data set in {self.folder} was made of the format {made!r}, and "
+                f"{format!r} is asked for; leave --format out."
+            )
+        return [
+            own for split in self._splits() for own in read_dataset(self.folder, split)
+        ]
+
+    def _splits(self) -> list[str]:
+        """The names of the splits that are read."""
+        known = sorted(_opened(self.folder).info.splits)
+        if self.split is None:
+            return known
+        _require_split(self.folder, self.split, known)
+        return [self.split]
+
+
+def find_place(path: pathlib.Path) -> Place | None:
+    """Returns which data set a path names: its folder, or `FOLDER/SPLIT`.
+
+    None where it names something else.
+    """
+    if _is_dataset(path):
+        return Place(folder=path)
+    if not path.exists() and _is_dataset(path.parent):
+        return Place(folder=path.parent, split=path.name)
+    return None
+
+
+def _is_dataset(folder: pathlib.Path) -> bool:
+    """Whether a folder holds a data set, of any library, or what is left of one."""
+    return (folder / _INFO).is_file() or _has_records(folder)
+
+
+def _has_records(folder: pathlib.Path) -> bool:
+    """Whether a folder has array records."""
+    return any(folder.glob(f"*{_RECORDS}*"))
+
+
+def _require_split(folder: pathlib.Path, split: str, known: Sequence[str]) -> None:
+    """Requires a split that there is."""
     if split.split("[")[0] not in known:
         raise ValueError(f"{folder} has no split {split!r}, only {', '.join(known)}.")
-    return Dataset(source=builder.as_data_source(split), folder=folder)
 
 
 def _opened(folder: pathlib.Path) -> Any:
     """The builder of a data set that is there."""
     import tensorflow_datasets as tfds
 
+    foreign = f"{folder} is no data set that data.build_dataset has made"
+    if not (folder / _INFO).is_file() or not _has_records(folder):
+        raise ValueError(f"{foreign}: it has no {_INFO} with array records beside it.")
     try:
-        return tfds.builder_from_directory(str(folder))
+        found = tfds.builder_from_directory(str(folder))
     # Readers of JSON and of its schema raise what they like.
     except Exception as error:
         raise _damaged(folder, error) from error
+    if found.name != _NAME:
+        raise ValueError(f"{foreign}: it is TFDS's {found.name!r:.60}.")
+    return found
 
 
 def _require_same(folder: pathlib.Path, wanted: Mapping[str, str]) -> None:

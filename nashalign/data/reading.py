@@ -1,6 +1,7 @@
 """Files of prompts and comparisons, read: records, and what there is to say of them.
 
-JSON lines, or one JSON list, either of them compressed by gzip or not.
+JSON lines, or one JSON list, either of them compressed by gzip or not; or array records
+that were made of them.
 """
 
 import collections
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nashalign import json_file
-from nashalign.data import formats
+from nashalign.data import datasets, formats
 from nashalign.data.records import Record
 
 _SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
@@ -78,8 +79,9 @@ def read(
     Args:
       path: UTF-8, perhaps compressed by gzip; of a folder all files are read whose
         names say that they are JSON, in the order of their names. Empty lines are
-        passed over.
-      format: name of a format in `FORMATS`.
+        passed over. Or the folder of a data set that `build_dataset` has made, or
+        `FOLDER/SPLIT`.
+      format: name of a format in `FORMATS`; a data set knows its own.
       skip_malformed: whether a line that is not of the format is left out and noted.
 
     Raises:
@@ -90,12 +92,16 @@ def read(
     """
     path, own = pathlib.Path(path), formats.find_format(format)
     records, malformed = [], []
+    if place := datasets.find_place(path):
+        records = place.records(format)
+        _require_alike(path, records)
+        return Reading(records=records)
     for file in files(path):
-        for place, line in _lines(file):
+        for where, line in _lines(file):
             try:
                 records.append(_record(line, own))
             except ValueError as error:
-                said = f"{file}, {place}: {error}"
+                said = f"{file}, {where}: {error}"
                 if not skip_malformed:
                     raise Malformed(said) from error
                 malformed.append(said)
@@ -113,13 +119,18 @@ def files(path: pathlib.Path) -> list[pathlib.Path]:
     """Returns a file itself, and of a folder those that `read` reads.
 
     Raises:
-      ValueError: there is none in the folder.
+      ValueError: there is none in the folder, or it holds another library's data set.
     """
+    if place := datasets.find_place(path):
+        return place.files()
     if not path.is_dir():
         return [path]
     found = listed(path)
     if not found:
-        raise ValueError(f"{path} has no file that ends in {', '.join(_SUFFIXES)}.")
+        raise ValueError(
+            f"{path} has no file that ends in {', '.join(_SUFFIXES)}, and is no data "
+            "set that data.build_dataset has made."
+        )
     return found
 
 
@@ -137,6 +148,12 @@ def fingerprint(path: pathlib.Path) -> str:
             digest.update(file.name.encode() + b"\0")
         digest.update(file.read_bytes())
     return f"{path.name} sha256:{digest.hexdigest()[:16]}"
+
+
+def title(path: pathlib.Path) -> str:
+    """Returns what tables call a file or folder that records are read from."""
+    place = datasets.find_place(path)
+    return path.stem if place is None else place.title
 
 
 def _content(record: Record) -> tuple:

@@ -18,6 +18,7 @@ from nashalign import __main__ as commands
 from nashalign import data, policies, preferences, training
 from nashalign.policies import lora
 from tests import tiny_t5
+from tests.cli.conftest import TURNS
 from tests.tiny_task import write_policy
 
 JUDGE = '''
@@ -173,11 +174,6 @@ def test_a_folder_of_each_family_is_aligned_resumed_and_taken_away(
     if importlib.util.find_spec("transformers") is not None:
         expected = live_answer(output / "policy", start, line["prompt"], more)
         assert line["responses"] == [expected]
-
-
-TURNS = (
-    "{% for own in messages %}<|begin|>{{ own.role }}: {{ own.content }}\n{% endfor %}"
-)
 
 
 def live_answer(folder, base, text, adapters):

@@ -5,9 +5,13 @@ import pathlib
 
 import pytest
 
+from tests import judging
 from tests.tiny_task import write_policy
 
 TEXTS = ["round 1: rock paper scissors"] * 4
+TURNS = (
+    "{% for own in messages %}<|begin|>{{ own.role }}: {{ own.content }}\n{% endfor %}"
+)
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +31,23 @@ def prompts(tmp_path_factory) -> pathlib.Path:
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
+
+
+@pytest.fixture(scope="session")
+def chatting(policy, tmp_path_factory) -> pathlib.Path:
+    """The tiny policy, with a chat template."""
+    folder = tmp_path_factory.mktemp("chatting")
+    for path in policy.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "chat_template.jinja").write_text(TURNS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def key():
+    """The key of a server that is asked, which is reached without a proxy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", judging.KEY)
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            patch.delenv(name, raising=False)
+        yield

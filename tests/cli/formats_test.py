@@ -1,67 +1,23 @@
 """Commands on published formats: what they are told, and that they train on it."""
 
 import json
-import pathlib
+import shutil
 
 import pytest
 
 from nashalign import __main__ as commands
 from nashalign import data
+from tests.cli import forms
 
-SAMPLES = pathlib.Path(__file__).parents[1] / "data/samples"
-TURNS = (
-    "{% for own in messages %}<|begin|>{{ own.role }}: {{ own.content }}\n{% endfor %}"
-)
-# Where a number in a line makes another prompt of it, and what learns from such lines.
-FORMS = {
-    "records": ("records_pairs.jsonl", '"prompt": "', "dpo"),
-    "hh": ("hh.jsonl", "Human:", "dpo"),
-    "hh_text": ("hh.jsonl", "Human:", "dpo"),
-    "tldr": ("tldr.jsonl", '"post": "', "dpo"),
-    "tldr_prompts": ("tldr_prompts.jsonl", '"post": "', "sft"),
-    "xsum": ("xsum.jsonl", '"document": "', "sft"),
-    "ultrafeedback_prompts": ("ultrafeedback_binarized.jsonl", '"prompt": "', "ipo_md"),
-    "ultrafeedback_binarized": (
-        "ultrafeedback_binarized.jsonl",
-        '"user", "content": "',
-        "dpo",
-    ),
-    "ultrafeedback_scored": ("ultrafeedback_scored.jsonl", '"instruction": "', "dpo"),
-    "pandalm": ("pandalm.json", '"instruction": "', "dpo"),
-    "llmbar": ("llmbar.json", '"input": "', "dpo"),
-}
+SAMPLES = forms.SAMPLES
 JUDGE = """
 def prefer(prompt, y, z):
     return 0.5 + 0.4 * ((len(y) < len(z)) - (len(y) > len(z)))
 """
 
 
-@pytest.fixture(scope="module")
-def chatting(policy, tmp_path_factory):
-    """The tiny policy, with a chat template."""
-    folder = tmp_path_factory.mktemp("chatting")
-    for path in policy.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    (folder / "chat_template.jinja").write_text(TURNS)
-    return folder
-
-
 def test_every_format_is_aligned_on():
-    assert set(FORMS) == set(data.FORMATS)
-
-
-def many(form, path):
-    """Writes twenty lines of a format for every one of its sample."""
-    name, front, _ = FORMS[form]
-    content = (SAMPLES / name).read_text()
-    lines = json.loads(content) if content.startswith("[") else None
-    lines = lines or [json.loads(line) for line in content.splitlines()]
-    texts = [
-        json.dumps(line).replace(front, f"{front}{n}")
-        for line in lines
-        for n in range(20)
-    ]
-    path.write_text("\n".join(texts))
+    assert set(forms.FORMS) == set(data.FORMATS)
 
 
 @pytest.mark.slow
@@ -70,14 +26,14 @@ def many(form, path):
     [
         # One on pairs of messages and one on demonstrations; the others alike.
         pytest.param(own, marks=() if own in ("hh", "xsum") else pytest.mark.full)
-        for own in FORMS
+        for own in forms.FORMS
     ],
 )
 def test_a_policy_is_aligned_on_every_format(form, chatting, tmp_path):
     path, output = tmp_path / "data.jsonl", tmp_path / "run"
-    many(form, path)
+    forms.many(form, path)
     (tmp_path / "judge.py").write_text(JUDGE)
-    method = FORMS[form][2]
+    method = forms.FORMS[form][2]
     own = ["--policy", str(chatting), "--prompts", str(path), "--format", form]
     own += ["--method", method, "--output", str(output)]
     if method == "ipo_md":
@@ -93,7 +49,7 @@ def test_a_policy_is_aligned_on_every_format(form, chatting, tmp_path):
 @pytest.mark.slow
 def test_a_judge_is_trained_on_a_published_format(policy, tmp_path):
     path, output = tmp_path / "data.jsonl", tmp_path / "run"
-    many("pandalm", path)
+    forms.many("pandalm", path)
     own = ["train-judge", "--policy", str(policy), "--prompts", str(path)]
     own += ["--format", "pandalm", "--output", str(output), "--kind", "reward"]
     own += ["--text.response-length", "5", "--training.batch-size", "8"]
@@ -150,3 +106,41 @@ def test_a_folder_is_known_by_the_content_and_names_of_what_is_read(tmp_path):
     (folder / "c.json").write_text("[]")
     found.append(data.fingerprint(folder))
     assert len(set(found)) == 4
+
+
+def test_a_data_set_that_was_built_is_answered_as_its_files_are(
+    policy, tmp_path, capsys
+):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "one.json").write_bytes((SAMPLES / "llmbar.json").read_bytes())
+    (copy / "two.json").write_bytes((SAMPLES / "llmbar.json").read_bytes())
+    folder = data.build_dataset(tmp_path / "kept", copy, "llmbar")
+    found = {"files": copy / "one.json", "split": folder / "one", "whole": folder}
+    for name, path in found.items():
+        more = ("--format", "llmbar") if name == "files" else ()
+        assert generate(policy, path, tmp_path / name, *more) == 0
+    files, split, whole = ((tmp_path / name).read_text() for name in found)
+    assert files == split and len(whole.splitlines()) == 2 * len(split.splitlines())
+    said = generate(policy, folder, tmp_path / "none", "--format", "pandalm")
+    assert "made of the format 'llmbar', and 'pandalm' is asked for" in said
+    said = generate(policy, tmp_path / "kept", tmp_path / "none")
+    assert "is no data set that data.build_dataset has made" in said
+
+
+def test_a_data_set_that_has_changed_is_another_run(policy, tmp_path):
+    (tmp_path / "copy").mkdir()
+    folder = tmp_path / "kept/preferences/records/1.0.0"
+    said = []
+    for word in ("rock", "paper"):
+        shutil.rmtree(tmp_path / "kept", ignore_errors=True)
+        lines = [
+            {"prompt": f"{n}", "chosen": word, "rejected": "none"} for n in range(40)
+        ]
+        text = "\n".join(map(json.dumps, lines))
+        (tmp_path / "copy/own.jsonl").write_text(text)
+        assert data.build_dataset(tmp_path / "kept", tmp_path / "copy", "records")
+        command = ["train-judge", "--policy", str(policy), "--prompts", str(folder)]
+        command += ["--output", str(tmp_path / "run"), "--text.response-length", "5"]
+        said.append(commands.main(command))
+    assert said[0] == 0 and "prompts: 1.0.0 sha256:" in said[1]

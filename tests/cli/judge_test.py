@@ -19,17 +19,9 @@ from nashalign import policies, training
 from tests import judging
 
 pytest.importorskip("openai")
+pytestmark = pytest.mark.usefixtures("key")
 
 TEMPLATE = "answers: 1 2\n\n{context}|{first}|{second}\n1 or 2?\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def key():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPENAI_API_KEY", judging.KEY)
-        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-            patch.delenv(name, raising=False)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -175,3 +175,50 @@ def test_tensorflow_is_never_imported_and_tfds_where_it_is_used(tmp_path):
     ]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "ownload" not in done.stdout + done.stderr
+
+
+def test_a_data_set_is_read_as_the_files_that_it_was_made_of(tmp_path):
+    put(tmp_path, "hh.jsonl")
+    (tmp_path / "copy/more.jsonl").write_bytes((SAMPLES / "hh.jsonl").read_bytes())
+    folder = build(tmp_path, "hh")
+    whole = data.read_records(SAMPLES / "hh.jsonl", "hh")
+    assert data.read(folder).records == whole * 2
+    assert data.read(folder / "more", "hh").records == whole
+    assert data.read(folder / "hh[:1]").records == whole[:1]
+    assert data.title(folder / "more") == "hh, more" and data.title(folder) == "hh"
+    assert "6 records, 3 of a prompt and responses" in str(data.read(folder))
+    with pytest.raises(ValueError, match="of the format 'hh', and 'tldr' is asked for"):
+        data.read(folder, "tldr")
+    with pytest.raises(ValueError, match="no split 'less', only hh, more"):
+        data.read(folder / "less")
+    with pytest.raises(ValueError, match="no split 'less', only hh, more"):
+        data.fingerprint(folder / "less")
+
+
+def test_a_data_set_is_known_by_its_records_wherever_it_was_built(tmp_path):
+    put(tmp_path, "hh.jsonl")
+    one = build(tmp_path, "hh")
+    two = data.build_dataset(tmp_path / "again", tmp_path / "copy", "hh")
+    assert data.fingerprint(one) == data.fingerprint(two)
+    assert data.fingerprint(one) != data.fingerprint(one / "hh")
+    path = tmp_path / "copy/hh.jsonl"
+    path.write_text("\n".join(path.read_text().splitlines()[1:]))
+    other = data.build_dataset(tmp_path / "other", tmp_path / "copy", "hh")
+    assert data.fingerprint(one) != data.fingerprint(other)
+
+
+def test_a_folder_of_another_library_is_refused_by_name(tmp_path):
+    (tmp_path / "state.json").write_text("{}")
+    (tmp_path / "dataset_info.json").write_text("{}")
+    for read in (data.read, data.fingerprint):
+        with pytest.raises(ValueError, match=f"{tmp_path} is no data set that data.b"):
+            read(tmp_path)
+    put(tmp_path, "hh.jsonl")
+    folder = build(tmp_path, "hh")
+    info = json.loads((folder / "dataset_info.json").read_text())
+    (folder / "dataset_info.json").write_text(json.dumps(info | {"name": "mnist"}))
+    with pytest.raises(ValueError, match="it is TFDS's 'mnist'"):
+        data.read(folder)
+    (folder / "dataset_info.json").unlink()
+    with pytest.raises(ValueError, match="no dataset_info.json with array records"):
+        data.read(folder)
