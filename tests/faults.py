@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 from tests.algorithms.faults import ALGORITHMS
+from tests.cli.faults import CLI
 from tests.data.faults import DATA
 from tests.evaluation.comparing_faults import COMPARING
 from tests.fault import Fault, expected
@@ -1569,6 +1570,7 @@ FAULTS = [
     ),
     *ALGORITHMS,
     *DATA,
+    *CLI,
     *COMPARING,
     *POLICIES,
     *ENCODER_DECODERS,

@@ -7,7 +7,7 @@ from typing import Any
 
 import tyro
 
-from nashalign import algorithms, alignment, options
+from nashalign import algorithms, alignment, data, options
 
 METHODS = ("online_ipo", "ipo_md", "online_dpo", "nash_md_pg", "online_slic")
 """What meets the policy of reinforcement learning, `rl`, in the order of the table."""
@@ -74,9 +74,11 @@ class Config:
     lora: alignment.Adapters = alignment.Adapters()
 
     def recorded(self) -> dict[str, Any]:
-        """Every setting that results depend on; folders are known by a hash."""
-        policy = alignment.folder_fingerprint(self.policy)
-        record: dict[str, Any] = dataclasses.asdict(self) | {"policy": policy}
+        """Every setting that results depend on; files are known by their content."""
+        record: dict[str, Any] = dataclasses.asdict(self)
+        record["policy"] = alignment.folder_fingerprint(self.policy)
+        for name in ("posts", "comparisons", "articles"):
+            record[name] = data.fingerprint(getattr(self, name))
         del record["output"]
         return record
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tyro
 
-from nashalign import algorithms, alignment, options
+from nashalign import algorithms, alignment, data, options
 
 METHODS = ("sppo", "inpo", "dno_prct", "comal")
 """Rows whose papers go over UltraFeedback in iterations."""
@@ -53,10 +53,11 @@ class Config(alignment.Several):
     )
 
     def recorded(self) -> dict[str, Any]:
-        """Every setting that results depend on; folders are known by a hash."""
+        """Every setting that results depend on; files are known by their content."""
         record = super().recorded()
         for name in ("policy", "judge"):
             record[name] = alignment.folder_fingerprint(getattr(self, name))
+        record["prompts"] = data.fingerprint(self.prompts)
         del record["output"]
         return record
 

@@ -1,11 +1,13 @@
 """The papers' protocol, on a tiny model and files of the published forms."""
 
 import json
+import pathlib
 
 import pytest
 
 from experiments.tldr import __main__ as tldr
 from experiments.tldr import config as configs
+from experiments.tldr import job
 from nashalign import alignment
 from tests.tiny_task import write_policy
 
@@ -80,3 +82,22 @@ def test_the_grid_is_the_papers(tmp_path):
 )
 def test_settings_without_sense_are_refused(arguments, tmp_path, more, why):
     assert why in tldr.command([*arguments, "--output", str(tmp_path / "run"), *more])
+
+
+@pytest.mark.parametrize("name", ["posts", "comparisons", "articles"])
+def test_a_file_that_has_changed_is_another_run(arguments, tmp_path, monkeypatch, name):
+    given = pathlib.Path(arguments[arguments.index(f"--{name}") + 1])
+    own = tmp_path / given.name
+    own.write_bytes(given.read_bytes())
+
+    def breaks(config, run):
+        (run.folder / "begun").touch()
+        raise ValueError("broken off")
+
+    monkeypatch.setattr(job, "run_all", breaks)
+    command = [*arguments, f"--{name}", str(own), "--output", str(tmp_path / "run")]
+    for _ in range(2):
+        assert "broken off" in tldr.command(command)
+    own.write_bytes(given.read_bytes().replace(b"bread", b"bride"))
+    said = tldr.command(command)
+    assert f"{name}: {own.name} sha256:" in said and "broken off" not in said

@@ -61,3 +61,20 @@ def test_iterates_move_behind_each_part(tmp_path):
 def test_a_row_without_iterations_is_refused(arguments, tmp_path):
     more = ["--methods", "dpo", "--output", str(tmp_path / "run")]
     assert "dpo" in str(ultrafeedback.command([*arguments, *more]))
+
+
+def test_prompts_that_have_changed_are_another_run(arguments, tmp_path, monkeypatch):
+    own = tmp_path / "prompts.jsonl"
+    own.write_text('{"prompt": "write a note"}\n')
+
+    def breaks(config, run):
+        (run.folder / "begun").touch()
+        raise ValueError("broken off")
+
+    monkeypatch.setattr(ultrafeedback, "align_and_compare", breaks)
+    command = [*arguments, "--prompts", str(own), "--output", str(tmp_path / "run")]
+    for _ in range(2):
+        assert "broken off" in ultrafeedback.command(command)
+    own.write_text('{"prompt": "write a letter"}\n')
+    said = ultrafeedback.command(command)
+    assert "prompts: prompts.jsonl sha256:" in said and "broken off" not in said
