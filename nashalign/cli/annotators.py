@@ -15,15 +15,7 @@ from typing import Any, Protocol
 
 import jax
 
-from nashalign import (
-    alignment,
-    checks,
-    data,
-    options,
-    policies,
-    preferences,
-    python_file,
-)
+from nashalign import alignment, checks, data, options, preferences, python_file
 from nashalign.cli.judges import Judge
 
 _ANSWERS, _REPLIES, _COUNTS = "answers.sqlite", "judge.sqlite", "judge.jsonl"
@@ -231,7 +223,13 @@ def _llm(config: Config, known: Any, folder: pathlib.Path) -> Named:
     path = folder / _REPLIES if own.cache is None else own.cache
     replies = llm.Replies(path, json.dumps(who), account)
     if own.url is None:
-        backend = _local(own, template, replies)
+        backend = llm.load_local(
+            checks.present(own.folder, "--judge.folder"),
+            template,
+            replies,
+            batch_size=own.batch_size,
+            dtype=_dtype(),
+        )
     else:
         backend = llm.Server(
             url=own.url,
@@ -248,24 +246,6 @@ def _llm(config: Config, known: Any, folder: pathlib.Path) -> Named:
     judge = llm.llm_judge(template, backend, draws=own.draws, report=report)
     answers = preferences.Answers(folder / _ANSWERS, json.dumps(known))
     return Named(annotator=judge, answers=answers, counts=backend.counts)
-
-
-def _local(own: Judge, template, replies) -> preferences.llm.LocalModel:
-    """A local model, read from its folder."""
-    folder = checks.present(own.folder, "--judge.folder")
-    start = policies.load_pretrained(folder, dtype=_dtype())
-    tokenizer = data.load_tokenizer(folder)
-    policies.check_vocabulary(tokenizer.size, start.config)
-    try:
-        return preferences.llm.LocalModel(
-            start=start,
-            tokenizer=tokenizer,
-            answers=template.answers,
-            replies=replies,
-            batch_size=own.batch_size,
-        )
-    except ValueError as error:
-        raise ValueError(f"{folder}: {error}") from error
 
 
 def _dtype() -> str:

@@ -13,7 +13,9 @@ class Judge:
     helpfulness (a reward from 1 to 5), additive (from 0 to 5), or a file of your own
     that ends in .txt."""
     folder: pathlib.Path | None = None
-    """Hugging Face folder of a local model."""
+    """Hugging Face folder of a local model: a language model, or a pair-ranking one,
+    ...ForSequenceClassification with one label, whose score of a question is the
+    log-odds that the first response is better."""
     url: str | None = None
     """Address of a server that speaks as OpenAI's does, such as
     http://127.0.0.1:8080/v1, in the place of a folder."""

@@ -7,10 +7,11 @@ import json
 import pathlib
 from collections.abc import Callable
 
+import jax
 import pytest
 
 from nashalign import __main__ as commands
-from nashalign import data
+from nashalign import data, policies
 from nashalign.preferences import llm
 from tests import judging, lanes
 from tests.cli import forms
@@ -94,22 +95,30 @@ def learned(*options: str) -> Backend:
     return asked
 
 
-@contextlib.contextmanager
-def local(files: Files):
-    """A policy whose context has room for whole prompts, where it stands."""
-    folder, seen = files.folder / "local", []
-    if not folder.exists():
-        write_policy(folder, TEXTS, vocabulary=280, context=1024)
-    original = llm.LocalModel.ask
+def local(name: str, kind: type) -> Backend:
+    """A folder whose context has room for whole prompts, where it stands."""
 
-    def ask(model, requests):
-        seen.extend(own.text for own in requests)
-        return original(model, requests)
+    @contextlib.contextmanager
+    def asked(files: Files):
+        folder, seen = files.folder / "local", []
+        if not folder.exists():
+            own = write_policy(folder, TEXTS, vocabulary=280, context=1024)
+            start = policies.load_pretrained(own)
+            head = jax.random.normal(jax.random.key(1), (start.policy.width,))
+            scored = {"policy": start.params, "head": head}
+            policies.save_scorer(folder / "ranker", scored, start.config, own)
+        original = kind.ask
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(llm.LocalModel, "ask", ask)
-        options = ["--judge.folder", str(folder / "policy")]
-        yield [*options, *template(files, COMPARES)], lambda: contexts(seen)
+        def ask(model, requests):
+            seen.extend(own.text for own in requests)
+            return original(model, requests)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kind, "ask", ask)
+            options = ["--judge.folder", str(folder / name)]
+            yield [*options, *template(files, COMPARES)], lambda: contexts(seen)
+
+    return asked
 
 
 def served(text: str) -> Backend:
@@ -144,7 +153,8 @@ BACKENDS: dict[str, tuple[str, Backend]] = {
     "preference model": ("online_ipo", learned("--kind", "preference")),
     "reward model": ("rloo", learned("--kind", "reward")),
     "committee": ("rloo", learned("--kind", "reward", "--committee.size", "2")),
-    "local LLM": ("online_ipo", local),
+    "local LLM": ("online_ipo", local("policy", llm.LocalModel)),
+    "pair ranker": ("online_ipo", local("ranker", llm.LocalRanker)),
     "server": ("online_ipo", served(COMPARES)),
     "rating server": ("rloo", served(RATES)),
 }

@@ -9,6 +9,7 @@ from nashalign.preferences.llm.judge import (
 )
 from nashalign.preferences.llm.local import LocalModel
 from nashalign.preferences.llm.pace import Budget, Counts, JudgeFailed, Patience
+from nashalign.preferences.llm.ranking import LocalRanker, load_local
 from nashalign.preferences.llm.reading import Reply
 from nashalign.preferences.llm.replies import Replies, Request, Unkept
 from nashalign.preferences.llm.server import Server
@@ -24,6 +25,7 @@ __all__ = [
     "LlmPreference",
     "LlmReward",
     "LocalModel",
+    "LocalRanker",
     "Patience",
     "Replies",
     "Reply",
@@ -32,6 +34,7 @@ __all__ = [
     "Template",
     "Unkept",
     "llm_judge",
+    "load_local",
     "load_template",
     "require_client",
     "require_url",

@@ -5,6 +5,7 @@ a few programs serve them all, and what a question is told does not depend on th
 are read beside it.
 """
 
+import abc
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
@@ -24,28 +25,31 @@ _SHORTEST = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LocalModel:
-    """A policy that is asked.
+class Local(abc.ABC):
+    """What is asked where it stands.
 
     Attributes:
-      start: the policy and its parameters.
       tokenizer: of its folder; with a chat template a question is a user's message.
-      answers: what may be answered, each a token of its own.
+      answers: what may be answered.
       replies: where they are kept.
       batch_size: questions that are read at once.
       counts: what becomes of the questions.
     """
 
-    start: policies.Pretrained
     tokenizer: data.Tokenizer
     answers: tuple[str, ...]
     replies: Kept
     batch_size: int = 8
     counts: pace.Counts = dataclasses.field(default_factory=pace.Counts)
 
-    def __post_init__(self):
-        """Requires answers that are tokens."""
-        self._answer_ids  # noqa: B018 - raises where there are none
+    @property
+    @abc.abstractmethod
+    def context(self) -> int:
+        """Most tokens of a question, and one for the answer."""
+
+    @abc.abstractmethod
+    def _told(self, prompts: Prompts) -> jax.Array:
+        """Log-probabilities `[B, A]` of the answers behind some prompts."""
 
     def ask(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         """Yields `(place, reply)` of each request, the shortest first.
@@ -56,7 +60,7 @@ class LocalModel:
         tokens = self._encode([request.text for request in requests])
         waiting: dict[int, list[int]] = {}
         for place in sorted(range(len(tokens)), key=lambda own: len(tokens[own])):
-            length = bucket(len(tokens[place]), self.start.policy.context)
+            length = bucket(len(tokens[place]), self.context)
             waiting.setdefault(length, []).append(place)
         for length, places in waiting.items():
             for begin in range(0, len(places), self.batch_size):
@@ -74,7 +78,7 @@ class LocalModel:
     @property
     def room(self) -> int:
         """Most tokens of a question."""
-        return self.start.policy.context - 1
+        return self.context - 1
 
     def questions(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns the tokens of questions up to where answers begin, of any length."""
@@ -97,17 +101,41 @@ class LocalModel:
         return found
 
     def _read(self, rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
-        """Log-probabilities `[B, A]` of the answers behind some prompts."""
+        """Log-probabilities `[B, A]` of the answers behind some token strings."""
         prompts = data.pad_prompts(
             rows, range(len(rows)), length=length, pad_id=self.tokenizer.pad_id
         )
+        return np.asarray(self._told(prompts))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LocalModel(Local):
+    """A policy that is asked; each answer is a token of its own.
+
+    Attributes:
+      start: the policy and its parameters.
+    """
+
+    start: policies.Pretrained
+
+    @property
+    def context(self) -> int:
+        """Most tokens of a question, and one for the answer."""
+        return self.start.policy.context
+
+    def __post_init__(self):
+        """Requires answers that are tokens."""
+        self._answer_ids  # noqa: B018 - raises where there are none
+
+    def _told(self, prompts: Prompts) -> jax.Array:
+        """Log-probabilities `[B, A]` of the answers behind some prompts."""
         ids = self._answer_ids
         width = max(map(len, ids))
         # Answers with fewer tokens repeat one that counts nothing.
         table = np.array([[*own, *own[:1] * (width - len(own))] for own in ids])
         counts = np.arange(width) < np.array([[len(own)] for own in ids])
         read = _compiled(self.start.policy)
-        return np.asarray(read(self.start.params, prompts, table, counts))
+        return read(self.start.params, prompts, table, counts)
 
     @functools.cached_property
     def _answer_ids(self) -> list[list[int]]:

@@ -7,6 +7,7 @@ JUDGE, READING = f"{_FOLDER}/judge.py", f"{_FOLDER}/reading.py"
 SERVER, PACE = f"{_FOLDER}/server.py", f"{_FOLDER}/pace.py"
 WIRE = f"{_FOLDER}/wire.py"
 REPLIES, LOCAL = f"{_FOLDER}/replies.py", f"{_FOLDER}/local.py"
+RANKING = f"{_FOLDER}/ranking.py"
 TEMPLATE, STEPS = f"{_FOLDER}/template.py", "nashalign/alignment/steps.py"
 ANNOTATORS = "nashalign/cli/annotators.py"
 
@@ -240,8 +241,8 @@ LLM = [
     Fault(
         "a question padded by what is read beside it",
         LOCAL,
-        "length = bucket(len(tokens[place]), self.start.policy.context)",
-        "length = bucket(max(map(len, tokens)), self.start.policy.context)",
+        "length = bucket(len(tokens[place]), self.context)",
+        "length = bucket(max(map(len, tokens)), self.context)",
         f"{_LOCAL} -k padded",
     ),
     Fault(
@@ -285,5 +286,26 @@ LLM = [
         "text = json.dumps([template.text, template.answers])",
         "text = json.dumps([template.name])",
         f"{_CLI} -k other_words",
+    ),
+    Fault(
+        "a pair-ranking model's padding read at the end of a question",
+        RANKING,
+        "while len(own) > 1 and own[-1] == self.model.pad_id:",
+        "while not own:",
+        f"{_LOCAL} -k as_transformers_reads_it",
+    ),
+    Fault(
+        "a pair-ranking model's score for the second response",
+        RANKING,
+        "jnp.concatenate([logit, -logit], -1)",
+        "jnp.concatenate([-logit, logit], -1)",
+        f"{_LOCAL} -k as_transformers_reads_it",
+    ),
+    Fault(
+        "a pairwise judge of ours asked by a template",
+        RANKING,
+        "if not isinstance(model, RewardModel) or not template.compares:",
+        "if not template.compares:",
+        f"{_LOCAL} -k without_a_template",
     ),
 ]

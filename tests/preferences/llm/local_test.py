@@ -1,8 +1,13 @@
 """A policy as a judge: its next token's log-probabilities behind a question."""
 
+import pathlib
+import shutil
+
 import jax
 import numpy as np
 import pytest
+import tokenizers
+from scipy.special import expit
 
 from nashalign import data, policies, preferences
 from nashalign.preferences.llm import local, reading
@@ -190,3 +195,64 @@ def test_answers_of_different_numbers_of_tokens_are_told_by_a_flat_model(decoder
     expected = np.log(np.array([2, 1]) / own.start.policy.vocabulary)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert (found != before).all()
+
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden/reward"
+PAIR = llm.Template(name="own", text="{context} {first} {second}", answers=("A", "B"))
+
+
+@pytest.fixture(scope="module")
+def ranking(tmp_path_factory):
+    """The golden model, whose tokenizer splits words and ends texts as they are read.
+
+    Its end token is its padding, which transformers does not see.
+    """
+    folder = shutil.copytree(GOLDEN, tmp_path_factory.mktemp("ranking") / "own")
+    backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = tokenizers.processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    backend.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def words(tokens):
+    return " ".join(f"w{own}" for own in tokens if own > 1)
+
+
+def test_a_pair_ranking_folder_is_read_as_transformers_reads_it(ranking):
+    golden = np.load(GOLDEN / "scores.npz")
+    own = llm.load_local(ranking, PAIR, Memory(), batch_size=3)
+    texts = [words(tokens) for tokens in golden["tokens"]]
+    values = np.array(asked(own, texts))
+    logits = values[:, 0] - values[:, 1]
+    np.testing.assert_allclose(logits, golden["scores"], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(np.exp(values).sum(1), 1, rtol=1e-6)
+    with pytest.raises(ValueError, match="and reads 31"):
+        asked(own, ["w3 " * 40])
+
+
+def test_a_pair_ranking_folder_prefers_by_both_orders(ranking):
+    own = llm.load_local(ranking, PAIR, Memory())
+    found = dict(
+        llm.llm_judge(PAIR, own).prefer([("w5", "w6", "w7"), ("w5", "w7", "w6")])
+    )
+    orders = np.array(asked(own, ["w5 w6 w7", "w5 w7 w6"]))
+    one, other = expit(orders[:, 0] - orders[:, 1])
+    assert found[0] == pytest.approx((one + 1 - other) / 2, abs=1e-6)
+    assert found[0] + found[1] == pytest.approx(1) and abs(found[0] - 0.5) > 0.01
+
+
+def test_a_score_without_a_template_is_an_annotator(ranking, tmp_path):
+    rates = llm.Template(name="own", text="{context} {response}", answers=("1", "2"))
+    with pytest.raises(ValueError, match="give the folder as --annotator"):
+        llm.load_local(ranking, rates, Memory())
+    judge = preferences.load_judge(GOLDEN, GOLDEN)
+    pairwise = preferences.PairwiseModel(
+        params=judge.params, policy=judge.policy, eos_id=judge.eos_id
+    )
+    config = policies.load_scorer(GOLDEN).config
+    preferences.save_judge(tmp_path, pairwise, config, ranking)
+    with pytest.raises(ValueError, match="give the folder as --annotator"):
+        llm.load_local(tmp_path, PAIR, Memory())
