@@ -1,15 +1,14 @@
 """The batches of a round's updates, each a function of the update alone."""
 
-import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nashalign import algorithms, data
 from nashalign.alignment import examples, runs
-from nashalign.types import Examples, Prompts
+from nashalign.types import Examples
 
 
 def batches(
@@ -36,23 +35,36 @@ def batches(
             pad_id=run.task.tokenizer.pad_id,
             seed=run.seed,
         )
-        trim = _trimming(list(map(len, prompts.tokens)), size, number)
-        return lambda step: trim(draw(step))
+        if number == 1:
+            return draw
+        lengths = data.bucket_lengths(
+            list(map(len, prompts.tokens)), batch_size=size, number=number
+        )
+        return lambda step: data.trim_prompts(draw(step), lengths)
     batch = examples.batches(found, batch_size=size, seed=run.seed)
-    trim = _trimming(np.asarray(found.prompts.mask).sum(-1).tolist(), size, number)
+    trim = _trimming(found, method, size, number)
 
     def given(step):
-        own = batch(done + step)
-        return dataclasses.replace(own, prompts=trim(own.prompts))
+        return trim(batch(done + step))
 
     return given if method.num_data else lambda step: given(step).prompts
 
 
 def _trimming(
-    lengths: Sequence[int], batch_size: int, number: int
-) -> Callable[[Prompts], Prompts]:
-    """What cuts padding off a batch, down to one of so many lengths."""
+    found: Examples, method: algorithms.Method, batch_size: int, number: int
+) -> Callable[[Examples], Examples]:
+    """What cuts padding off a batch, down to one of so many shapes."""
     if number == 1:
-        return lambda prompts: prompts
-    found = data.bucket_lengths(lengths, batch_size=batch_size, number=number)
-    return functools.partial(data.trim_prompts, lengths=found)
+        return lambda own: own
+    prompts, responses = (
+        np.asarray(own.mask).sum(-1) for own in (found.prompts, found.responses)
+    )
+    if method.num_data == len(method.authors):
+        longest = responses.max(-1)
+    else:
+        # Beside responses that are sampled, given ones have as many columns.
+        longest = np.full_like(prompts, found.responses.tokens.shape[-1])
+    shapes = data.bucket_shapes(
+        np.stack([prompts, longest], -1), batch_size=batch_size, number=number
+    )
+    return functools.partial(data.trim_examples, shapes=shapes)

@@ -28,9 +28,9 @@ class Training:
     batch_size: int = 32
     """Prompts of an update; how many responses each has is up to the row."""
     prompt_lengths: int = 1
-    """To how many different lengths the prompts of an update are padded, each batch to
-    the shortest that holds it: what is drawn is the same, more lengths save work on
-    padding, and each is a compilation of its own."""
+    """To how many different lengths the prompts of an update are padded, and responses
+    where all are given, each batch to the shortest that holds it: what is drawn is the
+    same, more lengths save work on padding, and each is a compilation of its own."""
     optimizer: optimizers.Rule = "adam"
     """What a gradient becomes, clipped to norm 1: Adam; AdamW, with a decay of .01;
     Adafactor, whose learning rate is relative to each array's size; Muon for the

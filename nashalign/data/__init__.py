@@ -3,6 +3,7 @@
 from nashalign.data.batching import (
     batches,
     bucket_lengths,
+    bucket_shapes,
     pipeline,
     prompt_batches,
 )
@@ -15,6 +16,7 @@ from nashalign.data.padding import (
     encode_responses,
     pad_prompts,
     pad_responses,
+    trim_examples,
     trim_prompts,
 )
 from nashalign.data.prompts import (
@@ -55,6 +57,7 @@ __all__ = [
     "Tokenizer",
     "batches",
     "bucket_lengths",
+    "bucket_shapes",
     "build_dataset",
     "chat_ids",
     "decode_responses",
@@ -81,5 +84,6 @@ __all__ = [
     "text_read",
     "title",
     "train_tokenizer",
+    "trim_examples",
     "trim_prompts",
 ]

@@ -154,11 +154,37 @@ def bucket_lengths(
     Raises:
       ValueError: there is no prompt, or a number is below 1.
     """
+    if not len(lengths):
+        raise ValueError("there are no lengths to choose from")
+    shapes = bucket_shapes(
+        np.asarray(lengths)[:, None], batch_size=batch_size, number=number
+    )
+    return tuple(length for (length,) in shapes)
+
+
+def bucket_shapes(
+    lengths: np.ndarray, *, batch_size: int, number: int
+) -> tuple[tuple[int, ...], ...]:
+    """Returns several lengths at once to pad batches to: `bucket_lengths` of each.
+
+    Args:
+      lengths: `[num_examples, K]` such as the tokens of each prompt, and of the longest
+        response to it.
+      batch_size: examples in a batch.
+      number: how many shapes at most; each costs a compilation.
+
+    Returns:
+      Different shapes of `K` lengths each, each at least as long as those before; the
+      last one holds every example.
+
+    Raises:
+      ValueError: there is no example, or a number is below 1.
+    """
     checks.whole(batch_size, "batch_size")
     checks.whole(number, "number")
     if not len(lengths):
         raise ValueError("there are no lengths to choose from")
-    ordered = np.sort(np.asarray(lengths))
+    ordered = np.sort(lengths, axis=0)
     shares = (np.arange(1, number + 1) / number) ** (1 / batch_size)
     places = np.ceil(shares * len(ordered)).astype(int) - 1
-    return tuple(np.unique(ordered[places]).tolist())
+    return tuple(map(tuple, np.unique(ordered[places], axis=0).tolist()))

@@ -1,5 +1,6 @@
 """Tokens to padded arrays: prompts on the left, responses on the right."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -69,6 +70,41 @@ def trim_prompts(prompts: types.Prompts, lengths: Sequence[int]) -> types.Prompt
         tokens=prompts.tokens[:, columns - length :],
         mask=prompts.mask[:, columns - length :],
         ids=prompts.ids,
+    )
+
+
+def trim_examples(
+    examples: types.Examples, shapes: Sequence[Sequence[int]]
+) -> types.Examples:
+    """Returns examples padded to the first shape that holds all of them.
+
+    Args:
+      examples: `[B, L]` prompts and `[B, N, T]` responses.
+      shapes: lengths of prompts and of responses to choose from, the shortest first;
+        none that is too short is taken.
+
+    Returns:
+      The examples; as they came where no shape is large enough.
+    """
+    both = (examples.prompts, examples.responses)
+    needed = [int(np.asarray(own.mask).sum(-1).max()) for own in both]
+    columns = tuple(own.tokens.shape[-1] for own in both)
+
+    def holds(shape):
+        return all(map(lambda n, own, most: n <= own <= most, needed, shape, columns))
+
+    prompt, response = next(filter(holds, shapes), columns)
+    return dataclasses.replace(
+        examples,
+        prompts=trim_prompts(examples.prompts, [prompt]),
+        responses=dataclasses.replace(
+            examples.responses,
+            tokens=examples.responses.tokens[..., :response],
+            mask=examples.responses.mask[..., :response],
+        ),
+        frozen_log_probs={
+            name: own[..., :response] for name, own in examples.frozen_log_probs.items()
+        },
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nashalign import alignment, data
+from nashalign.types import Examples, Prompts
 
 # Mostly short, as prompts are, with a few that are long.
 PROMPTS = [
@@ -18,8 +19,8 @@ PROMPTS = [
 @pytest.fixture(scope="module")
 def own(start_policy):
     records = [
-        data.Record(prompt=prompt, chosen="return x", rejected="x")
-        for prompt in PROMPTS
+        data.Record(prompt=prompt, chosen="x+x" * (n % 20 == 7), rejected="x")
+        for n, prompt in enumerate(PROMPTS)
     ]
     return alignment.text_task(
         start_policy,
@@ -49,22 +50,29 @@ def aligned(own, method, folder, number):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "method", ["online_ipo", pytest.param("dpo", marks=pytest.mark.full)]
+    "method, trimming",
+    [
+        ("online_ipo", "trim_prompts"),
+        pytest.param("dpo", "trim_examples", marks=pytest.mark.full),
+        # One of its responses is given, and the other one sampled.
+        pytest.param("spin", "trim_examples", marks=pytest.mark.full),
+    ],
 )
 def test_a_run_on_several_lengths_draws_the_same_and_is_the_same(
-    own, method, tmp_path, monkeypatch
+    own, method, trimming, tmp_path, monkeypatch
 ):
     one, said = aligned(own, method, tmp_path / "one", 1)
-    columns, trim = [], data.trim_prompts
+    shapes, trim = [], getattr(data, trimming)
 
-    def spy(prompts, lengths):
-        found = trim(prompts, lengths)
-        columns.append(found.tokens.shape[1])
+    def spy(batch, *lengths, **named):
+        found = trim(batch, *lengths, **named)
+        shapes.append(shape(found))
         return found
 
-    monkeypatch.setattr(data, "trim_prompts", spy)
+    monkeypatch.setattr(data, trimming, spy)
     several, again = aligned(own, method, tmp_path / "several", 3)
-    assert len(set(columns)) > 1 and len(columns) == 6
+    assert len(set(shapes)) > 1 and len(shapes) == 6
+    assert method != "dpo" or len({length for _, length in shapes}) > 1
     fields = operator.itemgetter("step", "id", "responses")
     assert len(said) > 5
     assert list(map(fields, said)) == list(map(fields, again))
@@ -73,6 +81,13 @@ def test_a_run_on_several_lengths_draws_the_same_and_is_the_same(
         moved = np.abs(x - z).max()
         # Adam makes a gradient of rounding errors as large as any.
         assert np.abs(x - y).max() <= 0.05 * moved + 1e-6
+
+
+def shape(batch):
+    """Columns of prompts, and of the responses that they have."""
+    if isinstance(batch, Prompts):
+        return batch.tokens.shape[1:]
+    return batch.prompts.tokens.shape[1], batch.responses.tokens.shape[2]
 
 
 def test_batches_have_the_same_examples_at_fewer_columns(own):
@@ -131,3 +146,37 @@ def test_no_token_is_ever_cut_off():
         found = data.trim_prompts(prompts, lengths)
         assert found.tokens.shape == found.mask.shape == (2, columns)
         assert rows(found) == [[1, 2, 3], [4]]
+
+
+def test_given_responses_lose_padding_and_no_token():
+    responses = data.pad_responses(
+        [[[1], [2, 3]], [[4, 5, 6], [7]]], length=8, pad_id=0
+    )
+    examples = Examples(
+        prompts=data.pad_prompts([[1, 2], [3]], np.arange(2), length=6, pad_id=0),
+        responses=responses,
+        frozen_log_probs={"reference": np.where(responses.mask, -1.0, 0.0)},
+    )
+    for shapes, expected in [
+        ([(2, 2), (2, 3), (6, 8)], (2, 3)),
+        ([(1, 4), (3, 4)], (3, 4)),
+        ([(9, 3)], (6, 8)),
+        ([(2, 2)], (6, 8)),
+    ]:
+        found = data.trim_examples(examples, shapes)
+        assert shape(found) == expected
+        assert found.responses.mask.sum() == 7
+        assert found.frozen_log_probs["reference"].sum() == -7
+        assert found.frozen_log_probs["reference"].shape == (2, 2, expected[1])
+        np.testing.assert_array_equal(found.responses.truncated, responses.truncated)
+
+
+def test_as_many_shapes_as_are_asked_for_hold_both_lengths():
+    draw = np.random.default_rng(0)
+    lengths = draw.geometric((0.02, 0.1), (4000, 2))
+    shapes = data.bucket_shapes(lengths, batch_size=8, number=4)
+    assert len(shapes) == 4 and shapes[-1] == tuple(lengths.max(0))
+    assert (np.diff(shapes, axis=0) >= 0).all()
+    for place in range(2):
+        own = data.bucket_lengths(lengths[:, place], batch_size=8, number=4)
+        assert own == tuple(dict.fromkeys(own[place] for own in shapes))

@@ -169,6 +169,27 @@ DATA = [
         f"{PADDED_TEST} -k as_many_batches",
     ),
     Fault(
+        "data: log-probabilities of given responses left as long as they were",
+        "nashalign/data/padding.py",
+        "name: own[..., :response] for name, own in examples.frozen_log_probs.items()",
+        "name: own for name, own in examples.frozen_log_probs.items()",
+        f"{PADDED_TEST} -k lose_padding",
+    ),
+    Fault(
+        "data: given responses cut to a length that does not hold them",
+        "nashalign/data/padding.py",
+        "n <= own <= most, needed",
+        "own <= most, needed",
+        f"{PADDED_TEST} -k lose_padding",
+    ),
+    Fault(
+        "data: given responses cut where others are sampled beside them",
+        "nashalign/alignment/batching.py",
+        "if method.num_data == len(method.authors):",
+        "if method.num_data:",
+        f"{PADDED_TEST} -k 'spin and several_lengths'",
+    ),
+    Fault(
         "data: every process shuffles for itself",
         BATCHING,
         ".seed(seed).shuffle()",
