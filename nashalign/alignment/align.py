@@ -140,9 +140,12 @@ def _require_answers(
         return
     annotator = annotators.get(question)
     if not preferences.can_answer(annotator, asked):
+        found = f"was given {type(annotator).__name__}"
+        if annotator is None:
+            found = "there is none; give an --annotator or a --judge"
         raise ValueError(
             f"{who} reads a {question}: it needs an annotator with a method "
-            f"`{asked}`, and was given {type(annotator).__name__}."
+            f"`{asked}`, and {found}."
         )
 
 

@@ -198,12 +198,23 @@ def reference(text: str) -> str:
 
 
 def _require_folder(annotator: str) -> None:
-    """Requires a folder in the place of a function."""
-    if not pathlib.Path(annotator).is_dir():
-        raise ValueError(
-            f"--annotator is {annotator!r}; it must be FILE.py:NAME of a function of "
-            "text, or the folder of a learned judge."
+    """Requires the folder of a judge in the place of a function."""
+    folder = pathlib.Path(annotator)
+    if folder.is_dir() and preferences.is_judge(folder):
+        return
+    meant = ""
+    if preferences.is_judge(folder / "judge"):
+        meant = f" You may mean {folder / 'judge'}, which train-judge has left there."
+    elif folder.is_dir():
+        meant = (
+            f" {folder} holds no judge: there is no config.json in it that names a "
+            "class ...ForSequenceClassification of a known family. A language model is "
+            "asked by --judge.folder and --judge.template."
         )
+    raise ValueError(
+        f"--annotator is {annotator!r}; it must be FILE.py:NAME of a function of text, "
+        f"or the folder of a learned judge.{meant}"
+    )
 
 
 def _digest(content: bytes) -> str:

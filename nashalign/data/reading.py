@@ -107,10 +107,7 @@ def read(
                 malformed.append(said)
     if not records:
         first = f"; {malformed[0]}" if malformed else ""
-        raise ValueError(
-            f"{path} holds no prompt; a line is an object with "
-            f"{', '.join(f'`{name}`' for name in own.fields)}{first}."
-        )
+        raise ValueError(f"{path} holds no prompt; {_expected(own)}{first}.")
     _require_alike(path, records)
     return Reading(records=records, malformed=tuple(malformed))
 
@@ -186,13 +183,21 @@ def _lines(file: pathlib.Path) -> Iterator[tuple[str, bytes | Any]]:
 
 def _record(line: Any, own: formats.Format) -> Record:
     """One line as a record; an error says which other format the line has."""
-    if isinstance(line, bytes):
-        line = json_file.parse(line)
-    line = json_file.require_object(line)
+    try:
+        if isinstance(line, bytes):
+            line = json_file.parse(line)
+        line = json_file.require_object(line)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_expected(own)}") from error
     try:
         return own.parse(line)
     except ValueError as error:
         raise ValueError(f"{error}{_hint(line, own)}") from error
+
+
+def _expected(own: formats.Format) -> str:
+    """What a line of a format is, to end a sentence with."""
+    return f"a line is an object with {', '.join(f'`{name}`' for name in own.fields)}"
 
 
 def _hint(line: dict[str, Any], own: formats.Format) -> str:

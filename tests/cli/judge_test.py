@@ -233,3 +233,24 @@ def test_a_judge_that_cannot_be_asked_is_refused_before_anything_is_done(
     message = align(arguments(tmp_path / "run", *more))
     assert str(message).startswith("error: ") and said in message
     assert not (tmp_path / "run" / "run").exists()
+
+
+def test_a_folder_that_is_no_judge_is_told_what_it_may_be(policy, prompts, tmp_path):
+    def said(annotator):
+        own = ["--policy", str(policy), "--prompts", str(prompts), "--method", "rl"]
+        own += ["--annotator", str(annotator), "--output", str(tmp_path / "run")]
+        return align(own)
+
+    assert "asked by --judge.folder and --judge.template" in said(policy)
+    start = policies.load_pretrained(policy)
+    scored = {"policy": start.params, "head": np.ones(start.policy.width)}
+    policies.save_scorer(tmp_path / "left/judge", scored, start.config, policy)
+    assert f"You may mean {tmp_path / 'left/judge'}" in said(tmp_path / "left")
+
+
+def test_a_row_that_asks_nobody_names_the_options(policy, prompts, tmp_path):
+    own = ["--policy", str(policy), "--prompts", str(prompts), "--method", "ipo_md"]
+    own += ["--output", str(tmp_path), "--text.response-length", "5"]
+    own += ["--training.batch-size", "8", "--splits.test", "0.2"]
+    said = align([*own, "--splits.validation", "0.2"])
+    assert "there is none; give an --annotator or a --judge" in said

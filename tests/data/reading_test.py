@@ -157,3 +157,10 @@ class TestPublishedFiles:
             assert text.chosen.strip() == talk.chosen
             roles = [own["role"] for own in talk.messages]
             assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
+
+
+def test_a_line_that_is_not_json_is_told_what_a_line_is(tmp_path):
+    path = tmp_path / "prompts.txt"
+    path.write_text("Write a poem.\n")
+    with pytest.raises(data.Malformed, match="not JSON .*; a line is an object with `p"):
+        data.read(path)

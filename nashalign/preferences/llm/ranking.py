@@ -83,12 +83,16 @@ def load_local(
     options |= {"replies": replies, "batch_size": batch_size}
     if policies.is_scorer(folder):
         model = load_judge(folder, folder)
-        if not isinstance(model, RewardModel) or not template.compares:
+        if not isinstance(model, RewardModel):
             raise ValueError(
-                f"{folder} holds a judge that reads prompt and response without a "
-                f"template, or the template {template.name} shows one response: give "
-                f"the folder as --annotator, or a template with {{first}} and "
-                "{second} to a model that was taught by it."
+                f"{folder} holds a judge of train-judge, which reads prompt and "
+                "responses without a template: give the folder as --annotator."
+            )
+        if not template.compares:
+            raise ValueError(
+                f"{folder} holds a model with a score, and the template "
+                f"{template.name} shows one response: give the folder as --annotator, "
+                "or a template with {first} and {second}."
             )
         return LocalRanker(model=model, **options)
     start = policies.load_pretrained(folder, dtype=dtype)

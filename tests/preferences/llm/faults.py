@@ -304,8 +304,8 @@ LLM = [
     Fault(
         "a pairwise judge of ours asked by a template",
         RANKING,
-        "if not isinstance(model, RewardModel) or not template.compares:",
-        "if not template.compares:",
+        "if not isinstance(model, RewardModel):",
+        "if model is None:",
         f"{_LOCAL} -k without_a_template",
     ),
 ]
