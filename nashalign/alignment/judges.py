@@ -81,7 +81,12 @@ def learn(
       make_task: makes task and voters again in another process; without it the judges
         are fitted one after another.
       processes: judges that are fitted at the same time; see `training.at_once`.
+
+    Raises:
+      ValueError: a split has fewer prompts than are voted on.
     """
+    task.require("train", "judges.num-prompts", settings.num_prompts)
+    task.require("validation", "judges.num-held-out", settings.num_held_out)
     say, report = functools.partial(terminal.console().print, markup=False), {}
     train, held_out = _voted(task, voters, settings, seed, folder)
     for split, found in (("train", train), ("validation", held_out)):

@@ -116,10 +116,13 @@ def files(path: pathlib.Path) -> list[pathlib.Path]:
     """Returns a file itself, and of a folder those that `read` reads.
 
     Raises:
+      FileNotFoundError: there is no such file or folder.
       ValueError: there is none in the folder, or it holds another library's data set.
     """
     if place := datasets.find_place(path):
         return place.files()
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there.")
     if not path.is_dir():
         return [path]
     found = listed(path)

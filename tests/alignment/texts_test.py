@@ -244,3 +244,23 @@ def test_the_preference_of_a_pair_is_what_its_voters_say(start_policy):
     np.testing.assert_allclose(found[:, 0, 1], np.where(ids % 2, 2.5 / 3, 0.5))
     np.testing.assert_allclose(found[:, 0, 1] + found[:, 1, 0], 1.0)
     np.testing.assert_array_equal(found[:, [0, 1], [0, 1]], 0.5)
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ({"num_prompts": 64}, "--judges.num-prompts asks for 64 prompts"),
+        ({"num_prompts": 16, "num_held_out": 30}, "--judges.num-held-out asks for 30"),
+    ],
+)
+def test_votes_on_more_prompts_than_there_are_are_refused(
+    start_policy, tmp_path, more, said
+):
+    settings = alignment.Judges(batch_size=8, **more)
+    own = task(start_policy, annotator=lambda prompt, y, z: 0.5)
+    voters = alignment.votes.voters(own.annotator)
+    with pytest.raises(ValueError, match=said):
+        alignment.learn_judges(
+            own.task, voters, settings, {"reward"}, seed=0, folder=tmp_path
+        )
+    assert not list(tmp_path.iterdir())

@@ -162,5 +162,13 @@ class TestPublishedFiles:
 def test_a_line_that_is_not_json_is_told_what_a_line_is(tmp_path):
     path = tmp_path / "prompts.txt"
     path.write_text("Write a poem.\n")
-    with pytest.raises(data.Malformed, match="not JSON .*; a line is an object with `p"):
+    with pytest.raises(data.Malformed, match="not JSON .*; a line is an object"):
         data.read(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    for read in (data.read, data.fingerprint):
+        with pytest.raises(
+            FileNotFoundError, match=f"{tmp_path / 'none'} is not there"
+        ):
+            read(tmp_path / "none")
