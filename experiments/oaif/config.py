@@ -27,11 +27,12 @@ class Config:
     """Of DPO, online and offline (the paper's beta)."""
     learning_rate: float = 5e-4
     """Peak of the schedule of policies."""
-    num_judged: int = 512
-    """Training prompts whose summaries the judge learns from, four of each."""
+    num_judged: int = 3072
+    """Training prompts, to each of which the start policy writes four summaries: the
+    judge learns from those that an instruction decides."""
     num_held_out: int = 128
     """Validation prompts on whose summaries it is measured."""
-    judge_epochs: int = 2
+    judge_epochs: int = 4
     """How often it reads them, under each instruction."""
     judge_rate: float = 4e-4
     """Peak of its schedule."""
@@ -82,7 +83,7 @@ def smoke() -> Config:
         output=pathlib.Path("runs/oaif-smoke"),
         text=docstrings.Text(packages="standard_library"),
         seeds=1,
-        num_judged=16,
+        num_judged=32,
         num_held_out=8,
         judge_epochs=1,
         training=alignment.Training(

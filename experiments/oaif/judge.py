@@ -77,11 +77,13 @@ def train(
     """Returns the judge as each instruction makes it, by the instruction's name.
 
     It is trained on the start policy's summaries, four a prompt, and on verdicts by the
-    letter of each instruction, all instructions mixed.
+    letter of each instruction, all instructions mixed. An instruction's prompts are
+    those of which it decides a pair, and each has as many as the one that decides the
+    fewest: most summaries name no argument, and those would teach it to shrug.
 
     Args:
       loaded: the task.
-      num_prompts: training prompts.
+      num_prompts: training prompts that summaries are written to.
       settings: of its training.
       seed: of every draw.
       folder: where summaries and the run are kept.
@@ -89,7 +91,12 @@ def train(
     task = loaded.task
     found = collect(loaded, "train", num_prompts, seed, folder)
     longest = max(len(told(task.tokenizer, own)) for own in INSTRUCTIONS)
-    parts = [_voted(loaded, found, own, longest) for own in INSTRUCTIONS]
+    decided = [_decided(_letter(loaded, found, own)) for own in INSTRUCTIONS]
+    fewest = min(map(len, decided))
+    parts = [
+        _voted(loaded, jax.tree.map(lambda x, r=rows: x[r], found), own, longest)
+        for own, rows in zip(INSTRUCTIONS, (r[:fewest] for r in decided), strict=True)
+    ]
     judge = alignment.fit_judge(
         task.start,
         "preference",
@@ -185,6 +192,11 @@ def _voted(
     return dataclasses.replace(
         found, prompts=prompts, preference=verdicts, votes=verdicts
     )
+
+
+def _decided(verdicts: np.ndarray) -> np.ndarray:
+    """The prompts of which at least one pair does not tie."""
+    return np.flatnonzero((verdicts != 0.5).any((1, 2)))
 
 
 def _letter(loaded, found: alignment.votes.Votes, own: Instruction) -> np.ndarray:

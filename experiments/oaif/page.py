@@ -196,9 +196,10 @@ def _percent(found: evaluation.Interval) -> str:
 _PAGE = """# Feedback that is steered by its instruction alone
 
 One judge, a pairwise preference model that begins with the start policy, reads an
-instruction behind the code. It was trained on the start policy's summaries of {judged}
-functions, with verdicts by the letter of each instruction. Whether it does as it is
-told, on summaries of {held} other functions that do not tie by the letter:
+instruction behind the code. It was trained on the start policy's summaries of those of
+{judged} functions of which an instruction decides a pair, as many for each instruction,
+with verdicts by its letter. Whether it does as it is told, on summaries of {held} other
+functions that do not tie by the letter:
 
 {judge}
 

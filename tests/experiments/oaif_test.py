@@ -110,3 +110,9 @@ def test_the_smallest_job_leaves_a_page_with_every_policy(tmp_path):
 def test_settings_that_no_judge_can_have_are_refused(tmp_path):
     refused = oaif.command(["--num-judged", "3", "--output", str(tmp_path / "run")])
     assert "--num-judged is 3; it must be at least 16" in refused
+
+
+def test_a_judge_learns_from_prompts_that_an_instruction_decides():
+    verdicts = np.full((3, 2, 2), 0.5)
+    verdicts[1] = [[0.5, 1.0], [0.0, 0.5]]
+    assert judge._decided(verdicts).tolist() == [1]
