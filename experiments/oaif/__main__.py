@@ -7,7 +7,7 @@ online DPO against offline DPO with the same judge and as many pairs.
 
 Run: python -m experiments.oaif
 
-Takes: about 40 minutes on 2 cores, and 3 GB; --smoke about two.
+Takes: about 80 minutes of one core beside other work, and 2 GB; --smoke about two.
 """
 
 import dataclasses
