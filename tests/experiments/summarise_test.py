@@ -208,19 +208,14 @@ def test_policies_trained_at_the_same_time_go_on_after_a_kill_with_the_same_bits
         assert parent.poll() is None
         time.sleep(0.05)
     parent.kill()
+    parent.wait()
     # A process that has lost its parent saves, and is gone.
     while (code := begun(broken).wait(600)) == 1:
         pass
     assert code == 0 and updates() == 6
     for name in ("rl", "nash_md_pg"):
-        own, other, alone = (
-            weights(folder / "policies" / name) for folder in (whole, broken, finished)
-        )
+        own, other = (weights(f / "policies" / name) for f in (whole, broken))
         jax.tree.map(np.testing.assert_array_equal, own, other)
-        # Sums over another number of cores are rounded in another way.
-        jax.tree.map(
-            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), own, alone
-        )
     said = (whole / "processes.log").read_text()
     assert "rl" in said and "nash_md_pg" in said
 

@@ -13,6 +13,8 @@ import pytest
 from nashalign import training
 from nashalign.training import processes
 
+ROOT = pathlib.Path(__file__).parents[2]
+
 
 def work_in(folder: pathlib.Path):
     """What does a piece: it writes in whose process, and on how many cores."""
@@ -155,7 +157,10 @@ def until(condition, seconds=60):
 def test_processes_are_ended_gently_however_their_parent_is(tmp_path, sent, code):
     script = tmp_path / "waiting.py"
     script.write_text(_WAITING)
-    parent = subprocess.Popen([sys.executable, script, tmp_path])
+    found = os.pathsep.join(map(str, filter(None, [ROOT, os.getenv("PYTHONPATH")])))
+    parent = subprocess.Popen(
+        [sys.executable, script, tmp_path], env=os.environ | {"PYTHONPATH": found}
+    )
     begun = [tmp_path / f"begun {own}" for own in (1, 2)]
     until(lambda: all(own.exists() and own.read_text() for own in begun))
     parent.send_signal(sent)
