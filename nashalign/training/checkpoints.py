@@ -44,8 +44,8 @@ class Checkpoints:
 
     Saving goes on in the background: the state may be donated or changed as soon as
     `save` returns, and is durable after `wait`. Use it as a context manager, or `close`
-    it. One at a time, which others are kept from until it is closed: opening removes
-    what a kill has left half-written.
+    it. Any number may read. One writes, from `reserve` or its first `save` on, and
+    keeps others from it until it is closed.
 
     Attributes:
       folder: where they are.
@@ -60,18 +60,15 @@ class Checkpoints:
 
         Raises:
           OSError: if the folder cannot be written.
-          ValueError: if `keep` is below 1, or another process is at work there.
+          ValueError: if `keep` is below 1.
         """
         if keep < 1:
             raise ValueError(f"keep is {keep}; at least one checkpoint must be kept")
         self.folder = pathlib.Path(folder).absolute()
         self._keep = keep
         files.require_writable(self.folder)
-        self._held = contextlib.ExitStack()
-        self._held.enter_context(files.held(self.folder))
-        with writing.name_failures(self.folder):
-            for left in self.folder.glob(f"{writing.TEMPORARY}*"):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        self._holds = False
+        self._found, self._held = self._durable(), contextlib.ExitStack()
         self._orbax = ocp.Checkpointer(ocp.StandardCheckpointHandler())
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "checkpoints")
         self._saving: concurrent.futures.Future | None = None
@@ -102,7 +99,9 @@ class Checkpoints:
         Raises:
           OSError: if the free space is short of what `keep` checkpoints, and the one
             being written, will take beyond those that exist.
+          ValueError: if another process writes here, or has since this was opened.
         """
+        self._hold()
         size = sum(leaf.nbytes for leaf in arrays.stored(state).values())
         to_come = max(self._keep + 1 - len(self.steps()), 1)
         files.require_writable(self.folder, space=to_come * size)
@@ -118,7 +117,9 @@ class Checkpoints:
         Raises:
           OSError: if the previous save could not be written.
           TypeError: if a leaf is not an array; it is named.
+          ValueError: if another process writes here, or has since this was opened.
         """
+        self._hold()
         self.wait()
         # Copies: what is on the host already may be donated before it is written.
         leaves = {name: np.array(leaf) for name, leaf in arrays.stored(state).items()}
@@ -194,6 +195,21 @@ class Checkpoints:
           ValueError: if the list of the checkpoint's contents is damaged.
         """
         return self._contents(step)["note"]
+
+    def _hold(self) -> None:
+        """Keeps others from writing, and removes what a kill has left half-written."""
+        if self._holds:
+            return
+        self._held.enter_context(files.held(self.folder))
+        self._holds = True
+        if self._durable() != self._found:
+            raise ValueError(
+                f"another process has written to {self.folder} meanwhile; the same "
+                "command resumes from there"
+            )
+        with writing.name_failures(self.folder):
+            for left in self.folder.glob(f"{writing.TEMPORARY}*"):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def _write(self, step: int, leaves: dict[str, np.ndarray], note: Mapping) -> None:
         """Writes a checkpoint beside its place, moves it there, and drops old ones."""

@@ -223,10 +223,18 @@ def test_at_least_one_checkpoint_must_be_kept(tmp_path):
         training.Checkpoints(tmp_path, keep=0)
 
 
-def test_checkpoints_are_opened_one_at_a_time(tmp_path):
-    with (
-        training.Checkpoints(tmp_path),
-        pytest.raises(ValueError, match="another process is at work"),
-    ):
-        training.Checkpoints(tmp_path)
-    training.Checkpoints(tmp_path).close()
+def test_checkpoints_are_read_by_many_and_written_by_one_at_a_time(tmp_path):
+    state = {"x": np.arange(3.0)}
+    with training.Checkpoints(tmp_path) as one, training.Checkpoints(tmp_path) as other:
+        one.save(1, state)
+        one.wait()
+        with training.Checkpoints(tmp_path) as reading:
+            step, found = reading.restore_latest(state)
+        assert step == 1 and (np.asarray(found["x"]) == state["x"]).all()
+        with pytest.raises(ValueError, match="another process is at work"):
+            other.reserve(state)
+    with training.Checkpoints(tmp_path) as late:
+        with training.Checkpoints(tmp_path) as quick:
+            quick.save(2, state)
+        with pytest.raises(ValueError, match="has written to .* meanwhile"):
+            late.reserve(state)
