@@ -17,7 +17,6 @@ class Config(alignment.Several):
     methods: tuple[str, ...] = choices.MEASURED
     """Rows of the table of methods (`python -m nashalign.algorithms` prints it), in the
     order in which they are trained; or all of them."""
-    processes: int | None = None
     policy: pathlib.Path = docstrings.START_POLICY
     """Hugging Face folder of the start policy: a Llama model with its tokenizer."""
     output: pathlib.Path = pathlib.Path("runs/summarise")

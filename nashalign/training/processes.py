@@ -1,7 +1,7 @@
 """Pieces of work done at the same time, each process on cores of its own.
 
-The update of a small model keeps one core busy, and a second one by a third: two runs
-beside each other, with a core each, are over sooner than one behind the other.
+The update of a small model cannot keep many cores busy; runs beside each other, each
+with a few of them, can.
 
 How many cores a process has decides how sums are rounded. So a share depends on nothing
 but the machine and the number of processes, and a piece that is left over when work is
