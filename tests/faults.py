@@ -1191,9 +1191,9 @@ FAULTS = [
     ),
     Fault(
         "as many processes as policies are left",
-        "nashalign/alignment/several.py",
-        "training.num_processes(several.processes, len(trials))",
-        "training.num_processes(several.processes, 2)",
+        "nashalign/alignment/at_once.py",
+        "training.num_processes(processes, len(places))",
+        "training.num_processes(processes, 2)",
         "tests/alignment/several_test.py -k share_that_it_had",
     ),
     Fault(

@@ -58,9 +58,9 @@ def main(arguments: list[str]) -> None:
 def align_and_compare(config: configs.Config, run: training.Run) -> None:
     """Trains every method over all parts, and compares the policies."""
     judge = preferences.load_judge(config.judge, config.policy)
-    bench = _bench(config)
+    bench = _bench(config, judge)
     config = config.of_parts(len(bench.task.prompts["train"]))
-    again = functools.partial(_bench, config)
+    again = functools.partial(_make_bench, config)
     aligned, curves = alignment.align_all(bench, config, run.folder, again)
     alignment.compare(
         bench.task,
@@ -73,11 +73,15 @@ def align_and_compare(config: configs.Config, run: training.Run) -> None:
     )
 
 
-def _bench(config: configs.Config) -> alignment.Bench:
+def _make_bench(config: configs.Config) -> alignment.Bench:
+    """The bench in a process of its own."""
+    return _bench(config, preferences.load_judge(config.judge, config.policy))
+
+
+def _bench(config: configs.Config, judge) -> alignment.Bench:
     """What all runs share: the prompts, the judge, a look at progress."""
     found = data.read(config.prompts, "ultrafeedback_prompts")
     terminal.console().print(f"{config.prompts}: {found}")
-    judge = preferences.load_judge(config.judge, config.policy)
     loaded = alignment.text_task(
         config.policy, found.records, judge, text=config.text, splits=config.splits
     )

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from nashalign import games, preferences, terminal, training
-from nashalign.alignment import asking, fitting, logs, votes
+from nashalign.alignment import asking, at_once, fitting, votes
 from nashalign.alignment import task as tasks
 
 
@@ -98,7 +98,7 @@ def learn(
         )
     if make_task is not None:
         _fit_at_once(make_task, settings, wanted, seed, folder, processes)
-    judges = read(task, voters, settings, wanted, seed, folder)
+    judges = _fitted(task, settings, wanted, train, seed, folder)
     best = preferences.best_attainable_accuracy(_of_pairs(held_out.preference))
     report["best_attainable_accuracy"] = best
     for kind, judge in judges.items():
@@ -133,6 +133,13 @@ def read(
       folder: where everything is kept.
     """
     train, _ = _voted(task, voters, settings, seed, folder)
+    return _fitted(task, settings, wanted, train, seed, folder)
+
+
+def _fitted(
+    task, settings: Judges, wanted, train: votes.Votes, seed, folder
+) -> dict[str, Judge]:
+    """The judges of votes, fitted or read."""
     return {
         kind: fitting.fit(
             task.start,
@@ -165,20 +172,14 @@ def _fit_at_once(
     make_task: MakeTask, settings: Judges, wanted, seed, folder, processes
 ) -> None:
     """Fits in processes what has not had all its updates."""
-    kinds = [kind for kind in preferences.JUDGES if kind in wanted]
-    number = training.num_processes(processes, len(kinds))
-    num_steps = settings.num_prompts // settings.batch_size
-    left = [own for own in kinds if logs.num_updates(folder / own) < num_steps]
-    if number > 1:
-        training.at_once(
-            functools.partial(_fits, make_task, settings, seed, folder),
-            left,
-            number,
-            log=folder / "processes.log",
-            name=f"{len(left)} judges",
-            progress=lambda: sum(logs.num_updates(folder / own) for own in left),
-            total=num_steps * len(left),
-        )
+    at_once.train(
+        functools.partial(_fits, make_task, settings, seed, folder),
+        {kind: folder / kind for kind in preferences.JUDGES if kind in wanted},
+        settings.num_prompts // settings.batch_size,
+        processes,
+        folder,
+        "judges",
+    )
 
 
 def _fits(

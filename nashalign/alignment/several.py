@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from nashalign import algorithms, options, preferences, terminal, training
-from nashalign.alignment import contest, examples, logs
+from nashalign.alignment import at_once, contest, examples, logs
 from nashalign.alignment import task as tasks
 from nashalign.alignment.adapters import Adapters
 from nashalign.alignment.align import align
@@ -219,23 +219,16 @@ def _train_at_once(
     make_bench: Callable[[], Bench], several: Several, folder: pathlib.Path
 ) -> dict[_Trial, _Diverged]:
     """Trains in processes what has not had all its updates, and says what diverged."""
-    num_steps = several.training.num_steps
     trials = [(name, seed) for name in several.methods for seed in several.all_seeds]
-    places = {own: folder / several.place(*own) for own in trials}
-    number = training.num_processes(several.processes, len(trials))
-    left = [own for own in trials if logs.num_updates(places[own]) < num_steps]
-    if number < 2:
-        return {}
-    found = training.at_once(
+    found = at_once.train(
         functools.partial(_trains, make_bench, several, folder),
-        left,
-        number,
-        log=folder / "processes.log",
-        name=f"{len(left)} policies",
-        progress=lambda: sum(logs.num_updates(places[own]) for own in left),
-        total=num_steps * len(left),
+        {own: folder / several.place(*own) for own in trials},
+        several.training.num_steps,
+        several.processes,
+        folder,
+        "policies",
     )
-    return {own: e for own, e in zip(left, found, strict=True) if e is not None}
+    return {own: error for own, error in found.items() if error is not None}
 
 
 def _trains(

@@ -119,6 +119,7 @@ def at_once(
     for own in _shares(number):
         shares.put(own)
     settings = {own: jax.config.values[own] for own in _SETTINGS}
+    others = multiprocessing.active_children()
     with (
         Interrupts() as interrupts,
         _bar(f"{name}, {number} at a time", total, progress) as look,
@@ -136,7 +137,8 @@ def at_once(
             ) from error
         finally:
             for process in multiprocessing.active_children():
-                process.terminate()
+                if process not in others:
+                    process.terminate()
     interrupts.raise_received(f"{name}: stopped; the same command resumes it")
     return found
 
