@@ -12,8 +12,11 @@ Run: python -m experiments.ultrafeedback_iterative --policy FOLDER --prompts FIL
 Takes, as the papers have it (a policy of 7 or 8 billion parameters, 60,000 prompts,
 five responses to each), by count of its parameters: 96 GB a device for float32 weights
 and Adam's state, whole on each, and 16 GB a frozen policy in bfloat16; with adapters
-(--lora.rank 16) one base of 16 GB for all of them. How long that takes has not been
-measured; --smoke takes minutes on a laptop, with any model.
+(--lora.rank 16) one base of 16 GB for all of them. By count of operations, 2.5e18 to
+write and 1e19 to learn from 120,000 responses of 1,024 tokens with their prompts, the
+judge left out: two hours a method on eight H100, at a tenth of their speed in writing
+and two fifths in learning. None of it was measured; --smoke takes minutes on a laptop,
+with any model.
 """
 
 import dataclasses
