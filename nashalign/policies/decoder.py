@@ -20,6 +20,7 @@ from nashalign.policies import layers, ring, rotary
 from nashalign.policies.layers import Options, Shape
 from nashalign.policies.lora import Lora, attach
 from nashalign.policies.policy import Policy
+from nashalign.policies.products import project
 
 
 class Decoder(nnx.Module):
@@ -121,7 +122,7 @@ def _decoder(config, options, make, graph, remat):
         )
         # Rounded to bfloat16, logits of ten would be off by a thirtieth.
         dtype = jnp.promote_types(hidden.dtype, jnp.float32)
-        found = jnp.matmul(hidden, kernel, preferred_element_type=dtype)
+        found = project(hidden, kernel, dtype)
         return layers.capped(found, options.logit_cap)
 
     return Policy(

@@ -21,6 +21,7 @@ from nashalign.policies.encoder_decoder_layers import Options, Shape
 from nashalign.policies.layers import linear
 from nashalign.policies.lora import Lora
 from nashalign.policies.policy import Policy
+from nashalign.policies.products import project
 
 
 class EncoderDecoder(nnx.Module):
@@ -101,9 +102,9 @@ def _encoder_decoder(config, options, make, graph, remat):
         dtype = jnp.promote_types(hidden.dtype, jnp.float32)
         if not config.tie_word_embeddings:
             kernel = params["lm_head"]["kernel"]
-            return jnp.matmul(hidden, kernel, preferred_element_type=dtype)
+            return project(hidden, kernel, dtype)
         kernel = params["shared"]["embedding"].T
-        found = jnp.matmul(hidden, kernel, preferred_element_type=dtype)
+        found = project(hidden, kernel, dtype)
         return found / jnp.asarray(np.sqrt(config.d_model), dtype)
 
     return Policy(

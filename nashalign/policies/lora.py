@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nashalign import checks
+from nashalign.policies.products import project
 
 Params = Any
 
@@ -89,7 +90,7 @@ class Linear(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns `[*B, S, E]` of `[*B, S, D]`."""
-        y = x @ self.kernel[...]
+        y = project(x, self.kernel[...])
         if self.lora is not None:
             y = y + self._delta(x, self.lora.scale).astype(y.dtype)
         if hasattr(self, "bias"):
@@ -102,7 +103,7 @@ class Linear(nnx.Module):
         a, b = self.lora_a[...], self.lora_b[...]
         x = x.astype(jnp.promote_types(x.dtype, a.dtype))
         if a.ndim == 2:
-            return (x @ a) @ b * scale
+            return project(project(x, a), b) * scale
         blocks = x.reshape(len(a), -1, x.shape[-1])
         return ((blocks @ a) @ b * scale).reshape(*x.shape[:-1], -1)
 
