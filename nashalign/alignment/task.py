@@ -145,15 +145,15 @@ class Task:
             )
 
     @functools.cached_property
-    def _write(self):
-        """The compiled sampler, with the policy's and the reference's log-probs."""
+    def _sample(self):
+        """The compiled sampler: responses, and their log-probabilities."""
 
         @functools.partial(
             jax.jit,
             static_argnames="num_responses",
             compiler_options=compiling.compiler_options(),
         )
-        def write(params, reference, key, prompts, shown, num_responses):
+        def sample(params, key, shown, num_responses):
             responses, log_probs = sampling.sample(
                 self.start.policy,
                 {"policy": params},
@@ -163,15 +163,17 @@ class Task:
                 num_responses=num_responses,
                 decoding=self.decoding,
             )
-            other = policies.log_probs(self.start.policy, reference, prompts, responses)
-            return Written(
-                prompts=prompts,
-                responses=responses,
-                log_probs=log_probs["policy"],
-                reference_log_probs=other,
-            )
+            return responses, log_probs["policy"]
 
-        return write
+        return sample
+
+    @functools.cached_property
+    def _log_probs(self):
+        """The log-probabilities of what was written, compiled."""
+        return jax.jit(
+            functools.partial(policies.log_probs, self.start.policy),
+            compiler_options=compiling.compiler_options(),
+        )
 
     def batch(self, split: str, rows: Indices, suffix: Sequence[int] = ()) -> Prompts:
         """Returns the prompts at some rows of a split, each with a suffix of tokens."""
@@ -227,8 +229,17 @@ class Task:
             for part in chunks(rows):
                 prompts = self.batch(split, part)
                 shown = self.batch(split, part, suffix)
-                written = self._write(
-                    params, self.start.params, key, prompts, shown, num_responses
+                responses, own = self._sample(params, key, shown, num_responses)
+                start = self.start.params
+                # What the start policy writes it has scored in writing.
+                known = params is start and not len(suffix)
+                written = Written(
+                    prompts=prompts,
+                    responses=responses,
+                    log_probs=own,
+                    reference_log_probs=(
+                        own if known else self._log_probs(start, prompts, responses)
+                    ),
                 )
                 parts.append(jax.device_get(written))
                 advance(len(part), "")

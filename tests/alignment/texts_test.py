@@ -38,6 +38,29 @@ def test_a_function_of_text_is_told_the_prompt_as_it_was_written(start_policy):
     assert set(asked) == {PROMPTS[index] for index in found.prompts.ids}
 
 
+@pytest.mark.parametrize("suffix", [(), (7, 8)])
+@pytest.mark.parametrize("scale", [1.0, 1.5])
+def test_what_is_written_is_scored_by_its_writer_and_by_the_start(
+    start_policy, scale, suffix
+):
+    own = task(start_policy).task
+    rows, start = np.arange(3), own.start.params
+    params = start if scale == 1 else jax.tree.map(lambda leaf: scale * leaf, start)
+    key = alignment.stage_key(0, 1)
+    found = own.write(params, "train", rows, key, num_responses=2, suffix=suffix)
+    shown = own.batch("train", rows, suffix)
+    for log_probs, scorer, prompts in (
+        (found.log_probs, params, shown),
+        (found.reference_log_probs, start, own.batch("train", rows)),
+    ):
+        expected = policies.log_probs(
+            own.start.policy, scorer, prompts, found.responses
+        )
+        np.testing.assert_allclose(log_probs, expected, atol=1e-4)
+    alike = np.allclose(found.log_probs, found.reference_log_probs, atol=1e-3)
+    assert alike == (scale == 1 and not suffix)
+
+
 class Tokens:
     """Reads tokens, on the host, and does not say where it is."""
 
