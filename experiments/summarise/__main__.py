@@ -33,7 +33,7 @@ class Command:
 
     config: Annotated[configs.Config, tyro.conf.arg(name="")]
     quick: tyro.conf.FlagCreatePairsOff[bool] = False
-    """A fifth of the updates, for a first impression: five minutes on 2 cores."""
+    """A fifth of the updates, for a first impression: three minutes on 2 cores."""
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
     """Two steps of one method, nearly all of it compiling: under a minute."""
     sweep: tyro.conf.FlagCreatePairsOff[bool] = False
