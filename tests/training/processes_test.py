@@ -124,12 +124,14 @@ def waits_in(folder: pathlib.Path):
     return work
 
 
+# What is begun behind a shell, such as these tests, is deaf to Ctrl-C.
 _WAITING = """
-import functools, pathlib, sys
+import functools, pathlib, signal, sys
 from nashalign import training
 from tests.training import processes_test
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = pathlib.Path(sys.argv[1])
     training.at_once(
         functools.partial(processes_test.waits_in, folder), [1, 2, 3], 2,
