@@ -21,6 +21,13 @@ PRECISION_TEST = "tests/policies/precision_test.py"
 
 ADAPTED = [
     Fault(
+        "gradients of kernels that are summed over several axes",
+        "nashalign/policies/products.py",
+        "rows = x.reshape(-1, x.shape[-1])",
+        "rows = x",
+        "tests/policies/products_test.py",
+    ),
+    Fault(
         "adapters over the square of their rank",
         LORA,
         "over = math.sqrt(self.rank) if self.rank_stabilized else self.rank",
