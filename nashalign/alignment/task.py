@@ -224,22 +224,20 @@ class Task:
           suffix: tokens behind each prompt.
           name: of the progress bar; none is shown without one.
         """
-        parts = []
+        parts, start = [], self.start.params
+        # What the start policy writes it has scored in writing.
+        scored = params is start and not len(suffix)
         with terminal.progress_bar(name, len(rows)) as advance:
             for part in chunks(rows):
                 prompts = self.batch(split, part)
                 shown = self.batch(split, part, suffix)
                 responses, own = self._sample(params, key, shown, num_responses)
-                start = self.start.params
-                # What the start policy writes it has scored in writing.
-                known = params is start and not len(suffix)
+                other = own if scored else self._log_probs(start, prompts, responses)
                 written = Written(
                     prompts=prompts,
                     responses=responses,
                     log_probs=own,
-                    reference_log_probs=(
-                        own if known else self._log_probs(start, prompts, responses)
-                    ),
+                    reference_log_probs=other,
                 )
                 parts.append(jax.device_get(written))
                 advance(len(part), "")

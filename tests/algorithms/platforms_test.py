@@ -14,11 +14,12 @@ from nashalign import algorithms, policies, preferences
 from tests import token_game
 
 CONFIG = token_game.shape()
-LORA = policies.Lora(rank=2)
 PLATFORMS = ("cuda", "rocm", "tpu")
 
 
-@pytest.mark.parametrize("lora", [None, LORA], ids=["whole", "adapters"])
+@pytest.mark.parametrize(
+    "lora", [None, policies.Lora(rank=2)], ids=["whole", "adapters"]
+)
 @pytest.mark.parametrize("name", ["online_ipo", "ipo_md", "nash_md_pg"])
 def test_an_update_in_bfloat16_lowers_for_accelerators(name, lora):
     policy = policies.family_of(CONFIG).build(CONFIG, lora)
@@ -34,7 +35,9 @@ def test_an_update_in_bfloat16_lowers_for_accelerators(name, lora):
     def update(key, params, prompts):
         state = algorithms.init(method, setup, params, key)
         judge = preferences.PairwiseModel(
-            params=preferences.init_params(key, policy, params), policy=policy, eos_id=0
+            params=preferences.init_params(key, policy, params),
+            policy=policy,
+            eos_id=token_game.EOS,
         )
         state, metrics, _ = algorithms.update(method, setup, judge, state, prompts)
         return state, metrics

@@ -9,26 +9,19 @@ import pytest
 
 from nashalign import policies
 from nashalign.policies.products import project
-from nashalign.types import Prompts, Responses
+from nashalign.types import Responses
+from tests import token_game
 
-TOKENS = np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
-PROMPTS = Prompts(tokens=TOKENS, mask=np.ones_like(TOKENS, bool), ids=np.arange(2))
+PROMPTS = token_game.prompts()
+TOKENS = np.array([[1, 2, 1, 0], [2, 2, 1, 1]], np.int32)
 RESPONSES = Responses(
     tokens=np.stack([TOKENS, TOKENS[::-1]], 1),
-    mask=np.ones((2, 2, 5), bool),
+    mask=np.ones((2, 2, 4), bool),
     truncated=np.zeros((2, 2), bool),
 )
-DECODER = policies.LlamaConfig(
-    vocab_size=11,
-    hidden_size=16,
-    intermediate_size=24,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    head_dim=4,
-)
+DECODER = token_game.shape()
 ENCODER_DECODER = policies.T5Config(
-    vocab_size=11,
+    vocab_size=token_game.VOCABULARY,
     d_model=16,
     d_kv=6,
     d_ff=24,
